@@ -1,0 +1,65 @@
+# Needs python3 (3.11 or newer, with venv), make and git. `make help` lists what there is.
+SHELL := /bin/sh
+BIN := .venv/bin
+STAMP := .venv/.ready
+SOURCES := src tests apps benchmarks scripts
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format bench constraints clean distclean
+
+help:
+	@echo 'make setup                   .venv with the pinned dependencies'
+	@echo 'make demo [PLAN=plan.png]    a server, a model, its trial and a job through boto3'
+	@echo 'make check                   ruff, mypy, import-linter'
+	@echo 'make test                    check, then the tests that are not slow'
+	@echo 'make test-all                check, then all the tests'
+	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
+	@echo 'make format                  let ruff rewrite what it can'
+	@echo 'make constraints             pin the newest versions in constraints.txt'
+	@echo 'make clean | distclean       caches | caches and .venv'
+
+setup: $(STAMP)
+	@:
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup
+
+demo: setup
+	@$(BIN)/seatrial demo $(if $(PLAN),--plan "$(PLAN)")
+
+check: setup
+	$(BIN)/ruff check $(wildcard $(SOURCES))
+	$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest -m 'not slow and not bench' $(ARGS)
+
+test-all: check
+	$(BIN)/python -m pytest -m 'not bench' $(ARGS)
+
+bench: setup .venv/.bench-ready
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+.venv/.bench-ready: $(STAMP)
+	@echo 'bench: installing the peers'
+	@$(BIN)/python -m pip install -q --no-input --disable-pip-version-check -c constraints.txt \
+		--no-build-isolation -e '.[bench]'
+	@touch $@
+
+format: setup
+	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+	$(BIN)/ruff format $(wildcard $(SOURCES))
+
+# Plain name==version lines: no addresses, no hashes.
+constraints: setup
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --upgrade --quiet \
+		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt
+
+clean:
+	rm -rf build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""The world behind the ports. Adapters never import each other."""

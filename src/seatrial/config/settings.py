@@ -1,0 +1,208 @@
+"""Every setting of a server: command line > SEATRIAL_* environment > TOML file > default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from seatrial.config.errors import ConfigError
+from seatrial.domain.limits import (
+    QUEUE_DEPTH_MAX,
+    SERVER_STOP_GRACE_SECONDS,
+    WORKER_DEATHS_MAX,
+    WORKERS_PER_ENDPOINT_MAX,
+)
+
+ENV_PREFIX = "SEATRIAL_"
+CONFIG_FILE = "server.toml"  # in the data folder; `seatrial.toml` is a package's
+_FROM_FILE = "_from_file"
+
+
+def _setting(default: Any, unit: str, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """The settings of one server, fixed at its start. `load_settings` makes one."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    data: Path = _setting(
+        Path("seatrial-data"),
+        "folder",
+        "Where everything is kept: jobs, objects, packages, credentials. One server owns it at a time.",
+    )
+    host: str = _setting(
+        "127.0.0.1",
+        "address",
+        "Where to listen. Anything but loopback has to be asked for here and prints a warning: every request "
+        "needs credentials, but the wire is plain HTTP, so put TLS in front of it.",
+    )
+    port: int = _setting(8400, "port", "Port to listen on; 0 takes any free one.", ge=0, le=65_535)
+    region: str = _setting(
+        "us-east-1", "name", "AWS region that clients sign for, and that ARNs show.", pattern=r"^[a-z0-9-]{1,32}$"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "level", "Least level of the server's own log: debug, info, warning or error."
+    )
+    log_format: Literal["auto", "text", "json"] = _setting(
+        "auto", "format", "Log lines as text or json; auto: text on a terminal, json elsewhere."
+    )
+    workers: int = _setting(
+        1,
+        "processes",
+        "Workers of an endpoint whose deployment does not say how many.",
+        ge=1,
+        le=WORKERS_PER_ENDPOINT_MAX,
+    )
+    stop_grace_seconds: float = _setting(
+        float(SERVER_STOP_GRACE_SECONDS),
+        "seconds",
+        "How long running jobs may go on after SIGTERM before they are handed back to the queue.",
+        ge=0,
+        le=3_600,
+    )
+    queue_depth_max: int = _setting(
+        QUEUE_DEPTH_MAX, "jobs", "Queued and running jobs of one endpoint before submissions are refused.", ge=1
+    )
+    worker_deaths_max: int = _setting(
+        WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1
+    )
+    allow_private_urls: bool = _setting(
+        False,
+        "yes/no",
+        "Let media URLs in requests name loopback and private addresses. Off: they are refused, so that a "
+        "request cannot reach into the server's network.",
+    )
+    secrets_dir: Path | None = _setting(
+        None, "folder", "Folder of the files that `[secrets]` entries of the form file:NAME read."
+    )
+    python: str | None = _setting(
+        None, "path", "Base interpreter of packages that name none (3.9 or newer). Unset: the server's own."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First one wins. `load_settings` passes what the file says beside what was given."""
+        given = dict(init_settings())
+        from_file = given.pop(_FROM_FILE, {})
+        return (
+            InitSettingsSource(settings_cls, given),
+            env_settings,
+            InitSettingsSource(settings_cls, from_file),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as help and reference show it. `default` is text."""
+
+    name: str
+    unit: str
+    default: str
+    description: str
+    type: Any
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def option(self) -> str:
+        """Its command-line option."""
+        return "--" + self.name.replace("_", "-")
+
+
+def all_settings() -> list[Setting]:
+    """Every setting, in the order of the class."""
+    return [_described(name, field) for name, field in Settings.model_fields.items()]
+
+
+def _described(name: str, field: FieldInfo) -> Setting:
+    extra = field.json_schema_extra
+    unit = extra["unit"] if isinstance(extra, dict) else ""
+    default = "unset" if field.default is None else str(field.default)
+    if isinstance(field.default, bool):
+        default = "on" if field.default else "off"
+    return Setting(name, str(unit), default, field.description or "", field.annotation)
+
+
+def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """Settings from what the command line gave (None: not given), the environment, a file and the defaults.
+
+    The file is `config`, or what SEATRIAL_CONFIG names, or `server.toml` in the data folder if it is there.
+
+    Raises:
+        ConfigError: a value is not valid or not known; it says which one and where it came from.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    file = _config_file(chosen, config)
+    from_file = _read_toml(file) if file else {}
+    if config is None and "data" in from_file and file and file.name == CONFIG_FILE:
+        raise ConfigError(f"{file}: a file in the data folder cannot move it; set data with --data")
+    try:
+        return Settings(**chosen, **{_FROM_FILE: from_file})
+    except ValidationError as error:
+        raise ConfigError(_first_fault(error, chosen, from_file, file)) from error
+
+
+def _config_file(chosen: Mapping[str, Any], config: Path | None) -> Path | None:
+    named = config or (Path(os.environ["SEATRIAL_CONFIG"]) if os.environ.get("SEATRIAL_CONFIG") else None)
+    if named:
+        return named
+    default = Settings.model_fields["data"].default
+    data = Path(chosen.get("data") or os.environ.get(ENV_PREFIX + "DATA") or default)
+    beside = data / CONFIG_FILE
+    return beside if beside.is_file() else None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not a TOML file: {error}") from error
+
+
+def _first_fault(
+    error: ValidationError, chosen: Mapping[str, Any], from_file: Mapping[str, Any], file: Path | None
+) -> str:
+    fault = error.errors()[0]
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return f"{file}: unknown setting {name!r}; known ones: {', '.join(Settings.model_fields)}"
+    if name in chosen:
+        where = "--" + name.replace("_", "-")
+    elif name in from_file and ENV_PREFIX + name.upper() not in os.environ:
+        where = f"{file}: {name}"
+    else:
+        where = ENV_PREFIX + name.upper()
+    return f"{where}: {fault['msg']} (got {fault['input']!r})"

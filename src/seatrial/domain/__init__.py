@@ -1,0 +1,1 @@
+"""The words and the rules, pure: no clock, no await, no I/O."""

@@ -1,0 +1,302 @@
+"""What can be asked of the job store, and what it answers: plain serialisable data.
+
+Each command may be repeated after an unknown commit result: the second time it answers with what the first
+one did. Times are milliseconds since the epoch. A token is 32 hexadecimal characters from a random source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from seatrial.domain.failures import Failure
+from seatrial.domain.jobs import Job, JobState, NewJob
+from seatrial.domain.objects import ObjectName, Sealed
+
+# ---------------------------------------------------------------- submission
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """(owner, endpoint, door, key) gives the same job; the fingerprint (SHA-256 hex) covers the parsed request."""
+
+    owner: str
+    endpoint_id: str
+    door: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Accept a job. The queue's depth counts the endpoint's queued and running client jobs."""
+
+    job: NewJob
+    queue_depth_max: int
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job is durable. `existing` when the idempotency key had made it before; then `job` is that one."""
+
+    job_id: str
+    existing: bool = False
+    job: Job | None = None  # set when existing
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConflict:
+    """The idempotency key belongs to a different request, which made `job_id`."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFull:
+    """The endpoint's queue has reached its limit."""
+
+    depth: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class NameTaken:
+    """A chosen output name is reserved by a job that has not ended."""
+
+    name: ObjectName
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointGone:
+    """The endpoint no longer takes jobs."""
+
+
+# ---------------------------------------------------------------- sessions and claims
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A worker of a version opens a connection to work. `server` is the incarnation that holds it."""
+
+    session: str
+    endpoint_id: str
+    version_id: str
+    kind: str
+    server: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The session is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Claim up to len(tokens) queued jobs for a session: priority first, then oldest.
+
+    A session gets jobs of its endpoint that name its version, or name none while its version is active.
+    """
+
+    session: str
+    tokens: tuple[str, ...]
+    now_ms: int
+    prefer: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One attempt handed to one session; `token` is the fence that proves it. `job.state` is running."""
+
+    job: Job
+    attempt: int
+    token: str
+    time_left_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a Take got, at most as many as it offered tokens."""
+
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGone:
+    """The session was closed, or never was."""
+
+
+class Outcome(StrEnum):
+    """The one outcome of a job that a finish can bring."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPart:
+    """A write-once part waiting to become visible under `object`."""
+
+    name: str
+    object: ObjectName
+    sealed: Sealed
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Commit the decision of a job. With SUCCEEDED, `parts` (primary last); otherwise `failure`.
+
+    In the embedded store the names, the terminal state and the outbox row are this one transaction.
+    A missing output bucket turns a success into a failure `publish_failed`. `started_at_ms` is when the
+    handler began.
+    """
+
+    token: str
+    outcome: Outcome
+    now_ms: int
+    parts: tuple[StagedPart, ...] = ()
+    failure: Failure | None = None
+    started_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Accepted; the job as it now is, terminal. `repeated` when this very token had finished it before."""
+
+    job: Job
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The token proves nothing (any more): another attempt, a cancel or a deadline was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Hand claims back that had not begun: they are queued again where they stood, at no cost."""
+
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many claims went back to the queue."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """The session's worker is gone, every descendant seen gone (or its server was killed).
+
+    Claims go back to the queue. Where `death` is set, the worker died by itself: a job in `begun` that was
+    alone in its process is charged one death, and at `deaths_max` fails with it as worker_crashed.
+    """
+
+    session: str
+    now_ms: int
+    begun: tuple[str, ...] = ()
+    death: Failure | None = None
+    deaths_max: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Jobs that went back to the queue, and jobs that this death ended."""
+
+    requeued: tuple[str, ...]
+    ended: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseServerSessions:
+    """Close every session that is not of this server: its processes have been seen gone."""
+
+    server: str
+    now_ms: int
+
+
+# ---------------------------------------------------------------- cancel and deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a job. A queued one ends at once; of a running one the wish is noted and its holder told."""
+
+    job_id: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAccepted:
+    """Ended (state cancelled) or noted (state running: `session` and `token` name the holder)."""
+
+    job: Job
+    session: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """The job already has its outcome."""
+
+    state: JobState
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchJob:
+    """There is no job of that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Fail up to `limit` queued jobs whose queue TTL or decide_by has passed."""
+
+    now_ms: int
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The jobs that ended."""
+
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailQueued:
+    """Fail up to `limit` queued jobs of an endpoint (it was deleted or left service), or of one version of it."""
+
+    endpoint_id: str
+    failure: Failure
+    now_ms: int
+    version_id: str | None = None
+    limit: int = 100
+
+
+JobCommand = (
+    Submit | OpenSession | Take | Finish | Release | CloseSession | CloseServerSessions | Cancel | Expire | FailQueued
+)
+JobOutcome = (
+    Submitted
+    | KeyConflict
+    | QueueFull
+    | NameTaken
+    | EndpointGone
+    | Opened
+    | Taken
+    | SessionGone
+    | Finished
+    | Stale
+    | Released
+    | Closed
+    | CancelAccepted
+    | CancelRefused
+    | NoSuchJob
+    | Expired
+)

@@ -1,0 +1,146 @@
+"""What each task of an endpoint takes and returns, with limits and samples.
+
+A contract is written in `seatrial.toml` (see package/manifest.py, which reads it) and kept as plain data with
+the version. Checking a request against it is pure: see `domain/checking.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from seatrial.domain.limits import IMAGE_PIXELS_MAX_DEFAULT, MEDIA_BYTES_MAX_DEFAULT
+
+
+class FieldType(StrEnum):
+    """What a field holds. `image` and `file` are media fields: their bytes may come in any declared form."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    OBJECT = "object"
+    ARRAY = "array"
+    IMAGE = "image"
+    FILE = "file"
+
+
+MEDIA = frozenset({FieldType.IMAGE, FieldType.FILE})
+
+
+class MediaSource(StrEnum):
+    """How a client may send a media field."""
+
+    KEY = "key"  # an object key, with the bucket in `bucket_field` or `bucket_default`
+    URI = "uri"  # s3://bucket/key
+    URL = "url"  # http(s)://…
+    DATA_URL = "data_url"  # data:image/png;base64,…
+    BASE64 = "base64"
+    RAW = "raw"  # the request's body or a multipart part
+
+
+class MediaForm(StrEnum):
+    """How the handler wants a media field: a local file, its bytes, base64 text, or just as it was sent."""
+
+    PATH = "path"
+    BYTES = "bytes"
+    BASE64 = "base64"
+    AS_SENT = "as_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input field. For plain types the limits are JSON Schema keywords in `schema`."""
+
+    name: str
+    type: FieldType
+    required: bool = False
+    description: str = ""
+    default: Any = None
+    schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema of a plain field, `type` included
+    # media fields only
+    form: MediaForm = MediaForm.BASE64
+    sources: frozenset[MediaSource] = frozenset(MediaSource)
+    formats: tuple[str, ...] = ()  # "png", "jpeg", … ; empty: any
+    bytes_max: int = MEDIA_BYTES_MAX_DEFAULT
+    pixels_max: int = IMAGE_PIXELS_MAX_DEFAULT
+    key_field: str | None = None  # another request field that carries an object key for this one
+    bucket_field: str | None = None
+    bucket_default: str | None = None
+
+    @property
+    def is_media(self) -> bool:
+        """True for fields whose bytes are delivered."""
+        return self.type in MEDIA
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPart:
+    """A secondary object of a result: the answer's field `name` holds its bytes, and then a reference to it."""
+
+    name: str
+    media_type: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a task returns. `schema` is a JSON Schema 2020-12 of the JSON answer; None: anything."""
+
+    media_type: str | None = None  # None: whatever the handler says
+    schema: Mapping[str, Any] | None = None
+    parts: tuple[OutputPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request that proves a task. Paths are relative to the package (or to the folder of outside samples).
+
+    `input` is a file with the request body; `files` maps media fields to files with their bytes; `expect`, if
+    any, is a file with a JSON Schema that the answer must also meet.
+    """
+
+    name: str
+    input: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A named operation. `extra_fields` allows request fields that are not declared."""
+
+    name: str
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    method: str | None = None  # the handler's method; None: the task's name
+    fields: tuple[Field, ...] = ()
+    output: Output = field(default_factory=Output)
+    samples: tuple[Sample, ...] = ()
+    extra_fields: bool = False
+    timeout_seconds: int | None = None
+
+    def field_named(self, name: str) -> Field | None:
+        """The declared field of that name."""
+        return next((one for one in self.fields if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """All tasks of a package. `declared` is False for a package without `seatrial.toml`.
+
+    An undeclared contract passes every body through as it is; its `loose_samples` prove it.
+    With exactly one task, a request may leave the task's name out.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    declared: bool = True
+    task_field: str = "task"
+    loose_samples: tuple[Sample, ...] = ()
+
+    def task(self, name: str) -> Task | None:
+        """The task of that name or alias."""
+        return next((one for one in self.tasks if name == one.name or name in one.aliases), None)

@@ -1,0 +1,83 @@
+"""Who may call: one owner's key pair and API key, and keys derived for each endpoint's workers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+WORKER_KEY_PREFIX = "STWK"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The owner's keys, made once per data folder."""
+
+    access_key_id: str
+    secret_access_key: str
+    api_key: str
+    account_id: str = "000000000000"
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request comes from. `endpoint` set: a worker of that endpoint, which reaches objects and nothing else."""
+
+    owner: str
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """An AWS-style key pair."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class Keyring:
+    """Finds the secret and the principal of a key; derives workers' keys instead of storing them."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._owner = Principal(owner=credentials.account_id)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The owner's own keys."""
+        return self._credentials
+
+    def by_access_key(self, access_key_id: str) -> tuple[str, Principal] | None:
+        """The secret that belongs to an access key, and whose it is; None: unknown."""
+        if hmac.compare_digest(access_key_id.encode(), self._credentials.access_key_id.encode()):
+            return self._credentials.secret_access_key, self._owner
+        if access_key_id.startswith(WORKER_KEY_PREFIX):
+            return self._worker_secret(access_key_id)
+        return None
+
+    def by_api_key(self, api_key: str) -> Principal | None:
+        """Whose API key this is; None: unknown."""
+        if hmac.compare_digest(api_key.encode(), self._credentials.api_key.encode()):
+            return self._owner
+        return None
+
+    def for_worker(self, endpoint_name: str) -> KeyPair:
+        """The key pair that an endpoint's workers get."""
+        name = base64.b32encode(endpoint_name.encode()).decode().rstrip("=")
+        access_key_id = WORKER_KEY_PREFIX + name
+        return KeyPair(access_key_id, self._derive(access_key_id))
+
+    def _worker_secret(self, access_key_id: str) -> tuple[str, Principal] | None:
+        name = access_key_id.removeprefix(WORKER_KEY_PREFIX)
+        try:
+            endpoint = base64.b32decode(name + "=" * (-len(name) % 8)).decode()
+        except ValueError:
+            return None
+        return self._derive(access_key_id), Principal(self._credentials.account_id, endpoint)
+
+    def _derive(self, access_key_id: str) -> str:
+        key = self._credentials.secret_access_key.encode()
+        digest = hmac.new(key, b"worker:" + access_key_id.encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,0 +1,121 @@
+"""Endpoints and their versions. Status words are SageMaker's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from seatrial.domain.limits import (
+    INVOCATION_TIMEOUT_SECONDS_DEFAULT,
+    LOAD_TIMEOUT_SECONDS_DEFAULT,
+    QUEUE_DEPTH_MAX,
+    QUEUE_TTL_SECONDS_DEFAULT,
+)
+from seatrial.domain.objects import ObjectName
+
+
+class EndpointStatus(StrEnum):
+    """What an endpoint is."""
+
+    CREATING = "Creating"
+    IN_SERVICE = "InService"
+    UPDATING = "Updating"
+    ROLLING_BACK = "RollingBack"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class TrialStage(StrEnum):
+    """The stages of a trial, in order."""
+
+    INSPECT = "inspect"
+    ENVIRONMENT = "environment"
+    WEIGHTS = "weights"
+    LOAD = "load"
+    PROVE = "prove"
+
+
+class StageState(StrEnum):
+    """How far a stage is."""
+
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage of a trial: what it did or why it failed. Times are milliseconds since the epoch."""
+
+    stage: TrialStage
+    state: StageState
+    message: str
+    started_at_ms: int
+    ended_at_ms: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)  # per sample: task, sample, job_id, duration_ms
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRef:
+    """A stored package: its content hash (SHA-256 hex over names, modes and bytes), and where it came from."""
+
+    sha256: str
+    source: str  # the URI or file name that it was given as, for people
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSettings:
+    """How a version runs. Durations in seconds; `env` are plain variables, `secrets` only names and sources."""
+
+    workers: int = 1
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # variable -> "env:NAME" or "file:PATH"
+    python: str | None = None  # base interpreter; None: the server's own
+    queue_ttl_seconds: int = QUEUE_TTL_SECONDS_DEFAULT
+    invocation_timeout_seconds: int = INVOCATION_TIMEOUT_SECONDS_DEFAULT
+    load_timeout_seconds: int = LOAD_TIMEOUT_SECONDS_DEFAULT
+    queue_depth_max: int = QUEUE_DEPTH_MAX
+    output_prefix: ObjectName | None = None  # results go to bucket/prefix<uuid>.out; None: the server's default
+    failure_prefix: ObjectName | None = None
+    unproven: bool = False  # deployed without samples, and shown as such everywhere
+    samples_uri: str | None = None  # s3://… with samples named from outside
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointVersion:
+    """One deployed package of an endpoint. `contract` is the resolved contract as a plain mapping."""
+
+    id: str
+    endpoint_id: str
+    endpoint_name: str
+    number: int
+    package: PackageRef
+    settings: VersionSettings
+    created_at_ms: int
+    contract: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[StageReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A deployed package under a name.
+
+    `active_version` takes ordinary jobs; `target_version` is the one on trial. `marks` are the door's own words
+    (`endpoint_config_name`) and tags.
+    """
+
+    id: str
+    name: str
+    owner: str
+    status: EndpointStatus
+    created_at_ms: int
+    modified_at_ms: int
+    active_version: str | None = None
+    target_version: str | None = None
+    failure_reason: str | None = None
+    unproven: bool = False
+    workers_desired: int = 1
+    marks: Mapping[str, Any] = field(default_factory=dict)

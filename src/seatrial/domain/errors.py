@@ -1,0 +1,104 @@
+"""What can go wrong, as a tree.
+
+SeatrialError
+├── BadInput            the request itself: names the field and what would be valid
+├── NotFound            no such endpoint, job, object, bucket
+├── Conflict            the name is taken, the state does not allow it, the idempotency key had another request
+├── Busy                try later: the queue is full, the endpoint is not in service yet, the store is away
+├── Forbidden           these credentials do not reach this
+└── Unproven            a package or a version failed inspection, load or proof
+
+`error_type` is the stable word that programs read; the message is for people and says the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Words of error_type used by the server itself. A handler's own words pass through unchanged.
+UNKNOWN_TASK = "unknown_task"
+MISSING_FIELD = "missing_field"
+INVALID_FIELD = "invalid_field"
+UNKNOWN_FIELD = "unknown_field"
+MALFORMED_INPUT = "malformed_input"
+UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+PAYLOAD_TOO_LARGE = "payload_too_large"
+IMAGE_UNDECODABLE = "image_undecodable"
+MEDIA_TOO_LARGE = "media_too_large"
+INPUT_NOT_FOUND = "input_not_found"
+INPUT_CHANGED = "input_changed"
+INPUT_UNREACHABLE = "input_unreachable"
+OUTPUT_CONTRACT = "output_contract"
+OUTPUT_NOT_SERIALISABLE = "output_not_serialisable"
+OUTPUT_TOO_LARGE = "output_too_large"
+HANDLER_ERROR = "handler_error"
+WORKER_CRASHED = "worker_crashed"
+INVOCATION_TIMEOUT = "invocation_timeout"
+QUEUE_TTL_EXPIRED = "queue_ttl_expired"
+DEADLINE_EXCEEDED = "deadline_exceeded"
+CANCELLED = "cancelled"
+PUBLISH_FAILED = "publish_failed"
+QUEUE_FULL = "queue_full"
+IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+ENDPOINT_NOT_FOUND = "endpoint_not_found"
+ENDPOINT_NOT_IN_SERVICE = "endpoint_not_in_service"
+ENDPOINT_DELETED = "endpoint_deleted"
+JOB_NOT_FOUND = "job_not_found"
+JOB_NOT_ENDED = "job_not_ended"
+JOB_ALREADY_ENDED = "job_already_ended"
+OUTPUT_NAME_TAKEN = "output_name_taken"
+
+
+class SeatrialError(Exception):
+    """The root. `field` and `valid` are set where a field is at fault."""
+
+    def __init__(
+        self,
+        error_type: str,
+        message: str,
+        *,
+        field: str | None = None,
+        valid: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        self.field = field
+        self.valid = valid
+        self.extra = dict(details or {})
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """`field`, `valid` and whatever else was said, for a failure document or a problem body."""
+        named = {"field": self.field, "valid": self.valid}
+        return {key: value for key, value in named.items() if value is not None} | self.extra
+
+
+class BadInput(SeatrialError):
+    """The request is at fault; it costs nothing but that request."""
+
+
+class NotFound(SeatrialError):
+    """There is no such thing, or these credentials may not know of it."""
+
+
+class Conflict(SeatrialError):
+    """The thing exists or is in a state that does not allow this."""
+
+
+class Busy(SeatrialError):
+    """Try again later, after `retry_after_seconds`."""
+
+    def __init__(self, error_type: str, message: str, retry_after_seconds: int = 5, **rest: Any) -> None:
+        super().__init__(error_type, message, **rest)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Forbidden(SeatrialError):
+    """These credentials do not reach this."""
+
+
+class Unproven(SeatrialError):
+    """A package or a version that failed inspection, load or proof. `error_type` names the stage."""

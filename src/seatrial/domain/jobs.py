@@ -1,0 +1,179 @@
+"""The life of a job: its states, the only legal moves between them, and its views.
+
+One screen holds the whole lifecycle. Terminal states never change; a retry is a new job that
+names the old one in `retry_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from seatrial.domain.objects import ObjectName, ObjectRef
+
+
+class JobState(StrEnum):
+    """What a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PUBLISHING = "publishing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobEvent(StrEnum):
+    """What happened to a job."""
+
+    TAKEN = "taken"  # a session received it as a claim
+    RELEASED = "released"  # handed back, or its attempt ended without a decision
+    DECIDED = "decided"  # the one outcome is committed, its parts are staged
+    PUBLISHED = "published"  # the result is visible
+    FAILED = "failed"  # decided as a failure, the failure object visible
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
+    (JobState.QUEUED, JobEvent.TAKEN): JobState.RUNNING,
+    (JobState.QUEUED, JobEvent.FAILED): JobState.FAILED,
+    (JobState.QUEUED, JobEvent.CANCELLED): JobState.CANCELLED,
+    (JobState.RUNNING, JobEvent.RELEASED): JobState.QUEUED,
+    (JobState.RUNNING, JobEvent.DECIDED): JobState.PUBLISHING,
+    (JobState.RUNNING, JobEvent.FAILED): JobState.FAILED,
+    (JobState.RUNNING, JobEvent.CANCELLED): JobState.CANCELLED,
+    (JobState.PUBLISHING, JobEvent.PUBLISHED): JobState.SUCCEEDED,
+    (JobState.PUBLISHING, JobEvent.FAILED): JobState.FAILED,
+}
+
+TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class IllegalTransition(Exception):
+    """An event that the job's state does not allow."""
+
+
+def after(state: JobState, event: JobEvent) -> JobState:
+    """The state that follows, from the table above.
+
+    Raises:
+        IllegalTransition: the table has no such move.
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(f"a {state} job cannot be {event}") from None
+
+
+class JobPurpose(StrEnum):
+    """Whom a job serves: a client, or the proof of a version."""
+
+    CLIENT = "client"
+    TRIAL = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """What a job was given: bytes kept in the job's row, or a pinned object. Exactly one is set."""
+
+    media_type: str
+    inline: bytes | None = None
+    ref: ObjectRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """Where a job's outcome will be visible. Both names are fixed at submission.
+
+    A secondary part `p` becomes visible at `result.key` without its extension + `-p` + its own extension.
+    """
+
+    result: ObjectName
+    failure: ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be accepted. Times are milliseconds since the epoch; durations are in milliseconds."""
+
+    id: str
+    owner: str
+    endpoint_id: str
+    endpoint_name: str
+    input: JobInput
+    output: OutputPlan
+    submitted_at_ms: int
+    queue_ttl_ms: int
+    invocation_timeout_ms: int
+    decide_by_ms: int
+    door: str
+    task: str | None = None
+    accept: str = "*/*"
+    priority: int = 5
+    affinity: str | None = None
+    purpose: JobPurpose = JobPurpose.CLIENT
+    version_id: str | None = None  # set: only this version may run it (trials)
+    attributes: Mapping[str, str] = field(default_factory=dict)  # the door's own words: inference_id, custom_attributes
+    retry_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One visible object of a result."""
+
+    name: str  # "result" for the primary
+    object: ObjectName
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as readers see it. Times are milliseconds since the epoch."""
+
+    id: str
+    owner: str
+    endpoint_id: str
+    endpoint_name: str
+    version_id: str | None
+    purpose: JobPurpose
+    door: str
+    task: str | None
+    state: JobState
+    priority: int
+    attempt: int
+    deaths: int
+    input: JobInput
+    output: OutputPlan
+    accept: str
+    attributes: Mapping[str, str]
+    submitted_at_ms: int
+    queue_deadline_ms: int
+    invocation_timeout_ms: int
+    decide_by_ms: int
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    cancel_requested: bool = False
+    parts: tuple[Part, ...] = ()
+    failure: Mapping[str, Any] | None = None  # the failure document, see domain/failures.py
+    retry_of: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True when the job has its one outcome and it is visible."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a listing shows. `before` is the id of the last job of the page before."""
+
+    endpoint_name: str | None = None
+    states: frozenset[JobState] = frozenset()
+    purpose: JobPurpose | None = JobPurpose.CLIENT
+    task: str | None = None
+    before: str | None = None
+    limit: int = 50

@@ -1,0 +1,109 @@
+"""What passes between the engine and a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.domain.failures import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """Everything that a worker process needs to start. Paths are absolute; `env` holds no server secrets.
+
+    `layout` is "sagemaker", "python" or (later parts) another; `handler` is "module:attribute" for "python" and
+    None for "sagemaker". `contract_methods` maps a task to the method that serves it.
+    """
+
+    endpoint_name: str
+    version_id: str
+    layout: str
+    package: Path  # the unpacked package, read-only
+    python: Path  # the interpreter of its environment
+    scratch: Path  # this worker's own folder; removed when it is gone
+    env: Mapping[str, str]
+    handler: str | None = None
+    task_methods: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # variable -> value; redacted wherever they show up
+    weights: Mapping[str, Path] = field(default_factory=dict)  # path inside the package -> read-only content
+    load_timeout_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is loaded. Memory in bytes; `device` as the handler's libraries report it ("cpu", "cuda:0")."""
+
+    pid: int
+    seconds: float
+    memory_bytes: int
+    python_version: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One job for a worker process.
+
+    Undeclared contract or "sagemaker" layout: `body`, with its media type. "python" layout: `fields`, JSON-able
+    values, with media fields in `media`: name -> bytes or a local file, as the handler wants them (`media_forms`
+    maps each to "path", "bytes" or "base64").
+    """
+
+    token: str
+    job_id: str
+    timeout_ms: int
+    task: str | None = None
+    body: bytes = b""
+    media_type: str = "application/json"
+    accept: str = "*/*"
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    media: Mapping[str, bytes | Path] = field(default_factory=dict)
+    media_forms: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What a handler returned. `parts` are the answer's bytes or files outside of the JSON: name -> content."""
+
+    body: bytes | Path
+    media_type: str
+    parts: Mapping[str, bytes | Path] = field(default_factory=dict)
+    handler_ms: float = 0.0
+    memory_bytes: int = 0
+
+
+class HandlerFailed(Exception):
+    """The handler raised, or returned what cannot be sent. The worker lives on."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class LoadFailed(Exception):
+    """The model did not load; `failure.details["traceback"]` has the last lines."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class WorkerDied(Exception):
+    """The process went away while it held the work.
+
+    `by_us` when we ended it; `begun` when this piece of work had started in the process.
+    """
+
+    def __init__(self, failure: Failure, *, begun: bool, by_us: bool) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.begun = begun
+        self.by_us = by_us
+
+
+class WorkTimedOut(Exception):
+    """The work ran longer than its timeout, and the process is gone (every descendant seen gone)."""

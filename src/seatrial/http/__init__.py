@@ -1,0 +1,1 @@
+"""The server's face: app, authentication, errors and the native API."""

@@ -1,0 +1,1 @@
+"""Foreign wire protocols, one file each: they translate, they do not act."""

@@ -1,0 +1,42 @@
+"""What every door needs to act: the engine's verbs and the stores behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.domain.credentials import Keyring
+from seatrial.ports.clock import Clock
+from seatrial.ports.log_store import LogStore
+from seatrial.ports.object_store import ObjectStore
+from seatrial.ports.registry import Registry
+
+if TYPE_CHECKING:
+    from seatrial.engine.cancel import Canceller
+    from seatrial.engine.deploy import Deployer
+    from seatrial.engine.inspect import Inspector
+    from seatrial.engine.multipart import MultipartUploads
+    from seatrial.engine.submit import Submitter
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Handed to each door when the app is built.
+
+    `uploads` is a folder of the data folder for bodies being received; `base_url` is the server's own address,
+    such as http://127.0.0.1:8400.
+    """
+
+    submitter: Submitter
+    inspector: Inspector
+    canceller: Canceller
+    deployer: Deployer
+    objects: ObjectStore
+    registry: Registry
+    logs: LogStore
+    keyring: Keyring
+    clock: Clock
+    uploads: Path
+    base_url: str
+    multipart: MultipartUploads

@@ -1,0 +1,1 @@
+"""What a package is: open it safely, read its contract, judge it."""

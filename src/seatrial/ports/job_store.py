@@ -1,0 +1,44 @@
+"""Where jobs live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from seatrial.domain.commands import JobCommand, JobOutcome
+from seatrial.domain.jobs import Job, JobFilter, JobState
+
+
+class StoreUnavailable(Exception):
+    """The store did not commit, or cannot say whether it did. The command may be repeated."""
+
+
+class JobStore(Protocol):
+    """The one authority on jobs, sessions and claims."""
+
+    async def apply(self, commands: Sequence[JobCommand]) -> list[JobOutcome]:
+        """Run the commands in one durable transaction: one outcome per command, in order.
+
+        A conflict, a stale token or a full queue is that command's outcome and never fails its neighbours.
+        Concurrent calls share a transaction (group commit). When this returns, the outcomes are on disk.
+
+        Raises:
+            StoreUnavailable: nothing is known to be committed; each command may be repeated.
+        """
+        ...
+
+    async def job(self, job_id: str) -> Job | None:
+        """The job as it is now."""
+        ...
+
+    async def jobs(self, which: JobFilter) -> list[Job]:
+        """A page of jobs, newest first."""
+        ...
+
+    async def counts(self, endpoint_id: str) -> Mapping[JobState, int]:
+        """How many client jobs of an endpoint are in each state; states without jobs are absent."""
+        ...
+
+    async def next_deadline_ms(self) -> int | None:
+        """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
+        ...

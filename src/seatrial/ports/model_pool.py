@@ -1,0 +1,65 @@
+"""Where workers run."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from seatrial.domain.work import Loaded, Produced, Work, WorkerSpec
+
+
+class Worker(Protocol):
+    """One process that holds a loaded model. It works on one piece of work at a time, in the order given."""
+
+    @property
+    def id(self) -> str:
+        """Unique on this machine, and the name of its log stream."""
+        ...
+
+    async def load(self) -> Loaded:
+        """Wait until the model is loaded.
+
+        Raises:
+            LoadFailed: it raised, the process died, or the load timeout passed (the process is gone then).
+        """
+        ...
+
+    async def run(self, work: Work) -> Produced:
+        """Send one piece of work and wait for what the handler returns.
+
+        May be called again before the first returns: the process then goes on without a pause. The work's
+        timeout counts from the moment that the handler begins with it.
+
+        Raises:
+            HandlerFailed: the handler raised; the worker lives on.
+            WorkTimedOut: it ran too long, and the process is gone.
+            WorkerDied: the process went away. Every piece of work that it held gets this.
+        """
+        ...
+
+    def begun(self, token: str) -> bool:
+        """True once the handler has begun with that piece of work (also after the process is gone)."""
+        ...
+
+    async def wait_gone(self) -> None:
+        """Until the process and every descendant of it have been seen gone."""
+        ...
+
+    async def stop(self, grace_seconds: float) -> None:
+        """SIGTERM, SIGKILL after the grace, every descendant too; returns when all are seen gone."""
+        ...
+
+
+class ModelPool(Protocol):
+    """Starts workers and finds those that a killed server left behind."""
+
+    async def start(self, spec: WorkerSpec) -> Worker:
+        """Start a process for the spec; `load` tells when it is ready."""
+        ...
+
+    async def kill_orphans(self) -> int:
+        """End every process that an earlier server of this data folder left behind; how many there were."""
+        ...
+
+    def isolation(self) -> str | None:
+        """None when fixed paths (/opt/ml/model, /var/task, /tmp) are given to each worker; else why not."""
+        ...

@@ -1,0 +1,65 @@
+"""Where packages, their environments and their weights are kept, each by content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from seatrial.domain.endpoint import PackageRef
+
+Progress = Callable[[str, int, int | None], None]  # what, done, total (bytes or lines; None: unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSpec:
+    """One `[[weights]]` entry: where it comes from, what it must be, and where the handler finds it.
+
+    `path` is relative to the package; a `uri` ending in "/" is an uncompressed prefix, and then `sha256` is
+    over the sorted lines "<sha256>  <relative name>\\n".
+    """
+
+    path: str
+    uri: str
+    sha256: str
+
+
+class PackageStore(Protocol):
+    """Packages, unpacked and read-only, by the hash of their content."""
+
+    async def add(self, source: Path, label: str) -> PackageRef:
+        """Open a directory or a `.tar.gz` safely and keep it. The same content is kept once.
+
+        Raises:
+            Unproven: unreadable, unsafe (the member is named) or over a limit; `error_type` is "inspect".
+        """
+        ...
+
+    def path(self, package: PackageRef) -> Path:
+        """The unpacked root."""
+        ...
+
+
+class Environments(Protocol):
+    """One cached virtual environment per hash of (requirements, interpreter, platform)."""
+
+    async def prepare(self, requirements: Path | None, base_python: str | None, progress: Progress) -> Path:
+        """The interpreter to run with; builds the environment unless it is there.
+
+        Raises:
+            Unproven: it cannot be built; `error_type` is "environment", with the installer's last lines.
+        """
+        ...
+
+
+class WeightStore(Protocol):
+    """Big files, by content, shared by every version and worker."""
+
+    async def fetch(self, weights: WeightsSpec, package: Path, progress: Progress) -> Path:
+        """The read-only file or folder; fetches, resuming, and hashes once, unless it is there.
+
+        Raises:
+            Unproven: unreachable or another hash; `error_type` is "weights".
+        """
+        ...

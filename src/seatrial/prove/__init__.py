@@ -1,0 +1,1 @@
+"""A stranger with a URL: checks a server from outside, importing nothing of ours."""

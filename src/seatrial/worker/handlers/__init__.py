@@ -1,0 +1,1 @@
+"""One file per kind of handler that a worker can load."""
