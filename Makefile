@@ -40,7 +40,8 @@ test-all: check
 	$(BIN)/python -m pytest -m 'not bench' $(ARGS)
 
 bench: setup .venv/.bench-ready
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	@scripts/install-system-package redis-server
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 .venv/.bench-ready: $(STAMP)
 	@echo 'bench: installing the peers'

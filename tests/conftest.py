@@ -1,11 +1,28 @@
-"""What every test can rely on."""
+"""What every test can rely on: its own settings only, and a real server in a process of its own."""
 
+from __future__ import annotations
+
+import json
 import os
+import select
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = REPOSITORY / "tests" / "packages"
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +42,156 @@ def _own_settings_only() -> Iterator[None]:
 def aws_command() -> Path:
     """The real, unmodified `aws` command line of this environment."""
     return Path(sys.executable).with_name("aws")
+
+
+@dataclass
+class RunningServer:
+    """`seatrial serve` on a data folder; may be killed and started again on it."""
+
+    data: Path
+    options: list[str] = field(default_factory=list)
+    process: subprocess.Popen[str] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> RunningServer:
+        log = (self.data.parent / "server.log").open("a")
+        command = [sys.executable, "-m", "seatrial", "serve", "--data", str(self.data), "--port", "0", *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        log.close()
+        line = self._ready_line(self.process)
+        assert "http://" in line, line
+        told = subprocess.run(
+            [sys.executable, "-m", "seatrial", "env", "--data", str(self.data), "--json"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        self.variables = json.loads(told.stdout)
+        return self
+
+    def _ready_line(self, process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        line = process.stdout.readline() if ready else ""
+        if not line:
+            process.kill()
+            process.wait()
+            raise AssertionError("the server did not start:\n" + (self.data.parent / "server.log").read_text()[-4000:])
+        return line
+
+    @property
+    def url(self) -> str:
+        return self.variables["SEATRIAL_URL"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client's process gets: a plain environment and the variables of `seatrial env`."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), "AWS_PAGER": "", **self.variables}
+
+    def client(self, service: str, **config: Any) -> Any:
+        """An unmodified boto3 client with nothing but those variables."""
+        session = boto3.session.Session(
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_DEFAULT_REGION"],
+        )
+        return session.client(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], config=Config(**config))
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Our own command line, as a user would run it."""
+        command = [sys.executable, "-m", "seatrial", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=110)
+        assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def terminate(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def kill(self) -> None:
+        """kill -9 of the server itself."""
+        assert self.process is not None
+        self.process.kill()
+        self._wait()
+
+    def _wait(self) -> int:
+        assert self.process is not None
+        code = self.process.wait(timeout=STOP_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+        return code
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
+    servers: list[RunningServer] = []
+
+    def make(*options: str) -> RunningServer:
+        folder = tmp_path / f"server{len(servers)}"
+        folder.mkdir()
+        server = RunningServer(folder / "data", list(options))
+        servers.append(server)
+        return server.start()
+
+    yield make
+    for server in servers:
+        if server.process is not None:
+            server.terminate()
+
+
+@pytest.fixture
+def server(make_server: Callable[..., RunningServer]) -> RunningServer:
+    return make_server()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Callable[[str], Path]:
+    """A package of tests/packages as the `.tar.gz` that people upload."""
+
+    def make(name: str) -> Path:
+        target = tmp_path / f"{name}.tar.gz"
+        with tarfile.open(target, "w:gz") as tar:
+            for member in sorted((PACKAGES / name).iterdir()):
+                if member.name != "__pycache__":
+                    tar.add(member, arcname=member.name)
+        return target
+
+    return make
+
+
+def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Ask again until there is an answer; the acceptance stories poll, as the clients in the field do."""
+    give_up = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < give_up, "it did not happen in time"
+        select.select([], [], [], 0.1)
+    return answer
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture
+def package() -> Callable[[str], Path]:
+    """The folder of a package of tests/packages."""
+    return lambda name: PACKAGES / name
+
+
+@pytest.fixture
+def png() -> Callable[[int, int], bytes]:
+    """A sound PNG of that width and height."""
+
+    def make(width: int, height: int) -> bytes:
+        import io
+
+        from PIL import Image
+
+        picture = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return make

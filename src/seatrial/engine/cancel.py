@@ -1,0 +1,52 @@
+"""Cancel a job: a queued one at once, a running one once its process is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from seatrial.domain import commands as c
+from seatrial.domain.errors import JOB_ALREADY_ENDED, JOB_NOT_FOUND, Conflict, NotFound
+from seatrial.domain.jobs import Job
+from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.watch import Watch
+from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import JobStore
+
+
+class Canceller:
+    """`stop_session` ends the worker that holds a session, and every process of it."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        watch: Watch,
+        inspector: Inspector,
+        clock: Clock,
+        stop_session: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._inspector = inspector
+        self._clock = clock
+        self._stop_session = stop_session
+
+    async def cancel(self, job_id: str) -> Job:
+        """The job as it is afterwards: cancelled, once its work is really gone.
+
+        Raises:
+            NotFound: no such job.
+            Conflict: it has its outcome already.
+        """
+        (outcome,) = await self._store.apply([c.Cancel(job_id, self._clock.now_ms())])
+        match outcome:
+            case c.CancelAccepted(job=job, session=None):
+                self._watch.changed([job])
+                return job
+            case c.CancelAccepted(session=str() as session):
+                await self._stop_session(session)
+                return await self._inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
+            case c.CancelRefused(state):
+                raise Conflict(JOB_ALREADY_ENDED, f"Job {job_id} is {state} already; a terminal state never changes.")
+            case _:
+                raise NotFound(JOB_NOT_FOUND, f"There is no job {job_id!r}.")

@@ -1,0 +1,197 @@
+"""Keep the workers of one version alive: as many as desired, replaced when they die, with back-off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.failures import Failure
+from seatrial.domain.limits import (
+    RESTART_BACKOFF_SECONDS_MAX,
+    RESTART_WINDOW_SECONDS,
+    RESTARTS_PER_WINDOW_MAX,
+    WORKER_STOP_GRACE_SECONDS,
+)
+from seatrial.domain.work import Loaded, LoadFailed, WorkerSpec
+from seatrial.engine.directory import Deployed
+from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.prepare import Preparer
+from seatrial.engine.runner import Runner
+from seatrial.ports.clock import Clock
+from seatrial.ports.model_pool import ModelPool, Worker
+from seatrial.ports.work_source import WorkSource
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every crew of this server works with."""
+
+    pool: ModelPool
+    source: WorkSource
+    preparer: Preparer
+    sealer: OutputSealer
+    clock: Clock
+
+
+class Crew:
+    """The workers of one version on this machine.
+
+    `make_spec` gives a fresh spec (its own scratch folder) per worker. `on_broken` is called once, with the
+    reason, when workers died or failed to load more than RESTARTS_PER_WINDOW_MAX times within
+    RESTART_WINDOW_SECONDS.
+    """
+
+    def __init__(
+        self,
+        deployed: Deployed,
+        make_spec: Callable[[], WorkerSpec],
+        bench: Bench,
+        on_broken: Callable[[EndpointVersion, Failure], Awaitable[None]],
+    ) -> None:
+        self._deployed = deployed
+        self._make_spec = make_spec
+        self._bench = bench
+        self._on_broken = on_broken
+        self._desired = 0
+        self._runners: set[Runner] = set()
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._between: set[asyncio.Task[None]] = set()  # keepers that have no serving worker: safe to cancel
+        self._falls_ms: deque[int] = deque(maxlen=RESTARTS_PER_WINDOW_MAX + 1)
+        self._stopping = False
+
+    @property
+    def ready(self) -> int:
+        """Workers that have loaded and take work."""
+        return len(self._runners)
+
+    async def start_first(self) -> Loaded:
+        """Start one worker and wait until it is loaded; it takes work from then on.
+
+        Raises:
+            LoadFailed: it did not load.
+        """
+        worker, spec = await self._start()
+        loaded = await worker.load()
+        self._desired = max(self._desired, 1)
+        self._keep(self._serve_then_replace(worker, spec))
+        return loaded
+
+    def scale(self, desired: int) -> None:
+        """Aim for that many workers: more are started in the background, superfluous ones retire."""
+        self._desired = desired
+        while len(self._keepers) < desired:
+            self._keep(self._replace())
+        for runner in list(self._runners)[desired:]:
+            runner.retire()
+
+    async def stop_session(self, session: str) -> bool:
+        """End the worker that holds the session; False: none of this crew does."""
+        for runner in self._runners:
+            if runner.session == session:
+                await runner.stop(WORKER_STOP_GRACE_SECONDS)
+                return True
+        return False
+
+    async def retire(self, grace_seconds: float) -> None:
+        """Let what runs end within the grace, then end every worker; none is left when this returns."""
+        self._stopping = True
+        for runner in self._runners:
+            runner.retire()
+        if self._keepers:
+            await asyncio.wait(self._keepers, timeout=grace_seconds)
+        await self.stop_all()
+        for keeper in self._between:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def stop_all(self) -> None:
+        """End every serving worker now; what it held goes back to the queue."""
+        await asyncio.gather(*(runner.stop(WORKER_STOP_GRACE_SECONDS) for runner in list(self._runners)))
+
+    def _keep(self, serving: Coroutine[Any, Any, None]) -> None:
+        keeper = asyncio.create_task(serving)
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
+
+    async def _start(self) -> tuple[Worker, WorkerSpec]:
+        spec = self._make_spec()
+        return await self._bench.pool.start(spec), spec
+
+    async def _serve_then_replace(self, worker: Worker, spec: WorkerSpec) -> None:
+        """Serve with this worker; when it falls, with the next one, as long as it is wanted."""
+        fallen = await self._serve(worker, spec)
+        if await self._go_on(fallen):
+            await self._replace()
+
+    async def _replace(self) -> None:
+        while True:
+            worker, spec = await self._start()
+            fallen = await self._load(worker)
+            if fallen is None:
+                fallen = await self._serve(worker, spec)
+            if not await self._go_on(fallen):
+                return
+
+    async def _load(self, worker: Worker) -> Failure | None:
+        with self._cancellable():
+            try:
+                await worker.load()
+            except LoadFailed as failed:
+                return failed.failure
+            except asyncio.CancelledError:
+                await worker.stop(0)
+                raise
+        return None
+
+    @contextmanager
+    def _cancellable(self) -> Iterator[None]:
+        keeper = asyncio.current_task()
+        if keeper is not None:
+            self._between.add(keeper)
+        try:
+            yield
+        finally:
+            if keeper is not None:
+                self._between.discard(keeper)
+
+    async def _serve(self, worker: Worker, spec: WorkerSpec) -> Failure | None:
+        bench = self._bench
+        runner = Runner(
+            self._deployed, spec.layout, worker, spec.scratch, bench.source, bench.preparer, bench.sealer, bench.clock
+        )
+        self._runners.add(runner)
+        try:
+            await runner.serve()
+        finally:
+            self._runners.discard(runner)
+            await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))
+        return runner.death
+
+    async def _go_on(self, fallen: Failure | None) -> bool:
+        """Whether another worker should follow; waits the back-off first."""
+        if self._stopping or len(self._keepers) > self._desired:
+            return False
+        if fallen is None:
+            return True
+        name = self._deployed.version.endpoint_name
+        now_ms = self._bench.clock.monotonic_ms()
+        self._falls_ms.append(now_ms)
+        recent = [at for at in self._falls_ms if now_ms - at <= RESTART_WINDOW_SECONDS * 1000]
+        log.warning("worker.fell", endpoint=name, reason=fallen.message, falls=len(recent))
+        if len(recent) > RESTARTS_PER_WINDOW_MAX:
+            self._stopping = True
+            await self._on_broken(self._deployed.version, fallen)
+            return False
+        backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (len(recent) - 2))
+        with self._cancellable():
+            await self._bench.clock.sleep_ms(int(backoff_seconds * 1000))
+        return not self._stopping

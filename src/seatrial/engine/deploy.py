@@ -1,0 +1,425 @@
+"""Deploy, update and delete endpoints: nothing takes ordinary jobs before its trial has passed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import uuid
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from seatrial.domain import commands as c
+from seatrial.domain import errors
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
+from seatrial.domain.errors import BadInput, Conflict, SeatrialError, Unproven
+from seatrial.domain.failures import Failure
+from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.objects import ObjectName
+from seatrial.engine.bells import Bells
+from seatrial.engine.crew import Crew
+from seatrial.engine.directory import Directory
+from seatrial.engine.trial import Court, Trial, failure_reason
+from seatrial.engine.watch import Watch
+from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import JobStore
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+from seatrial.ports.packages import PackageStore
+
+log = structlog.get_logger()
+
+NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+ENDPOINT_EXISTS = "endpoint_exists"
+ENDPOINT_BUSY = "endpoint_busy"
+FAIL_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What to deploy under which name. `package` is a directory or `.tar.gz` on the server's disk, or an object.
+
+    `settings` are fields of VersionSettings that override the package's own; `marks` are the door's own words.
+    """
+
+    endpoint_name: str
+    owner: str
+    package: Path | ObjectName
+    label: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    on_disk_temporary: bool = False
+
+
+class Deployer:
+    """Each call returns at once; trials and shutdowns go on in the background and show in the status."""
+
+    def __init__(
+        self,
+        court: Court,
+        directory: Directory,
+        packages: PackageStore,
+        store: JobStore,
+        objects: ObjectStore,
+        watch: Watch,
+        bells: Bells,
+        clock: Clock,
+    ) -> None:
+        self._court = court
+        self._directory = directory
+        self._packages = packages
+        self._store = store
+        self._objects = objects
+        self._watch = watch
+        self._bells = bells
+        self._clock = clock
+        self._crews: dict[str, Crew] = {}  # by version id
+        self._proofs: dict[str, asyncio.Task[None]] = {}  # by endpoint name
+        self._chores: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------ verbs
+
+    async def create(self, deployment: Deployment) -> Endpoint:
+        """A new endpoint, Creating; its trial goes on in the background.
+
+        Raises:
+            Conflict: the name is taken.
+            BadInput: the name or a setting is not valid.
+        """
+        name = deployment.endpoint_name
+        if NAME.fullmatch(name) is None:
+            raise BadInput(
+                errors.INVALID_FIELD,
+                f"{name!r} is not a valid endpoint name.",
+                field="name",
+                valid="1 to 63 letters, digits and inner hyphens",
+            )
+        if self._directory.has(name):
+            raise Conflict(
+                ENDPOINT_EXISTS, f"There is an endpoint {name!r} already: update or delete it.", field="name"
+            )
+        now_ms = self._clock.now_ms()
+        version = _version(deployment, str(uuid.uuid4()), 1, now_ms)
+        endpoint = Endpoint(
+            id=version.endpoint_id,
+            name=name,
+            owner=deployment.owner,
+            status=EndpointStatus.CREATING,
+            created_at_ms=now_ms,
+            modified_at_ms=now_ms,
+            target_version=version.id,
+            workers_desired=version.settings.workers,
+            marks=deployment.marks,
+        )
+        await self._directory.create(endpoint, version)
+        self._start_proof(endpoint, version, deployment)
+        return endpoint
+
+    async def update(self, deployment: Deployment) -> Endpoint:
+        """Prove a new version beside the active one, then let it take over; RollingBack when it fails.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is being created, updated or deleted.
+            BadInput: a setting is not valid.
+        """
+        endpoint = self._directory.endpoint(deployment.endpoint_name)
+        if endpoint.status not in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED):
+            raise Conflict(
+                ENDPOINT_BUSY, f"Endpoint {endpoint.name!r} is {endpoint.status}: wait until that has ended."
+            )
+        number = len(self._directory.versions(endpoint.id)) + 1
+        version = _version(deployment, endpoint.id, number, self._clock.now_ms())
+        await self._directory.add_version(version)
+        status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
+        marks = dict(endpoint.marks) | dict(deployment.marks)
+        updated = await self._save(endpoint, status=status, target_version=version.id, failure_reason=None, marks=marks)
+        self._start_proof(updated, version, deployment)
+        return updated
+
+    async def scale(self, endpoint_name: str, workers: int) -> Endpoint:
+        """Run that many workers of the active version.
+
+        Raises:
+            NotFound, BadInput
+        """
+        if not 1 <= workers <= WORKERS_PER_ENDPOINT_MAX:
+            valid = f"1 to {WORKERS_PER_ENDPOINT_MAX}"
+            raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)
+        endpoint = await self._save(self._directory.endpoint(endpoint_name), workers_desired=workers)
+        crew = self._crews.get(endpoint.active_version or "")
+        if crew is not None:
+            crew.scale(workers)
+        return endpoint
+
+    async def delete(self, endpoint_name: str) -> None:
+        """Deleting: workers end, queued jobs fail as endpoint_deleted, then the endpoint is gone.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        endpoint = self._directory.endpoint(endpoint_name)
+        if endpoint.status is EndpointStatus.DELETING:
+            return
+        endpoint = await self._save(endpoint, status=EndpointStatus.DELETING)
+        self._background(self._delete(endpoint))
+
+    # ------------------------------------------------------------------ looks
+
+    async def endpoint(self, endpoint_name: str) -> Endpoint:
+        """By name. Raises NotFound."""
+        return self._directory.endpoint(endpoint_name)
+
+    async def endpoints(self) -> list[Endpoint]:
+        """All, by name."""
+        return self._directory.endpoints()
+
+    async def version(self, version_id: str) -> EndpointVersion:
+        """By id, with the stages of its trial. Raises NotFound."""
+        return self._directory.version(version_id).version
+
+    async def versions(self, endpoint_name: str) -> list[EndpointVersion]:
+        """Of one endpoint, oldest first. Raises NotFound."""
+        return self._directory.versions(self._directory.endpoint(endpoint_name).id)
+
+    async def wait(self, endpoint_name: str, timeout_seconds: float) -> Endpoint:
+        """The endpoint after its next change of status or stage, or as it is when the time has passed.
+
+        Raises:
+            NotFound: no such endpoint, or it is gone by then.
+        """
+        self._directory.endpoint(endpoint_name)
+        await self._bells.wait(endpoint_name, self._bells.heard(endpoint_name), timeout_seconds)
+        return self._directory.endpoint(endpoint_name)
+
+    def workers(self, endpoint_name: str) -> int:
+        """Workers of the active version that are ready now. Raises NotFound."""
+        crew = self._crews.get(self._directory.endpoint(endpoint_name).active_version or "")
+        return crew.ready if crew else 0
+
+    async def stop_session(self, session: str) -> None:
+        """End the worker that holds a session, and every process of it."""
+        for crew in list(self._crews.values()):
+            if await crew.stop_session(session):
+                return
+
+    # ------------------------------------------------------------------ server start and stop
+
+    async def resume(self) -> None:
+        """After a restart: active versions start again, unfinished trials begin anew, deletions go on."""
+        for endpoint in self._directory.endpoints():
+            if endpoint.status is EndpointStatus.DELETING:
+                self._background(self._delete(endpoint))
+                continue
+            if endpoint.active_version is not None and endpoint.status is not EndpointStatus.FAILED:
+                self._background(self._restart(endpoint, endpoint.active_version))
+            if endpoint.target_version is not None:
+                self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop trials and workers: what runs may end within the grace, the rest goes back to the queue."""
+        tasks = [*self._proofs.values(), *self._chores]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(crew.retire(grace_seconds) for crew in list(self._crews.values())))
+        self._crews.clear()
+
+    async def hurry(self) -> None:
+        """End what `close` still waits for: its work goes back to the queue."""
+        await asyncio.gather(*(crew.stop_all() for crew in list(self._crews.values())))
+
+    async def broken(self, version: EndpointVersion, failure: Failure) -> None:
+        """A crew's workers keep dying: the endpoint leaves service with the reason; its queue waits for an update."""
+        self._background(self._leave_service(version, failure))
+
+    # ------------------------------------------------------------------ inside
+
+    def _start_proof(self, endpoint: Endpoint, version: EndpointVersion, deployment: Deployment | None) -> None:
+        proof = asyncio.create_task(self._prove(endpoint.name, version, deployment))
+        self._proofs[endpoint.name] = proof
+        proof.add_done_callback(lambda done: self._proofs.pop(endpoint.name, None))
+
+    async def _prove(self, name: str, version: EndpointVersion, deployment: Deployment | None) -> None:
+        trial = Trial(self._court, version)
+        try:
+            if deployment is not None:
+                trial.version = version = await self._store_package(version, deployment)
+            elif not version.package.sha256:
+                raise Unproven("inspect", "The server stopped before the package was stored. Remedy: deploy it again.")
+            proved = await trial.run(frozenset(deployment.settings if deployment else _setting_names()))
+        except SeatrialError as error:
+            await self._drop(trial.crew, version)
+            await self._not_proved(name, version, failure_reason(error))
+        except asyncio.CancelledError:
+            await self._drop(trial.crew, version)
+            raise
+        except Exception as error:  # the named edge: a defect of ours must show as Failed, not as Creating for ever
+            log.exception("trial.defect", endpoint=name)
+            await self._drop(trial.crew, version)
+            await self._not_proved(name, version, f"The server failed to run the trial: {error}")
+        else:
+            await self._take_over(name, proved.version, proved.crew, proved.unproven)
+
+    async def _store_package(self, version: EndpointVersion, deployment: Deployment) -> EndpointVersion:
+        source = deployment.package
+        try:
+            if isinstance(source, Path):
+                package = await self._packages.add(source, deployment.label)
+            else:
+                package = await self._fetch_package(source, deployment.label)
+        finally:
+            if deployment.on_disk_temporary and isinstance(source, Path):
+                source.unlink(missing_ok=True)
+        stored = replace(version, package=package)
+        await self._directory.save_version(stored)
+        return stored
+
+    async def _fetch_package(self, name: ObjectName, label: str) -> PackageRef:
+        try:
+            info = await self._objects.head(name)
+            path = await self._objects.local_path(info.ref)
+            if path is not None:
+                return await self._packages.add(path, label)
+            reading = await self._objects.read(info.ref)
+        except (NoSuchBucket, NoSuchObject):
+            remedy = "Upload the archive, then deploy again."
+            raise Unproven("inspect", f"There is no object {name.uri}.", details={"remedy": remedy}) from None
+        with tempfile.NamedTemporaryFile(suffix=".tar.gz") as archive:
+            async for chunk in reading.chunks:
+                archive.write(chunk)
+            archive.flush()
+            return await self._packages.add(Path(archive.name), label)
+
+    async def _drop(self, crew: Crew | None, version: EndpointVersion) -> None:
+        """A trial is over without success: its workers end and its jobs fail."""
+        if crew is not None:
+            self._crews.pop(version.id, None)
+            await asyncio.shield(crew.retire(0))
+        await self._fail_queued(
+            version.endpoint_id, Failure(errors.CANCELLED, "The trial of this version ended."), version.id
+        )
+
+    async def _not_proved(self, name: str, version: EndpointVersion, reason: str) -> None:
+        if not self._directory.has(name):
+            return
+        endpoint = self._directory.endpoint(name)
+        if endpoint.status is EndpointStatus.DELETING:
+            return
+        if endpoint.active_version is None:
+            await self._save(endpoint, status=EndpointStatus.FAILED, target_version=None, failure_reason=reason)
+        else:
+            await self._save(endpoint, status=EndpointStatus.ROLLING_BACK, target_version=None)
+            await self._save(
+                self._directory.endpoint(name),
+                status=EndpointStatus.IN_SERVICE,
+                failure_reason=f"Rolled back. {reason}",
+            )
+        self._court.say(version, f"trial: failed: {reason}")
+
+    async def _take_over(self, name: str, version: EndpointVersion, crew: Crew, unproven: bool) -> None:
+        endpoint = self._directory.endpoint(name)
+        before = self._crews.pop(endpoint.active_version or "", None)
+        self._crews[version.id] = crew
+        await self._save(
+            endpoint,
+            status=EndpointStatus.IN_SERVICE,
+            active_version=version.id,
+            target_version=None,
+            failure_reason=None,
+            unproven=unproven,
+            workers_desired=version.settings.workers,
+        )
+        crew.scale(version.settings.workers)
+        self._bells.ring(endpoint.id)
+        self._court.say(version, f"in service: version {version.number}" + (" (unproven)" if unproven else ""))
+        if before is not None:
+            self._background(before.retire(SERVER_STOP_GRACE_SECONDS))
+
+    async def _restart(self, endpoint: Endpoint, version_id: str) -> None:
+        version = self._directory.version(version_id).version
+
+        def progress(what: str, done: int, total: int | None) -> None:
+            self._court.say(version, f"restart: {what} {done}" + (f" of {total}" if total else ""))
+
+        try:
+            outfit = await self._court.outfitter.complete(version, progress)
+            crew = self._court.make_crew(version, outfit)
+        except SeatrialError as error:
+            await self._leave_service(version, Failure(error.error_type, error.message, error.details))
+            return
+        self._crews[version.id] = crew
+        crew.scale(endpoint.workers_desired)
+
+    async def _leave_service(self, version: EndpointVersion, failure: Failure) -> None:
+        crew = self._crews.pop(version.id, None)
+        if crew is not None:
+            await crew.retire(0)
+        if not self._directory.has(version.endpoint_name):
+            return
+        endpoint = self._directory.endpoint(version.endpoint_name)
+        if endpoint.active_version != version.id or endpoint.status is EndpointStatus.DELETING:
+            return
+        said = Unproven(failure.error_type, f"Workers keep failing. {failure.message}", details=dict(failure.details))
+        reason = failure_reason(said)
+        await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
+        self._court.say(version, f"out of service: {reason}")
+
+    async def _delete(self, endpoint: Endpoint) -> None:
+        proof = self._proofs.get(endpoint.name)
+        if proof is not None:
+            proof.cancel()
+            await asyncio.gather(proof, return_exceptions=True)
+        for version in self._directory.versions(endpoint.id):
+            crew = self._crews.pop(version.id, None)
+            if crew is not None:
+                await crew.retire(0)
+        failure = Failure(errors.ENDPOINT_DELETED, f"Endpoint {endpoint.name!r} was deleted before the job ran.")
+        await self._fail_queued(endpoint.id, failure, None)
+        await self._directory.remove(endpoint)
+
+    async def _fail_queued(self, endpoint_id: str, failure: Failure, version_id: str | None) -> None:
+        while True:
+            command = c.FailQueued(endpoint_id, failure, self._clock.now_ms(), version_id, FAIL_BATCH)
+            (outcome,) = await self._store.apply([command])
+            jobs = outcome.jobs if isinstance(outcome, c.Expired) else ()
+            self._watch.changed(jobs)
+            if len(jobs) < FAIL_BATCH:
+                return
+
+    async def _save(self, endpoint: Endpoint, **changes: Any) -> Endpoint:
+        changed = replace(endpoint, modified_at_ms=self._clock.now_ms(), **changes)
+        await self._directory.save_endpoint(changed)
+        return changed
+
+    def _background(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+def _setting_names() -> frozenset[str]:
+    return frozenset(one.name for one in fields(VersionSettings))
+
+
+def _version(deployment: Deployment, endpoint_id: str, number: int, now_ms: int) -> EndpointVersion:
+    unknown = sorted(set(deployment.settings) - _setting_names())
+    if unknown:
+        valid = ", ".join(sorted(_setting_names()))
+        raise BadInput(errors.UNKNOWN_FIELD, f"There is no setting {unknown[0]!r}.", field=unknown[0], valid=valid)
+    settings = VersionSettings(**deployment.settings)
+    if not 1 <= settings.workers <= WORKERS_PER_ENDPOINT_MAX:
+        valid = f"1 to {WORKERS_PER_ENDPOINT_MAX}"
+        raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)
+    return EndpointVersion(
+        id=str(uuid.uuid4()),
+        endpoint_id=endpoint_id,
+        endpoint_name=deployment.endpoint_name,
+        number=number,
+        package=PackageRef("", deployment.label),
+        settings=settings,
+        created_at_ms=now_ms,
+    )

@@ -1,0 +1,110 @@
+"""The endpoints and versions of this server, at hand for every request and written through to the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatrial.domain.contract import Contract
+from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.errors import ENDPOINT_NOT_FOUND, NotFound
+from seatrial.engine.bells import Bells
+from seatrial.package.manifest import contract_from_json
+from seatrial.ports.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A version with its contract read."""
+
+    version: EndpointVersion
+    contract: Contract
+
+
+class Directory:
+    """Reads come from memory; each write is durable before it shows. Rings `endpoint.name` on every change."""
+
+    def __init__(self, registry: Registry, bells: Bells) -> None:
+        self._registry = registry
+        self._bells = bells
+        self._endpoints: dict[str, Endpoint] = {}
+        self._versions: dict[str, Deployed] = {}
+
+    async def load(self) -> None:
+        """Read everything, at start."""
+        for endpoint in await self._registry.endpoints():
+            self._endpoints[endpoint.name] = endpoint
+            for version in await self._registry.versions(endpoint.id):
+                self._keep(version)
+
+    def endpoints(self) -> list[Endpoint]:
+        """All, by name."""
+        return sorted(self._endpoints.values(), key=lambda endpoint: endpoint.name)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """By name.
+
+        Raises:
+            NotFound: no such endpoint; names those that there are.
+        """
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            known = ", ".join(sorted(self._endpoints)) or "none yet"
+            raise NotFound(
+                ENDPOINT_NOT_FOUND, f"There is no endpoint {name!r}.", field="endpoint", valid=f"Endpoints: {known}"
+            )
+        return endpoint
+
+    def has(self, name: str) -> bool:
+        """Whether an endpoint has that name."""
+        return name in self._endpoints
+
+    def version(self, version_id: str) -> Deployed:
+        """By id.
+
+        Raises:
+            NotFound: no such version (its endpoint was deleted).
+        """
+        deployed = self._versions.get(version_id)
+        if deployed is None:
+            raise NotFound(ENDPOINT_NOT_FOUND, f"There is no version {version_id!r}: its endpoint was deleted.")
+        return deployed
+
+    def versions(self, endpoint_id: str) -> list[EndpointVersion]:
+        """Of one endpoint, oldest first."""
+        own = (one.version for one in self._versions.values() if one.version.endpoint_id == endpoint_id)
+        return sorted(own, key=lambda version: version.number)
+
+    async def create(self, endpoint: Endpoint, version: EndpointVersion) -> None:
+        """A new endpoint with its first version. Raises AlreadyThere."""
+        await self._registry.create_endpoint(endpoint, version)
+        self._endpoints[endpoint.name] = endpoint
+        self._keep(version)
+        self._bells.ring(endpoint.name)
+
+    async def add_version(self, version: EndpointVersion) -> None:
+        """Another version of an endpoint."""
+        await self._registry.add_version(version)
+        self._keep(version)
+
+    async def save_endpoint(self, endpoint: Endpoint) -> None:
+        """The endpoint is now so."""
+        await self._registry.save_endpoint(endpoint)
+        self._endpoints[endpoint.name] = endpoint
+        self._bells.ring(endpoint.name)
+
+    async def save_version(self, version: EndpointVersion) -> None:
+        """The version is now so."""
+        await self._registry.save_version(version)
+        self._keep(version)
+        self._bells.ring(version.endpoint_name)
+
+    async def remove(self, endpoint: Endpoint) -> None:
+        """The endpoint is gone."""
+        await self._registry.remove_endpoint(endpoint.id)
+        del self._endpoints[endpoint.name]
+        for version in self.versions(endpoint.id):
+            del self._versions[version.id]
+        self._bells.ring(endpoint.name)
+
+    def _keep(self, version: EndpointVersion) -> None:
+        self._versions[version.id] = Deployed(version, contract_from_json(version.contract))

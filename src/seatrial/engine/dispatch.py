@@ -1,0 +1,111 @@
+"""Hand work out and take its outcome in: the WorkSource of this server."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Sequence
+
+from seatrial.domain import commands as c
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.failures import Failure
+from seatrial.engine.bells import Bells
+from seatrial.engine.watch import Watch
+from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import JobStore, StoreUnavailable
+from seatrial.ports.work_source import SessionClosed
+
+STORE_RETRY_MS = 500
+TOKEN_BYTES = 16
+
+
+class Dispatcher:
+    """Implements ports.work_source.WorkSource on the job store.
+
+    Outcomes of work already done are never given up because the store is away: finish, release and close wait
+    for it. The store's own fences make every repetition harmless.
+    """
+
+    def __init__(self, store: JobStore, watch: Watch, bells: Bells, clock: Clock, server: str, deaths_max: int) -> None:
+        self._store = store
+        self._watch = watch
+        self._bells = bells
+        self._clock = clock
+        self._server = server
+        self._deaths_max = deaths_max
+        self._endpoint_of: dict[str, str] = {}
+        self._draining = False
+
+    async def open(self, version: EndpointVersion, kind: str) -> str:
+        """Open a session for a worker of that version; its id."""
+        session = uuid.uuid4().hex
+        opening = c.OpenSession(session, version.endpoint_id, version.id, kind, self._server, self._clock.now_ms())
+        await self._insist([opening])
+        self._endpoint_of[session] = version.endpoint_id
+        return session
+
+    async def take(self, session: str, n: int, wait_ms: int, prefer: frozenset[str] = frozenset()) -> list[c.Claim]:
+        """Up to n claims, waiting up to wait_ms for the first; none while draining.
+
+        Raises:
+            SessionClosed: the session is gone.
+        """
+        endpoint_id = self._endpoint_of.get(session)
+        if endpoint_id is None:
+            raise SessionClosed(session)
+        give_up_ms = self._clock.monotonic_ms() + wait_ms
+        while not self._draining:
+            heard = self._bells.heard(endpoint_id)
+            claims = await self._claim(session, n, prefer)
+            if claims:
+                return claims
+            left_ms = give_up_ms - self._clock.monotonic_ms()
+            if left_ms <= 0 or not await self._bells.wait(endpoint_id, heard, left_ms / 1000):
+                break
+        return []
+
+    async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
+        """Commit decisions; durable when this returns. A stale token publishes nothing."""
+        outcomes = await self._insist(done)
+        answers = [one for one in outcomes if isinstance(one, c.Finished | c.Stale)]
+        self._watch.changed(one.job for one in answers if isinstance(one, c.Finished))
+        return answers
+
+    async def release(self, tokens: Sequence[str]) -> None:
+        """Hand back claims that had not begun."""
+        if tokens:
+            await self._insist([c.Release(tuple(tokens))])
+            self._bells.ring_all()
+
+    async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
+        """The worker was seen gone; its claims go back, or end after too many deaths."""
+        endpoint_id = self._endpoint_of.pop(session, None)
+        closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, self._deaths_max)
+        (outcome,) = await self._insist([closing])
+        if isinstance(outcome, c.Closed):
+            self._watch.changed(outcome.ended)
+        if endpoint_id is not None:
+            self._bells.ring(endpoint_id)
+
+    def drain(self) -> None:
+        """Hand nothing out any more; who waits is answered at once."""
+        self._draining = True
+        self._bells.ring_all()
+
+    async def _claim(self, session: str, n: int, prefer: frozenset[str]) -> list[c.Claim]:
+        tokens = tuple(secrets.token_hex(TOKEN_BYTES) for _ in range(n))
+        (outcome,) = await self._insist([c.Take(session, tokens, self._clock.now_ms(), prefer)])
+        if isinstance(outcome, c.SessionGone):
+            self._endpoint_of.pop(session, None)
+            raise SessionClosed(session)
+        if not isinstance(outcome, c.Taken):
+            raise TypeError(f"a Take was answered with {outcome!r}")
+        self._watch.changed(claim.job for claim in outcome.claims)
+        return list(outcome.claims)
+
+    async def _insist(self, commands: Sequence[c.JobCommand]) -> list[c.JobOutcome]:
+        while True:
+            try:
+                return await self._store.apply(commands)
+            except StoreUnavailable:
+                await self._clock.sleep_ms(STORE_RETRY_MS)

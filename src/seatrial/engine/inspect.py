@@ -1,0 +1,79 @@
+"""Look at jobs: one, many, or one until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from seatrial.domain.errors import JOB_NOT_FOUND, NotFound
+from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.engine.watch import Watch
+from seatrial.ports.job_store import JobStore
+
+
+class Inspector:
+    """The one read model of jobs, for every door and screen."""
+
+    def __init__(self, store: JobStore, watch: Watch) -> None:
+        self._store = store
+        self._watch = watch
+
+    async def job(self, job_id: str) -> Job:
+        """The job as it is now.
+
+        Raises:
+            NotFound: no such job.
+        """
+        job = self._watch.recent(job_id) or await self._store.job(job_id)
+        if job is None:
+            raise NotFound(JOB_NOT_FOUND, f"There is no job {job_id!r}.")
+        return job
+
+    async def jobs(self, which: JobFilter) -> list[Job]:
+        """A page of jobs, newest first."""
+        return await self._store.jobs(which)
+
+    async def counts(self, endpoint_id: str) -> Mapping[JobState, int]:
+        """How many client jobs of an endpoint are in each state."""
+        return await self._store.counts(endpoint_id)
+
+    async def wait(self, job_id: str, timeout_seconds: float) -> Job:
+        """The job once it has ended, or as it is when the time has passed.
+
+        Raises:
+            NotFound: no such job.
+        """
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Job] = loop.create_future()
+
+        def listener(job: Job) -> None:
+            if job.ended and not ended.done():
+                ended.set_result(job)
+
+        stop = self._watch.listen(job_id, listener)
+        try:
+            job = await self.job(job_id)
+            if job.ended or timeout_seconds <= 0:
+                return job
+            return await asyncio.wait_for(ended, timeout_seconds)
+        except TimeoutError:
+            return await self.job(job_id)
+        finally:
+            stop()
+
+    async def follow(self, job_id: str) -> AsyncIterator[Job]:
+        """The job now and after every change, until it has ended.
+
+        Raises:
+            NotFound: no such job.
+        """
+        changes: asyncio.Queue[Job] = asyncio.Queue()
+        stop = self._watch.listen(job_id, changes.put_nowait)
+        try:
+            job = await self.job(job_id)
+            yield job
+            while not job.ended:
+                job = await changes.get()
+                yield job
+        finally:
+            stop()

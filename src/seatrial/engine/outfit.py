@@ -1,0 +1,100 @@
+"""What a version needs before a worker can start: its manifest, its environment, its weights, its secrets."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.work import WorkerSpec
+from seatrial.package.manifest import Manifest, read_manifest
+from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore
+
+SecretSource = Callable[[str], str]  # "env:NAME" or "file:PATH" -> the value; raises Unproven
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """All that is needed to start workers of a version."""
+
+    manifest: Manifest
+    package: Path
+    python: Path
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Outfitter:
+    """Finds or makes the parts of an outfit, and turns it into worker specs."""
+
+    def __init__(
+        self,
+        packages: PackageStore,
+        environments: Environments,
+        weights: WeightStore,
+        secrets: SecretSource,
+        keyring: Keyring,
+        scratch: Path,
+        server_url: Callable[[], str],
+    ) -> None:
+        self._packages = packages
+        self._environments = environments
+        self._weights = weights
+        self._secrets = secrets
+        self._keyring = keyring
+        self._scratch = scratch
+        self._server_url = server_url
+
+    def manifest(self, version: EndpointVersion) -> Manifest:
+        """What the stored package says of itself. Raises Unproven."""
+        return read_manifest(self._packages.path(version.package))
+
+    async def python(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> Path:
+        """The interpreter of its environment, built if need be. Raises Unproven."""
+        python = version.settings.python or manifest.python
+        return await self._environments.prepare(manifest.requirements, python, progress)
+
+    async def weights(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> dict[str, Path]:
+        """Its weights, fetched if need be: path inside the package -> read-only content. Raises Unproven."""
+        root = self._packages.path(version.package)
+        return {one.path: await self._weights.fetch(one, root, progress) for one in manifest.weights}
+
+    async def complete(self, version: EndpointVersion, progress: Progress) -> Outfit:
+        """Everything at once, for a version that was proved before. Raises Unproven."""
+        manifest = self.manifest(version)
+        python = await self.python(version, manifest, progress)
+        weights = await self.weights(version, manifest, progress)
+        return Outfit(manifest, self._packages.path(version.package), python, weights)
+
+    def spec(self, version: EndpointVersion, outfit: Outfit) -> WorkerSpec:
+        """A spec for one more worker, with a scratch folder of its own. Raises Unproven: a secret is missing."""
+        settings, manifest = version.settings, outfit.manifest
+        tasks = manifest.contract.tasks
+        return WorkerSpec(
+            endpoint_name=version.endpoint_name,
+            version_id=version.id,
+            layout=manifest.layout,
+            package=outfit.package,
+            python=outfit.python,
+            scratch=self._scratch / f"{version.endpoint_name}-{uuid.uuid4().hex[:12]}",
+            env=self._server_variables(version.endpoint_name) | dict(settings.env),
+            handler=manifest.handler,
+            task_methods={task.name: task.method or task.name for task in tasks},
+            secrets={name: self._secrets(source) for name, source in settings.secrets.items()},
+            weights=outfit.weights,
+            load_timeout_seconds=settings.load_timeout_seconds,
+        )
+
+    def _server_variables(self, endpoint_name: str) -> dict[str, str]:
+        """What makes `boto3.client("s3")` inside an unmodified handler reach this server's objects."""
+        credentials: Credentials = self._keyring.credentials
+        keys = self._keyring.for_worker(endpoint_name)
+        return {
+            "AWS_ENDPOINT_URL": self._server_url(),
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+            "AWS_DEFAULT_REGION": credentials.region,
+            "AWS_REGION": credentials.region,
+        }

@@ -1,0 +1,231 @@
+"""From what a handler returned to staged parts that may become visible: checked first, the primary last."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.domain.checking import base64_bytes, check_answer
+from seatrial.domain.checking.media_values import normal_base64
+from seatrial.domain.commands import StagedPart
+from seatrial.domain.contract import Contract, OutputPart, Task
+from seatrial.domain.errors import OUTPUT_CONTRACT, OUTPUT_TOO_LARGE, SeatrialError
+from seatrial.domain.jobs import Job, OutputPlan
+from seatrial.domain.json_text import parse_answer_json
+from seatrial.domain.limits import (
+    JSON_OUTPUT_BYTES_MAX,
+    JSON_PARSED_ON_LOOP_BYTES_MAX,
+    KEY_BYTES_MAX,
+    OUTPUT_BYTES_MAX,
+)
+from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json
+from seatrial.domain.objects import ObjectName, Sealed
+from seatrial.domain.work import Produced
+from seatrial.ports.object_store import ObjectStore, TooLarge
+
+PRIMARY = "result"
+
+Content = bytes | Path
+
+
+class OutputSealer:
+    """Checks an answer against its task's output and stages its parts."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    async def seal(
+        self, job: Job, contract: Contract, produced: Produced, task: str | None = None
+    ) -> tuple[StagedPart, ...]:
+        """The parts, secondary ones first. `task` is the one that was run (`Work.task`); None: the job's own.
+
+        All parts together have at most OUTPUT_BYTES_MAX bytes. In a JSON answer the field of each part is
+        {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it.
+
+        Raises:
+            SeatrialError: output_contract, output_too_large; then nothing stays staged.
+        """
+        staging = _Staging(self._objects, job.output)
+        try:
+            await self._stage_all(staging, _task_of(contract, task or job.task), produced)
+        except TooLarge:
+            await self._objects.discard(staging.sealed)
+            raise _too_large(f"The output has more than {OUTPUT_BYTES_MAX:,} bytes in all.") from None
+        except BaseException:
+            await self._objects.discard(staging.sealed)
+            raise
+        return tuple(staging.parts)
+
+    async def _stage_all(self, staging: _Staging, task: Task | None, produced: Produced) -> None:
+        body: Content = produced.body
+        if task is not None:
+            await _check_media_type(task, produced)
+            if is_json(produced.media_type):
+                body = await self._json_body(staging, task, produced)
+            elif task.output.schema is not None or task.output.parts or produced.parts:
+                wanted = "application/json, as its contract has a schema or parts"
+                raise _broken(task, f"its media type is {produced.media_type!r}, and must be {wanted}")
+        await staging.add(PRIMARY, staging.plan.result, body, produced.media_type)
+
+    async def _json_body(self, staging: _Staging, task: Task, produced: Produced) -> Content:
+        """The answer's bytes as clients will see them, checked; its parts are staged on the way."""
+        source = await _whole(task, produced.body)
+        answer = await _off_loop(len(source), _parsed, task, source)
+        contents = _part_contents(task, answer, produced.parts)
+        for part, content in contents:
+            await _check_part(task, part, content)
+            name = part_name(staging.plan, part)
+            sealed = await staging.add(part.name, name, content, part.media_type)
+            answer[part.name] = _reference(name, part, sealed)
+        await _off_loop(len(source), check_answer, task, answer)
+        return (await _off_loop(len(source), json.dumps, answer)).encode() if contents else source
+
+
+class _Staging:
+    """What has been staged for one answer, and how much room is left."""
+
+    def __init__(self, objects: ObjectStore, plan: OutputPlan) -> None:
+        self._objects = objects
+        self._left_bytes = OUTPUT_BYTES_MAX
+        self.plan = plan
+        self.parts: list[StagedPart] = []
+
+    @property
+    def sealed(self) -> list[Sealed]:
+        return [one.sealed for one in self.parts]
+
+    async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:
+        try:
+            sealed = await self._objects.stage(content, self._left_bytes)
+        except OSError as error:
+            if not isinstance(content, Path) or await asyncio.to_thread(content.is_file):
+                raise
+            raise SeatrialError(
+                OUTPUT_CONTRACT, f"The file of the part {name!r} cannot be read: {error.strerror}", field=name
+            ) from None
+        self._left_bytes -= sealed.size_bytes
+        self.parts.append(StagedPart(name, target, sealed, media_type))
+        return sealed
+
+
+def part_name(plan: OutputPlan, part: OutputPart) -> ObjectName:
+    """`a/b.out` -> `a/b-overlay.png`.
+
+    Raises:
+        SeatrialError: output_contract: the key would be too long.
+    """
+    folder, slash, last = plan.result.key.rpartition("/")
+    stem, dot, _ = last.rpartition(".")
+    key = f"{folder}{slash}{stem if dot and stem else last}-{part.name}{extension_of(part.media_type)}"
+    if len(key.encode()) > KEY_BYTES_MAX:
+        raise SeatrialError(
+            OUTPUT_CONTRACT, f"The key of the part {part.name!r} would be longer than {KEY_BYTES_MAX:,} bytes: {key}"
+        )
+    return ObjectName(plan.result.bucket, key)
+
+
+def _task_of(contract: Contract, named: str | None) -> Task | None:
+    """None when nothing is declared about the answer."""
+    if not contract.declared:
+        return None
+    task = contract.task(named) if named is not None else None
+    if task is None and len(contract.tasks) == 1:
+        return contract.tasks[0]
+    if task is None:
+        raise SeatrialError(OUTPUT_CONTRACT, f"It is not known which task's output this is (task {named!r}).")
+    return task
+
+
+async def _check_media_type(task: Task, produced: Produced) -> None:
+    wanted = task.output.media_type
+    if wanted is None:
+        return
+    if essence(produced.media_type) != essence(wanted):
+        raise _broken(task, f"its media type is {produced.media_type!r}, and must be {wanted!r}")
+    if not begins_as(wanted, await _beginning(produced.body)):
+        raise _broken(task, f"its bytes do not begin as {wanted!r} does")
+
+
+def _part_contents(task: Task, answer: Any, returned: Mapping[str, Content]) -> list[tuple[OutputPart, Content]]:
+    """The declared parts: bytes or a file from the worker, or else base64 text or a data URL in the answer."""
+    undeclared = sorted(returned.keys() - {one.name for one in task.output.parts})
+    if undeclared:
+        raise _broken(task, f"it holds bytes in {undeclared[0]!r}, which is not a declared part", undeclared[0])
+    if task.output.parts and not isinstance(answer, dict):
+        raise _broken(task, "it has parts, so it must be a JSON object")
+    found: list[tuple[OutputPart, Content]] = []
+    for part in task.output.parts:
+        content = returned.get(part.name)
+        if content is None and answer.get(part.name) is not None:
+            content = _from_text(task, part, answer[part.name])
+        if content is not None:
+            found.append((part, content))
+        elif part.required:
+            raise _broken(task, f"its part {part.name!r} is missing, and must be {part.media_type} bytes", part.name)
+    return found
+
+
+def _from_text(task: Task, part: OutputPart, value: Any) -> bytes:
+    text = value.partition(";base64,")[2] if isinstance(value, str) and value.startswith("data:") else value
+    normal = normal_base64(text) if isinstance(text, str) else None
+    if normal is None:
+        raise _broken(task, f"its part {part.name!r} must be bytes, a file, base64 text or a data URL", part.name)
+    return base64_bytes(normal)
+
+
+async def _check_part(task: Task, part: OutputPart, content: Content) -> None:
+    if not begins_as(part.media_type, await _beginning(content)):
+        raise _broken(task, f"the bytes of its part {part.name!r} do not begin as {part.media_type} does", part.name)
+
+
+def _reference(name: ObjectName, part: OutputPart, sealed: Sealed) -> dict[str, Any]:
+    return {"uri": name.uri, "media_type": part.media_type, "bytes": sealed.size_bytes, "sha256": sealed.sha256}
+
+
+def _parsed(task: Task, source: bytes) -> Any:
+    try:
+        return parse_answer_json(source)
+    except ValueError as error:
+        raise _broken(task, f"it is not valid JSON: {error}") from None
+
+
+async def _whole(task: Task, body: Content) -> bytes:
+    """The bytes of a JSON answer, read once, so that what is checked is what is staged."""
+    whole = body if isinstance(body, bytes) else await asyncio.to_thread(_head, body, JSON_OUTPUT_BYTES_MAX + 1)
+    if len(whole) > JSON_OUTPUT_BYTES_MAX:
+        raise _too_large(
+            f"The JSON answer of task {task.name!r} has more than {JSON_OUTPUT_BYTES_MAX:,} bytes. "
+            "Return big data as a part of its own."
+        )
+    return whole
+
+
+async def _beginning(content: Content) -> bytes:
+    if isinstance(content, bytes):
+        return content[:BEGINNING_BYTES]
+    return await asyncio.to_thread(_head, content, BEGINNING_BYTES)
+
+
+def _head(file: Path, bytes_max: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(bytes_max)
+    except OSError as error:
+        raise SeatrialError(OUTPUT_CONTRACT, f"A file of the output cannot be read: {error.strerror}") from None
+
+
+async def _off_loop(size_bytes: int, do: Any, *given: Any) -> Any:
+    """Small work at once, big work in a thread."""
+    return do(*given) if size_bytes <= JSON_PARSED_ON_LOOP_BYTES_MAX else await asyncio.to_thread(do, *given)
+
+
+def _broken(task: Task, what: str, field: str | None = None) -> SeatrialError:
+    message = f"The answer of task {task.name!r} breaks its contract: {what}"
+    return SeatrialError(OUTPUT_CONTRACT, message, field=field, details={"task": task.name})
+
+
+def _too_large(message: str) -> SeatrialError:
+    return SeatrialError(OUTPUT_TOO_LARGE, message)

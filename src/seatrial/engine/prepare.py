@@ -1,0 +1,223 @@
+"""From a claimed job to the work that its worker gets: read, check, fetch, and put in the form the handler wants."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.domain.checking import MediaValue
+from seatrial.domain.contract import Contract, MediaForm, MediaSource
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.errors import INPUT_CHANGED, PAYLOAD_TOO_LARGE, BadInput
+from seatrial.domain.jobs import Job, JobInput
+from seatrial.domain.json_text import BYTE_ORDER_MARK
+from seatrial.domain.limits import (
+    BODY_IN_MEMORY_BYTES_MAX,
+    INPUT_OBJECT_BYTES_MAX,
+    JSON_INPUT_BYTES_MAX,
+    JSON_PARSED_ON_LOOP_BYTES_MAX,
+)
+from seatrial.domain.work import Work
+from seatrial.engine.media import MediaReader, not_found
+from seatrial.engine.request_body import JSON, Asked, BodyKind, kind_of, read_request
+from seatrial.engine.whole_object import whole_object
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
+from seatrial.ports.urls import UrlReader
+
+PYTHON = "python"  # the layout whose handlers take fields; all others take a body
+
+
+def inputs_folder(token: str, scratch: Path) -> Path:
+    """Where the files of one attempt lie; made only when there are any."""
+    return scratch / "inputs" / token
+
+
+async def discard_inputs(token: str, scratch: Path) -> None:
+    """Remove the files of one attempt, if it had any."""
+    folder = inputs_folder(token, scratch)
+    if _is_there(folder):
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+class Preparer:
+    """Checks requests against a contract, and prepares the work of a job."""
+
+    def __init__(self, objects: ObjectStore, urls: UrlReader) -> None:
+        self._objects = objects
+        self._media = MediaReader(objects, urls)
+
+    def check(self, contract: Contract, media_type: str, body: bytes, task: str | None) -> str | None:
+        """Check a body as far as that goes without fetching; the name of its task (None: undeclared contract).
+
+        Raises:
+            BadInput: see `prepare`.
+        """
+        if not contract.declared:
+            return None
+        return read_request(contract, media_type, body, len(body), task).task.name
+
+    async def prepare(
+        self, job: Job, version: EndpointVersion, contract: Contract, layout: str, token: str, scratch: Path
+    ) -> Work:
+        """What the worker needs. Files lie in `inputs_folder`; whoever holds the token discards them.
+
+        Raises:
+            BadInput: malformed_input, unsupported_media_type, payload_too_large, unknown_task, missing_field,
+                invalid_field, unknown_field, input_not_found, input_changed, input_unreachable, media_too_large,
+                image_undecodable.
+            SeatrialError: media_support_missing.
+        """
+        folder = inputs_folder(token, scratch)
+        parsed = contract.declared and kind_of(job.input.media_type) is not BodyKind.RAW
+        body = await self._body(job.input, None if parsed else folder)
+        if not contract.declared:
+            return _work(job, token, job.task, body=body, media_type=job.input.media_type)
+        asked = await _asked(contract, job, body)
+        if layout == PYTHON:
+            return await self._for_python(job, token, asked, folder)
+        return await self._for_body_handlers(job, token, contract, asked, body, folder)
+
+    async def _body(self, given: JobInput, folder: Path | None) -> bytes | Path:
+        """The input's bytes; with a folder, big ones are a file there."""
+        if given.ref is None:
+            return given.inline or b""
+
+        def place(size_bytes: int) -> Path | None:
+            limit = JSON_INPUT_BYTES_MAX if folder is None else INPUT_OBJECT_BYTES_MAX
+            if size_bytes > limit:
+                raise _too_large(size_bytes, limit)
+            return folder / "body" if folder is not None and size_bytes > BODY_IN_MEMORY_BYTES_MAX else None
+
+        try:
+            return await whole_object(self._objects, given.ref, place)
+        except (NoSuchBucket, NoSuchObject) as error:
+            raise not_found(given.ref.name, no_bucket=isinstance(error, NoSuchBucket), field="input") from None
+        except ObjectChanged:
+            raise BadInput(
+                INPUT_CHANGED,
+                f"{given.ref.name.uri} was replaced after the job had been accepted.",
+                field="input",
+                valid="an object that stays as it is until its job has ended",
+            ) from None
+
+    async def _for_python(self, job: Job, token: str, asked: Asked, folder: Path) -> Work:
+        fields = dict(asked.request.fields)
+        media: dict[str, bytes | Path] = {}
+        forms: dict[str, str] = {}
+        for name, value in asked.request.media.items():
+            form = value.field.form
+            if form is MediaForm.PATH:
+                media[name], forms[name] = await self._media.in_file(value, folder), form
+            elif form is not MediaForm.AS_SENT:
+                media[name], forms[name] = await self._media.in_memory(value), form
+            elif value.source is MediaSource.RAW:
+                media[name], forms[name] = await self._media.in_memory(value), MediaForm.BYTES
+            else:
+                await self._media.look_at(value)
+                fields.update(_as_sent(value, asked.payload))
+        return _work(job, token, asked.task.name, fields=fields, media=media, media_forms=forms)
+
+    async def _for_body_handlers(
+        self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Path
+    ) -> Work:
+        """A raw body goes on as it is; JSON and forms go on as JSON, with media in the form that was asked for."""
+        task = asked.task.name
+        if asked.kind is BodyKind.RAW:
+            for value in asked.request.media.values():
+                await self._media.look_at(value)
+            return _work(job, token, task, body=body, media_type=job.input.media_type)
+        payload = _plain_payload(contract, job.task, asked)
+        for name, value in asked.request.media.items():
+            if value.field.form is MediaForm.AS_SENT and value.source is not MediaSource.RAW:
+                await self._media.look_at(value)
+                payload.update(_as_sent(value, asked.payload))
+            elif value.field.form is MediaForm.PATH:
+                payload[name] = str(await self._media.in_file(value, folder))
+            else:
+                payload[name] = base64.b64encode(await self._media.in_memory(value)).decode()
+            if value.field.form is not MediaForm.AS_SENT and value.field.key_field:
+                payload.pop(value.field.key_field, None)
+        if asked.kind is BodyKind.JSON and payload == asked.payload and isinstance(body, bytes):
+            unchanged = body.removeprefix(BYTE_ORDER_MARK)
+            return _work(job, token, task, body=unchanged, media_type=job.input.media_type)
+        return _work(job, token, task, body=await _dumped(payload), media_type=JSON)
+
+
+async def _asked(contract: Contract, job: Job, body: bytes | Path) -> Asked:
+    media_type, named = job.input.media_type, job.task
+    if isinstance(body, Path):
+        return read_request(contract, media_type, body, _size_bytes(body), named)
+    if len(body) <= JSON_PARSED_ON_LOOP_BYTES_MAX:
+        return read_request(contract, media_type, body, len(body), named)
+    return await asyncio.to_thread(read_request, contract, media_type, body, len(body), named)
+
+
+def _plain_payload(contract: Contract, named: str | None, asked: Asked) -> dict[str, Any]:
+    """The payload with defaults filled in, and with the task under its own name where that tells it apart."""
+    payload = {**asked.payload, **asked.request.fields}
+    task_field = contract.task_field
+    if task_field in payload or (named is not None and len(contract.tasks) > 1):
+        payload[task_field] = asked.task.name
+    return payload
+
+
+def _as_sent(value: MediaValue, payload: Mapping[str, Any]) -> dict[str, Any]:
+    field = value.field
+    names = (field.name, field.key_field, field.bucket_field)
+    found = {name: payload[name] for name in names if name and name in payload}
+    return found or {field.name: field.default}
+
+
+async def _dumped(payload: Mapping[str, Any]) -> bytes:
+    size = sum(len(one) for one in payload.values() if isinstance(one, str))
+    if size <= JSON_PARSED_ON_LOOP_BYTES_MAX:
+        return json.dumps(payload).encode()
+    return (await asyncio.to_thread(json.dumps, payload)).encode()
+
+
+def _work(
+    job: Job,
+    token: str,
+    task: str | None,
+    *,
+    body: bytes | Path = b"",
+    media_type: str = JSON,
+    fields: Mapping[str, Any] | None = None,
+    media: Mapping[str, bytes | Path] | None = None,
+    media_forms: Mapping[str, str] | None = None,
+) -> Work:
+    return Work(
+        token=token,
+        job_id=job.id,
+        timeout_ms=job.invocation_timeout_ms,
+        task=task,
+        body=body,
+        media_type=media_type,
+        accept=job.accept,
+        attributes=job.attributes,
+        fields=fields or {},
+        media=media or {},
+        media_forms=media_forms or {},
+    )
+
+
+def _too_large(size_bytes: int, limit_bytes: int) -> BadInput:
+    return BadInput(
+        PAYLOAD_TOO_LARGE,
+        f"The input has {size_bytes:,} bytes, more than the {limit_bytes:,} that are allowed.",
+        field="input",
+        valid=f"at most {limit_bytes:,} bytes; name big media by s3:// URI or URL instead",
+    )
+
+
+def _is_there(folder: Path) -> bool:
+    return folder.exists()
+
+
+def _size_bytes(file: Path) -> int:
+    return file.stat().st_size

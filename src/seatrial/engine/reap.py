@@ -1,0 +1,46 @@
+"""End what has waited too long."""
+
+from __future__ import annotations
+
+import structlog
+
+from seatrial.domain import commands as c
+from seatrial.engine.watch import Watch
+from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import JobStore, StoreUnavailable
+
+log = structlog.get_logger()
+
+REAP_INTERVAL_MS = 500
+REAP_JOBS_MAX = 100
+
+
+class Reaper:
+    """Fails queued jobs whose queue TTL or deadline has passed."""
+
+    def __init__(self, store: JobStore, watch: Watch, clock: Clock) -> None:
+        self._store = store
+        self._watch = watch
+        self._clock = clock
+
+    async def run(self) -> None:
+        """For ever, until cancelled."""
+        while True:
+            await self._clock.sleep_ms(REAP_INTERVAL_MS)
+            try:
+                while await self.reap() == REAP_JOBS_MAX:
+                    pass
+            except StoreUnavailable as error:
+                log.warning("reaper.store_unavailable", error=str(error))
+
+    async def reap(self) -> int:
+        """Expire one batch; how many jobs it ended."""
+        due_ms = await self._store.next_deadline_ms()
+        now_ms = self._clock.now_ms()
+        if due_ms is None or due_ms > now_ms:
+            return 0
+        (outcome,) = await self._store.apply([c.Expire(now_ms, REAP_JOBS_MAX)])
+        if not isinstance(outcome, c.Expired):
+            return 0
+        self._watch.changed(outcome.jobs)
+        return len(outcome.jobs)

@@ -1,0 +1,203 @@
+"""Drive one local worker: take claims, prepare their input, run them, seal the output, finish.
+
+The worker gets its next work before the present one ends only as far as jobs are short (see
+PREFETCH_HORIZON_MS): an hour-long job is never claimed by a worker that is still busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from seatrial.domain import errors
+from seatrial.domain.commands import Claim, Finish, Finished, Outcome, StagedPart
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.errors import SeatrialError
+from seatrial.domain.failures import Failure
+from seatrial.domain.limits import PREFETCH_HORIZON_MS, PREFETCH_JOBS_MAX
+from seatrial.domain.work import HandlerFailed, WorkerDied, WorkTimedOut
+from seatrial.engine.directory import Deployed
+from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.prepare import Preparer, discard_inputs
+from seatrial.ports.clock import Clock
+from seatrial.ports.model_pool import Worker
+from seatrial.ports.work_source import SessionClosed, WorkSource
+
+log = structlog.get_logger()
+
+TAKE_WAIT_MS = 10_000
+SMOOTHING = 0.2  # weight of the newest job in the mean run time
+
+
+class Runner:
+    """One worker's way through its session. `serve` returns when the worker is gone or the runner was retired."""
+
+    def __init__(
+        self,
+        deployed: Deployed,
+        layout: str,
+        worker: Worker,
+        scratch: Path,
+        source: WorkSource,
+        preparer: Preparer,
+        sealer: OutputSealer,
+        clock: Clock,
+    ) -> None:
+        self._deployed = deployed
+        self._layout = layout
+        self._worker = worker
+        self._scratch = scratch
+        self._source = source
+        self._preparer = preparer
+        self._sealer = sealer
+        self._clock = clock
+        self._session: str | None = None
+        self._held: dict[str, asyncio.Task[None]] = {}
+        self._lost: list[str] = []
+        self._death: Failure | None = None
+        self._room = asyncio.Event()
+        self._retired = asyncio.Event()
+        self._mean_ms: float | None = None
+
+    @property
+    def session(self) -> str | None:
+        """The open session, if any."""
+        return self._session
+
+    @property
+    def version(self) -> EndpointVersion:
+        """The version that its worker holds."""
+        return self._deployed.version
+
+    @property
+    def death(self) -> Failure | None:
+        """Why the worker died by itself; None while it lives, or when we ended it."""
+        return self._death
+
+    def retire(self) -> None:
+        """Take no more work; `serve` returns once what runs has ended."""
+        self._retired.set()
+        self._room.set()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End the worker and every process of it; what it held goes back to the queue at no cost."""
+        self.retire()
+        await self._worker.stop(grace_seconds)
+
+    async def serve(self) -> None:
+        """Work until the worker is gone or this was retired, then close the session."""
+        self._session = await self._source.open(self.version, "process")
+        gone = asyncio.create_task(self._worker.wait_gone())
+        taking = asyncio.create_task(self._take_all())
+        retired = asyncio.create_task(self._retired.wait())
+        try:
+            await asyncio.wait({gone, taking, retired}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            retired.cancel()
+            await self._stop_taking(taking)
+            await asyncio.gather(*self._held.values(), return_exceptions=True)
+            await self._leave(gone)
+
+    async def _stop_taking(self, taking: asyncio.Task[None]) -> None:
+        """A claim that arrives while we stop must not be forgotten: closing the session hands it back."""
+        taking.cancel()
+        try:
+            await taking
+        except (asyncio.CancelledError, SessionClosed):
+            pass
+        except Exception:  # the named edge: a defect in taking must not keep the session open
+            log.exception("runner.defect", endpoint=self.version.endpoint_name)
+
+    async def _leave(self, gone: asyncio.Task[None]) -> None:
+        if not gone.done() and self._lost:
+            await gone
+        gone.cancel()
+        begun = [token for token in self._lost if self._worker.begun(token)]
+        if self._session is not None:
+            await self._source.close(self._session, begun, self._death)
+            self._session = None
+
+    async def _take_all(self) -> None:
+        session = self._session
+        if session is None:
+            raise RuntimeError("a runner takes work only inside serve()")
+        while not self._retired.is_set():
+            limit = self._ahead()
+            if len(self._held) > limit // 2:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS):
+                task = asyncio.create_task(self._run(claim))
+                self._held[claim.token] = task
+
+    def _ahead(self) -> int:
+        """How many claims to hold: what the worker will have done within the horizon, and at least one."""
+        if self._mean_ms is None:
+            return 1
+        return max(1, min(PREFETCH_JOBS_MAX, int(PREFETCH_HORIZON_MS / max(self._mean_ms, 0.01))))
+
+    async def _run(self, claim: Claim) -> None:
+        try:
+            finish = await self._outcome(claim)
+            if finish is not None:
+                await self._finish(finish)
+        finally:
+            del self._held[claim.token]
+            self._room.set()
+
+    async def _finish(self, finish: Finish) -> None:
+        (answer,) = await self._source.finish([finish])
+        if not isinstance(answer, Finished):
+            log.info("job.stale", token=finish.token[:8], endpoint=self.version.endpoint_name)
+
+    async def _outcome(self, claim: Claim) -> Finish | None:
+        """The decision that this attempt brings; None when the worker was lost under it."""
+        try:
+            parts, started_at_ms = await self._work(claim)
+            return Finish(claim.token, Outcome.SUCCEEDED, self._clock.now_ms(), parts, started_at_ms=started_at_ms)
+        except HandlerFailed as failed:
+            return self._failed(claim, failed.failure)
+        except SeatrialError as error:
+            return self._failed(claim, Failure(error.error_type, error.message, error.details))
+        except WorkTimedOut:
+            return self._failed(claim, _timeout(claim))
+        except WorkerDied as died:
+            self._lost.append(claim.token)
+            if not died.by_us:
+                self._death = died.failure
+            return None
+        except Exception as error:  # the named edge: a defect of ours must end the job, not hang it
+            log.exception("job.defect", job=claim.job.id)
+            return self._failed(claim, Failure("internal_error", f"The server failed to run the job: {error}"))
+
+    async def _work(self, claim: Claim) -> tuple[tuple[StagedPart, ...], int]:
+        contract = self._deployed.contract
+        try:
+            work = await self._preparer.prepare(
+                claim.job, self.version, contract, self._layout, claim.token, self._scratch
+            )
+            produced = await self._worker.run(work)
+            started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
+            self._observe(produced.handler_ms)
+            return await self._sealer.seal(claim.job, contract, produced), started_at_ms
+        finally:
+            await discard_inputs(claim.token, self._scratch)
+
+    def _observe(self, handler_ms: float) -> None:
+        mean = self._mean_ms
+        self._mean_ms = handler_ms if mean is None else mean + SMOOTHING * (handler_ms - mean)
+
+    def _failed(self, claim: Claim, failure: Failure) -> Finish:
+        return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)
+
+
+def _timeout(claim: Claim) -> Failure:
+    seconds = claim.job.invocation_timeout_ms / 1000
+    return Failure(
+        errors.INVOCATION_TIMEOUT,
+        f"The handler ran longer than {seconds:g} s; it was stopped and its process is gone.",
+        {"field": "invocation_timeout", "remedy": "Ask for a longer invocation timeout, or make the job smaller."},
+    )

@@ -1,0 +1,287 @@
+"""Accept a job: durable before the answer, once per idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from seatrial.domain import commands as c
+from seatrial.domain import errors
+from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.errors import BadInput, Busy, Conflict
+from seatrial.domain.jobs import Job, JobInput, JobPurpose, NewJob, OutputPlan
+from seatrial.domain.limits import (
+    HAND_OVER_SECONDS_MAX,
+    INLINE_PAYLOAD_BYTES_MAX,
+    INPUT_OBJECT_BYTES_MAX,
+    PRIORITY_MAX,
+    ROW_INLINE_BYTES_MAX,
+)
+from seatrial.domain.objects import ObjectName, ObjectRef
+from seatrial.engine.bells import Bells
+from seatrial.engine.directory import Directory
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.prepare import Preparer
+from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import JobStore
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+
+INPUTS_BUCKET = "seatrial-inputs"
+RESULTS_BUCKET = "seatrial-results"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request for a job, as a door understood it. Exactly one of `body` and `object` is set.
+
+    Without `output`, the result goes to the version's prefix (or the server's) as `<uuid>.out` and a failure as
+    `<uuid>-error.out`. `check_now` makes a contract violation of an inline body an error of this call rather
+    than of the job.
+    """
+
+    endpoint_name: str
+    owner: str
+    door: str
+    media_type: str = "application/json"
+    body: bytes | None = None
+    object: ObjectName | None = None
+    accept: str = "*/*"
+    task: str | None = None
+    priority: int = 5
+    affinity: str | None = None
+    queue_ttl_seconds: int | None = None
+    invocation_timeout_seconds: int | None = None
+    output: OutputPlan | None = None
+    result_filename: str | None = None
+    result_extension: str | None = None
+    idempotency_key: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    check_now: bool = False
+    version_id: str | None = None  # a trial's job: only this version may run it
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what was asked for, without keys and attempt headers."""
+        body = hashlib.sha256(self.body or b"").hexdigest()
+        parts = [
+            self.endpoint_name, body, self.object and self.object.uri, self.media_type, self.accept, self.task,
+            self.priority, self.affinity, self.queue_ttl_seconds, self.invocation_timeout_seconds,
+            self.output and [self.output.result.uri, self.output.failure.uri],
+            self.result_filename, self.result_extension, sorted(self.attributes.items()),
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job is durable. `existing`: an earlier request with the same idempotency key had made it."""
+
+    job_id: str
+    output: OutputPlan
+    existing: bool = False
+
+
+class Submitter:
+    """Turns submissions into jobs."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        objects: ObjectStore,
+        directory: Directory,
+        preparer: Preparer,
+        inspector: Inspector,
+        bells: Bells,
+        clock: Clock,
+        deaths_max: int,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._directory = directory
+        self._preparer = preparer
+        self._inspector = inspector
+        self._bells = bells
+        self._clock = clock
+        self._deaths_max = deaths_max
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept a job; durable when this returns.
+
+        Raises:
+            NotFound: no such endpoint.
+            Busy: the endpoint is not in service, or its queue is full.
+            Conflict: the idempotency key had another request, or the output name is taken.
+            BadInput: the request itself, or (check_now) its body by the contract.
+        """
+        endpoint = self._directory.endpoint(submission.endpoint_name)
+        version, task = self._check(endpoint, submission)
+        job_id = str(uuid.uuid4())
+        job_input = await self._input(submission, endpoint, job_id)
+        job = self._new_job(submission, endpoint, version, task, job_id, job_input)
+        return await self._commit(job, submission, version)
+
+    async def retry(self, job_id: str) -> Accepted:
+        """Run an ended job's input again, as a new job on the version that is active now.
+
+        Raises:
+            NotFound: no such job or endpoint.
+            Conflict: it has not ended yet.
+        """
+        old = await self._inspector.job(job_id)
+        if not old.ended:
+            raise Conflict(errors.JOB_NOT_ENDED, f"Job {job_id} is {old.state}: only an ended job can be retried.")
+        endpoint = self._directory.endpoint(old.endpoint_name)
+        submission = _again(old)
+        version, _ = self._check(endpoint, replace(submission, check_now=False))
+        job = self._new_job(submission, endpoint, version, old.task, str(uuid.uuid4()), old.input)
+        return await self._commit(replace(job, retry_of=old.id), submission, version)
+
+    def _check(self, endpoint: Endpoint, submission: Submission) -> tuple[EndpointVersion, str | None]:
+        version_id = submission.version_id or endpoint.active_version
+        if version_id is None:
+            reason = f" {endpoint.failure_reason}" if endpoint.failure_reason else ""
+            message = f"Endpoint {endpoint.name!r} is {endpoint.status}, not InService.{reason}"
+            raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, message, retry_after_seconds=10)
+        if not 0 <= submission.priority <= PRIORITY_MAX:
+            raise BadInput(errors.INVALID_FIELD, "The priority is out of range.", field="priority", valid="0 to 9")
+        deployed = self._directory.version(version_id)
+        task = submission.task
+        if submission.check_now and submission.body is not None:
+            task = self._preparer.check(deployed.contract, submission.media_type, submission.body, submission.task)
+        return deployed.version, task
+
+    async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
+        if submission.object is not None:
+            return JobInput(submission.media_type, ref=await self._pin(submission.object))
+        body = submission.body or b""
+        if len(body) > INLINE_PAYLOAD_BYTES_MAX:
+            raise BadInput(
+                errors.PAYLOAD_TOO_LARGE,
+                f"The request body has {len(body)} bytes.",
+                field="body",
+                valid=f"at most {INLINE_PAYLOAD_BYTES_MAX} bytes; put larger inputs into an object and name it",
+            )
+        if len(body) <= ROW_INLINE_BYTES_MAX:
+            return JobInput(submission.media_type, inline=body)
+        sealed = await self._objects.stage(body, INLINE_PAYLOAD_BYTES_MAX)
+        name = ObjectName(INPUTS_BUCKET, f"{endpoint.name}/{job_id}")
+        info = await self._objects.reveal(sealed, name, submission.media_type, {})
+        return JobInput(submission.media_type, ref=info.ref)
+
+    async def _pin(self, name: ObjectName) -> ObjectRef:
+        try:
+            info = await self._objects.head(name)
+        except (NoSuchBucket, NoSuchObject):
+            raise BadInput(
+                errors.INPUT_NOT_FOUND,
+                f"There is no object {name.uri}.",
+                field="input",
+                valid="the s3:// URI of an object that is there; upload it first",
+            ) from None
+        if info.sealed.size_bytes > INPUT_OBJECT_BYTES_MAX:
+            raise BadInput(
+                errors.PAYLOAD_TOO_LARGE,
+                f"{name.uri} has {info.sealed.size_bytes} bytes.",
+                field="input",
+                valid=f"at most {INPUT_OBJECT_BYTES_MAX} bytes",
+            )
+        return info.ref
+
+    def _new_job(
+        self,
+        submission: Submission,
+        endpoint: Endpoint,
+        version: EndpointVersion,
+        task: str | None,
+        job_id: str,
+        job_input: JobInput,
+    ) -> NewJob:
+        settings = version.settings
+        ttl_seconds = submission.queue_ttl_seconds or settings.queue_ttl_seconds
+        timeout_seconds = submission.invocation_timeout_seconds or settings.invocation_timeout_seconds
+        now_ms = self._clock.now_ms()
+        run_seconds = self._deaths_max * (timeout_seconds + HAND_OVER_SECONDS_MAX)
+        return NewJob(
+            id=job_id,
+            owner=submission.owner,
+            endpoint_id=endpoint.id,
+            endpoint_name=endpoint.name,
+            input=job_input,
+            output=submission.output or _plan(submission, endpoint, version),
+            submitted_at_ms=now_ms,
+            queue_ttl_ms=ttl_seconds * 1000,
+            invocation_timeout_ms=timeout_seconds * 1000,
+            decide_by_ms=now_ms + (ttl_seconds + run_seconds) * 1000,
+            door=submission.door,
+            task=task,
+            accept=submission.accept,
+            priority=submission.priority,
+            affinity=submission.affinity,
+            purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
+            version_id=submission.version_id,
+            attributes=submission.attributes,
+        )
+
+    async def _commit(self, job: NewJob, submission: Submission, version: EndpointVersion) -> Accepted:
+        key = submission.idempotency_key
+        idempotency = key and c.IdempotencyKey(
+            job.owner, job.endpoint_id, submission.door, key, submission.fingerprint()
+        )
+        command = c.Submit(job, version.settings.queue_depth_max, idempotency or None)
+        (outcome,) = await self._store.apply([command])
+        match outcome:
+            case c.Submitted(existing=True, job=Job() as earlier):
+                return Accepted(earlier.id, earlier.output, existing=True)
+            case c.Submitted():
+                self._bells.ring(job.endpoint_id)
+                return Accepted(job.id, job.output)
+            case c.KeyConflict(job_id):
+                raise Conflict(
+                    errors.IDEMPOTENCY_CONFLICT,
+                    f"This idempotency key belongs to a different request, which made job {job_id}.",
+                    field="idempotency_key",
+                    valid="a new key for a new request, or the very same request",
+                )
+            case c.QueueFull(depth, limit):
+                raise Busy(errors.QUEUE_FULL, f"The queue of {job.endpoint_name!r} is full: {depth} of {limit} jobs.")
+            case c.NameTaken(name, job_id):
+                raise Conflict(
+                    errors.OUTPUT_NAME_TAKEN, f"{name.uri} is reserved by job {job_id}, which has not ended."
+                )
+            case _:
+                raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, f"Endpoint {job.endpoint_name!r} takes no more jobs.")
+
+
+def _again(job: Job) -> Submission:
+    return Submission(
+        endpoint_name=job.endpoint_name,
+        owner=job.owner,
+        door=job.door,
+        media_type=job.input.media_type,
+        accept=job.accept,
+        task=job.task,
+        priority=job.priority,
+        invocation_timeout_seconds=job.invocation_timeout_ms // 1000,
+        attributes=job.attributes,
+    )
+
+
+def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion) -> OutputPlan:
+    """Names for the outcome: `<prefix><uuid>.out`, or what the request chose, and `<prefix><uuid>-error.out`."""
+    unique = str(uuid.uuid4())
+    default = ObjectName(RESULTS_BUCKET, f"{endpoint.name}/")
+    result_prefix = version.settings.output_prefix or default
+    failure_prefix = version.settings.failure_prefix or result_prefix
+    result = submission.result_filename or f"{unique}.out"
+    failure = f"{unique}-error.out"
+    if submission.result_filename is not None:
+        path = PurePosixPath(submission.result_filename)
+        failure = str(path.with_name(f"{path.stem}-error{path.suffix}"))
+    extension = f"{submission.result_extension.strip('/')}/" if submission.result_extension else ""
+    return OutputPlan(
+        result=ObjectName(result_prefix.bucket, f"{result_prefix.key}{extension}{result}"),
+        failure=ObjectName(failure_prefix.bucket, f"{failure_prefix.key}{extension}{failure}"),
+    )

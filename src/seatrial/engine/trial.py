@@ -1,0 +1,230 @@
+"""The proof of a version: inspect, environment, weights, load, prove.
+
+Every task's samples run through the real queue, storage and publication, as jobs that only this version may
+take. The first stage that fails ends the trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seatrial.domain.contract import Contract, Sample, Task
+from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
+from seatrial.domain.errors import SeatrialError, Unproven
+from seatrial.domain.failures import Failure
+from seatrial.domain.jobs import JobState
+from seatrial.domain.limits import LOAD_ATTEMPTS_MAX, LONG_POLL_SECONDS_MAX
+from seatrial.domain.work import Loaded, LoadFailed
+from seatrial.engine.crew import Crew
+from seatrial.engine.directory import Directory
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.outfit import Outfit, Outfitter
+from seatrial.engine.samples import OutsideSamples, SampleRequests
+from seatrial.engine.submit import Submitter
+from seatrial.package.inspect import inspect as inspect_package
+from seatrial.package.manifest import Manifest, contract_to_json
+from seatrial.ports.clock import Clock
+from seatrial.ports.object_store import ObjectStore
+from seatrial.ports.packages import PackageStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A version that passed, with its first worker running. `unproven`: some task had no sample."""
+
+    version: EndpointVersion
+    crew: Crew
+    unproven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What every trial of this server works with."""
+
+    packages: PackageStore
+    outfitter: Outfitter
+    directory: Directory
+    submitter: Submitter
+    inspector: Inspector
+    objects: ObjectStore
+    clock: Clock
+    isolation: Callable[[], str | None]
+    make_crew: Callable[[EndpointVersion, Outfit], Crew]
+    say: Callable[[EndpointVersion, str], None]
+
+
+class Trial:
+    """One run of all stages for one version. `run` returns the proof or raises Unproven."""
+
+    def __init__(self, court: Court, version: EndpointVersion) -> None:
+        self._court = court
+        self.version = version
+        self.crew: Crew | None = None
+        self._outside = OutsideSamples(court.objects)
+
+    async def run(self, chosen: frozenset[str]) -> Proved:
+        """Run every stage. `chosen` are the settings that the deployment fixed; the rest is the package's to say.
+
+        Raises:
+            Unproven: a stage failed; its report is kept with the version.
+        """
+        try:
+            manifest = await self._stage(TrialStage.INSPECT, lambda: self._inspect(chosen))
+            python = await self._stage(TrialStage.ENVIRONMENT, lambda: self._environment(manifest))
+            weights = await self._stage(TrialStage.WEIGHTS, lambda: self._weights(manifest))
+            outfit = Outfit(manifest, self._court.packages.path(self.version.package), python, weights)
+            self.crew = crew = self._court.make_crew(self.version, outfit)
+            await self._stage(TrialStage.LOAD, lambda: self._load(crew))
+            unproven = await self._stage(TrialStage.PROVE, lambda: self._prove(manifest.contract))
+        finally:
+            self._outside.close()
+        return Proved(self.version, crew, unproven)
+
+    # ------------------------------------------------------------------ stages
+
+    async def _inspect(self, chosen: frozenset[str]) -> tuple[Manifest, str, dict[str, Any]]:
+        court, version = self._court, self.version
+        manifest = court.outfitter.manifest(version)
+        if version.settings.samples_uri:
+            manifest = await self._outside.added(manifest, version.settings.samples_uri)
+        root = court.packages.path(version.package)
+        findings = inspect_package(manifest, root, court.isolation())
+        fatal = [one for one in findings if one.level == "error" and not self._waived(one.id)]
+        notes = [f"{one.message} {one.remedy}" for one in findings if one.level == "warning"]
+        if fatal:
+            first = fatal[0]
+            listed = [{"id": one.id, "message": one.message, "remedy": one.remedy} for one in fatal]
+            message = "; ".join(one.message for one in fatal)
+            raise Unproven("inspect", message, details={"findings": listed, "remedy": first.remedy})
+        own: dict[str, Any] = {name: value for name, value in manifest.worker.items() if name not in chosen}
+        settings = replace(version.settings, **own)
+        env = dict(manifest.env) | dict(version.settings.env)
+        secrets = dict(manifest.secrets) | dict(version.settings.secrets)
+        settings = replace(settings, env=env, secrets=secrets)
+        await self._save(replace(version, settings=settings, contract=contract_to_json(manifest.contract)))
+        tasks = ", ".join(task.name for task in manifest.contract.tasks) or "undeclared"
+        return manifest, f"{manifest.name or version.package.source}: tasks {tasks}", {"warnings": notes}
+
+    def _waived(self, check_id: str) -> bool:
+        return check_id == "samples" and self.version.settings.unproven
+
+    async def _environment(self, manifest: Manifest) -> tuple[Path, str, dict[str, Any]]:
+        python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))
+        requirements = manifest.requirements
+        return python, requirements.name if requirements else "no requirements: the base interpreter", {}
+
+    async def _weights(self, manifest: Manifest) -> tuple[dict[str, Path], str, dict[str, Any]]:
+        weights = await self._court.outfitter.weights(self.version, manifest, self._progress(TrialStage.WEIGHTS))
+        return weights, f"{len(weights)} kept by content" if weights else "none declared", {}
+
+    async def _load(self, crew: Crew) -> tuple[Loaded, str, dict[str, Any]]:
+        for start in range(1, LOAD_ATTEMPTS_MAX + 1):
+            try:
+                loaded = await crew.start_first()
+            except LoadFailed as failed:
+                crashed = "exit_code" in failed.failure.details or "signal" in failed.failure.details
+                if start == LOAD_ATTEMPTS_MAX or not crashed:
+                    raise _unproven("load", "The model did not load", failed.failure) from None
+            else:
+                mebibytes = loaded.memory_bytes // 2**20
+                message = f"loaded in {loaded.seconds:.1f} s, {mebibytes} MiB, device {loaded.device}"
+                details = {"seconds": loaded.seconds, "memory_bytes": loaded.memory_bytes, "device": loaded.device}
+                return loaded, message, details
+        raise AssertionError("the last start returns or raises")
+
+    async def _prove(self, contract: Contract) -> tuple[bool, str, dict[str, Any]]:
+        requests = SampleRequests(self._court.objects, self.version, self._court.packages.path(self.version.package))
+        tasks = contract.tasks if contract.declared else (Task("", samples=contract.loose_samples),)
+        bare = [task.name for task in tasks if not task.samples]
+        runs: list[dict[str, Any]] = []
+        for task in tasks:
+            for sample in task.samples:
+                self._court.say(self.version, f"trial: proving {task.name or 'the package'} with {sample.name}")
+                runs.append(await self._run_sample(requests, contract, task, sample))
+        if not runs:
+            return True, "unproven: deployed without samples", {}
+        return bool(bare), f"{len(runs)} samples passed", {"samples": runs}
+
+    # ------------------------------------------------------------------ samples
+
+    async def _run_sample(
+        self, requests: SampleRequests, contract: Contract, task: Task, sample: Sample
+    ) -> dict[str, Any]:
+        started_ms = self._court.clock.monotonic_ms()
+        where = f"Sample {sample.name!r}" + (f" of task {task.name!r}" if task.name else "")
+        try:
+            submission = await requests.submission(contract, task, sample)
+            accepted = await self._court.submitter.submit(submission)
+        except SeatrialError as error:
+            raise Unproven("prove", f"{where}: {error.message}", details=error.details) from None
+        job = await self._court.inspector.wait(accepted.job_id, LONG_POLL_SECONDS_MAX)
+        while not job.ended:
+            job = await self._court.inspector.wait(accepted.job_id, LONG_POLL_SECONDS_MAX)
+        if job.state is not JobState.SUCCEEDED:
+            document = dict(job.failure or {})
+            failure = Failure(document.get("error_type", ""), document.get("message", ""), document.get("details", {}))
+            raise _unproven("prove", f"{where} failed", failure)
+        await requests.expect(job, sample, where)
+        duration_ms = self._court.clock.monotonic_ms() - started_ms
+        return {"task": task.name, "sample": sample.name, "job_id": job.id, "duration_ms": duration_ms}
+
+    # ------------------------------------------------------------------ reports
+
+    async def _stage(self, stage: TrialStage, work: Callable[[], Awaitable[tuple[T, str, dict[str, Any]]]]) -> T:
+        clock = self._court.clock
+        report = StageReport(stage, StageState.RUNNING, "", clock.now_ms())
+        await self._report(report)
+        try:
+            value, message, details = await work()
+        except SeatrialError as error:
+            ended = replace(report, state=StageState.FAILED, message=error.message, details=error.details)
+            await self._report(replace(ended, ended_at_ms=clock.now_ms()))
+            raise
+        passed = replace(report, state=StageState.PASSED, message=message, details=details)
+        await self._report(replace(passed, ended_at_ms=clock.now_ms()))
+        return value
+
+    async def _report(self, report: StageReport) -> None:
+        others = tuple(one for one in self.version.stages if one.stage is not report.stage)
+        await self._save(replace(self.version, stages=(*others, report)))
+        self._court.say(self.version, f"trial: {report.stage} {report.state} {report.message}".rstrip())
+
+    async def _save(self, version: EndpointVersion) -> None:
+        self.version = version
+        await self._court.directory.save_version(version)
+
+    def _progress(self, stage: TrialStage) -> Callable[[str, int, int | None], None]:
+        def progress(what: str, done: int, total: int | None) -> None:
+            share = f" {done} of {total}" if total else ""
+            self._court.say(self.version, f"trial: {stage} {what}{share}")
+
+        return progress
+
+
+def _unproven(stage: str, what: str, failure: Failure) -> Unproven:
+    return Unproven(stage, f"{what}: {failure.message}", details=dict(failure.details) | {"error": failure.error_type})
+
+
+def reason_lines(error: SeatrialError) -> Iterator[str]:
+    """The parts of a FailureReason: the stage and what it said, the traceback's last lines, the remedy."""
+    yield f"{error.error_type}: {error.message}"
+    traceback = error.details.get("traceback")
+    if isinstance(traceback, str) and traceback.strip():
+        yield "Traceback: " + " | ".join(line.strip() for line in traceback.strip().splitlines()[-4:])
+    remedy: Mapping[str, Any] | str | None = error.details.get("remedy")
+    if remedy:
+        yield f"Remedy: {remedy}"
+
+
+def failure_reason(error: SeatrialError, chars_max: int = 1024) -> str:
+    """One line of at most `chars_max` characters (SageMaker's limit); the remedy is never the part that is cut."""
+    *said, last = list(reason_lines(error))
+    tail = f" {last}" if said else last
+    head = " ".join(said)
+    room = chars_max - len(tail)
+    return (head if len(head) <= room else head[: max(room - 1, 0)] + "…") + tail[:chars_max]

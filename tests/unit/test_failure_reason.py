@@ -1,0 +1,18 @@
+from seatrial.domain.errors import Unproven
+from seatrial.engine.trial import failure_reason
+
+
+def test_it_names_the_stage_the_traceback_and_the_remedy():
+    traceback = "Traceback (most recent call last):\n  File x\n    import stygig\nModuleNotFoundError: No module named 'stygig'"
+    error = Unproven("load", "The model did not load", details={"traceback": traceback, "remedy": "Add stygig."})
+    reason = failure_reason(error)
+    assert reason.startswith("load: The model did not load")
+    assert "ModuleNotFoundError: No module named 'stygig'" in reason
+    assert reason.endswith("Remedy: Add stygig.")
+
+
+def test_it_never_exceeds_the_wire_and_keeps_the_remedy():
+    error = Unproven("prove", "x" * 5_000, details={"remedy": "Mend the handler."})
+    reason = failure_reason(error)
+    assert len(reason) == 1024
+    assert reason.endswith("… Remedy: Mend the handler.")
