@@ -75,7 +75,7 @@ async def main(jobs: int, outstanding: int, body_bytes: int, rounds: int) -> Non
         (code / "inference.py").write_text(ECHO)
         data = base / "data"
         data.mkdir()
-        pool = await ProcessPool.open(NoLogs(), SystemClock(), data)
+        pool = ProcessPool(NoLogs(), data, SystemClock())
         spec = WorkerSpec("echo", "1", "sagemaker", base / "package", Path(sys.executable), data / "w", {})
         worker = await pool.start(spec)
         loaded = await worker.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ class ReplyEater:
                 self._pass_on(client)
 
     def _pass_on(self, client: socket.socket) -> None:
-        request = client.recv(1 << 20)
+        request = _whole_request(client)
         with socket.create_connection(self.target) as server:
             server.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
             reply = b""
@@ -48,6 +49,17 @@ class ReplyEater:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join()
+
+
+def _whole_request(client: socket.socket) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += client.recv(1 << 16)
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+    while len(body) < length:
+        body += client.recv(1 << 16)
+    return head + b"\r\n\r\n" + body
 
 
 @pytest.fixture

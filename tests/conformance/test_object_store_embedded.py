@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Connection, insert
 
 from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.sql.database import Database
-from seatrial.adapters.sql.object_names import SqlObjectNames
+from seatrial.adapters.sql.object_names import SqlObjectNames, create_bucket, list_names, objects
 from seatrial.domain.limits import MIB
 from seatrial.domain.objects import ObjectName, PutCondition
 from seatrial.testing.object_store import (
@@ -187,3 +188,34 @@ async def test_only_a_regular_file_is_copied(store: EmbeddedObjects, tmp_path: P
         source.mkdir()
     with pytest.raises(OSError, match="source"):
         await store.stage(source, LIMIT_BYTES)
+
+
+async def test_a_listing_seeks_past_a_common_prefix(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "seatrial.db")
+    folders, keys_in_each = 3, 2_000
+    told = {"size_bytes": 0, "etag": "e", "sha256": "s", "media_type": "a/b", "metadata": {}, "modified_at_ms": 0}
+
+    def fill(conn: Connection) -> None:
+        create_bucket(conn, "b", 0)
+        held = [f"{folder}/{n}".encode() for folder in range(folders) for n in range(keys_in_each)]
+        conn.execute(insert(objects), [{"bucket": "b", "key": key, "inline": b"", **told} for key in held])
+
+    def look(conn: Connection) -> tuple[tuple[str, ...], int]:
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        driver = conn.connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(count, 1)  # called at each instruction of SQLite's virtual machine
+        page = list_names(conn, "b", delimiter="/")
+        driver.set_progress_handler(None, 1)
+        return page.prefixes, steps
+
+    await database.write(fill)
+    prefixes, steps = await database.read(look)
+    await database.close()
+    assert prefixes == ("0/", "1/", "2/")
+    assert steps < folders * keys_in_each  # fewer instructions than there are keys

@@ -58,7 +58,7 @@ async def test_every_file_and_folder_is_flushed_before_the_name_appears(
     real_fsync = os.fsync
 
     def fsync(descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         flushed.append(path)
         real_fsync(descriptor)
 

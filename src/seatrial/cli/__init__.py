@@ -1,1 +1,1 @@
-"""The seatrial command."""
+"""The command line: `seatrial`."""

@@ -127,7 +127,6 @@ class Setting:
     unit: str
     default: str
     description: str
-    type: Any
 
     @property
     def variable(self) -> str:
@@ -151,7 +150,7 @@ def _described(name: str, field: FieldInfo) -> Setting:
     default = "unset" if field.default is None else str(field.default)
     if isinstance(field.default, bool):
         default = "on" if field.default else "off"
-    return Setting(name, str(unit), default, field.description or "", field.annotation)
+    return Setting(name, str(unit), default, field.description or "")
 
 
 def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Settings:
@@ -167,8 +166,9 @@ def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Setti
     from_file = _read_toml(file) if file else {}
     if config is None and "data" in from_file and file and file.name == CONFIG_FILE:
         raise ConfigError(f"{file}: a file in the data folder cannot move it; set data with --data")
+    sources: dict[str, Any] = {**chosen, _FROM_FILE: from_file}
     try:
-        return Settings(**chosen, **{_FROM_FILE: from_file})
+        return Settings(**sources)
     except ValidationError as error:
         raise ConfigError(_first_fault(error, chosen, from_file, file)) from error
 

@@ -1,7 +1,7 @@
 """What each task of an endpoint takes and returns, with limits and samples.
 
 A contract is written in `seatrial.toml` (see package/manifest.py, which reads it) and kept as plain data with
-the version. Checking a request against it is pure: see `domain/checking.py`.
+the version. Checking a request against it is pure: see `domain/checking`.
 """
 
 from __future__ import annotations

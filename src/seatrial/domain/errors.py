@@ -34,6 +34,8 @@ OUTPUT_NOT_SERIALISABLE = "output_not_serialisable"
 OUTPUT_TOO_LARGE = "output_too_large"
 HANDLER_ERROR = "handler_error"
 WORKER_CRASHED = "worker_crashed"
+LOAD_FAILED = "load_failed"
+LOAD_TIMEOUT = "load_timeout"
 INVOCATION_TIMEOUT = "invocation_timeout"
 QUEUE_TTL_EXPIRED = "queue_ttl_expired"
 DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -48,6 +50,7 @@ JOB_NOT_FOUND = "job_not_found"
 JOB_NOT_ENDED = "job_not_ended"
 JOB_ALREADY_ENDED = "job_already_ended"
 OUTPUT_NAME_TAKEN = "output_name_taken"
+FILE_EXISTS = "file_exists"
 
 
 class SeatrialError(Exception):

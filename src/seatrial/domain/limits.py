@@ -31,11 +31,14 @@ TRACEBACK_CHARS_MAX = 8_000
 OUTPUT_BYTES_MAX = 1 * GIB
 OUTPUT_PARTS_MAX = 100
 LONG_POLL_SECONDS_MAX = 60
+RECENT_JOBS_MAX = 1_000  # ended jobs that a server keeps at hand for those who ask next
 
 # Workers
 WORKERS_PER_ENDPOINT_MAX = 64
 LOAD_TIMEOUT_SECONDS_DEFAULT = 600
 LOAD_ATTEMPTS_MAX = 3
+ISOLATION_PROBE_SECONDS_MAX = 20
+WORK_REMEMBERED_MAX = 10_000  # settled work of a worker of which it is known that it had begun
 RESTARTS_PER_WINDOW_MAX = 5
 RESTART_WINDOW_SECONDS = 300
 RESTART_BACKOFF_SECONDS_MAX = 30
@@ -43,16 +46,21 @@ WORKER_STOP_GRACE_SECONDS = 5
 SERVER_STOP_GRACE_SECONDS = 30  # (setting)
 PREFETCH_JOBS_MAX = 64
 PREFETCH_HORIZON_MS = 50  # a worker is handed ahead only what it will do within this time
-FRAME_HEADER_BYTES_MAX = 1 * MIB
-FRAME_SEGMENT_BYTES_MAX = 2 * GIB
 LOG_LINE_BYTES_MAX = 16 * KIB
 LOG_LINES_PER_GROUP_MAX = 200_000
+LOG_LINES_PER_SECOND_MAX = 5_000  # of one worker; the rest is counted and dropped
+SECRET_REDACTED_CHARS_MIN = 4  # shorter values would take ordinary words with them
+SECRET_BYTES_MAX = 64 * KIB
 
 # Packages
 ARCHIVE_BYTES_MAX = 20 * GIB
 ARCHIVE_MEMBERS_MAX = 100_000
 ARCHIVE_UNPACKED_BYTES_MAX = 40 * GIB
-ARCHIVE_RATIO_MAX = 200  # unpacked to packed, beyond the first 100 MiB
+ARCHIVE_RATIO_MAX = 200  # unpacked to packed, beyond the first ARCHIVE_RATIO_FREE_BYTES
+ARCHIVE_RATIO_FREE_BYTES = 100 * MIB
+ARCHIVE_HEADER_BYTES_MAX = 1 * MIB  # one member's header, long names included
+MEMBER_NAME_BYTES_MAX = 255  # one component, as file systems take it
+MEMBER_PATH_BYTES_MAX = 2_048
 CONTRACT_BYTES_MAX = 1 * MIB
 TASKS_MAX = 200
 SAMPLES_PER_TASK_MAX = 50
@@ -62,7 +70,21 @@ WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000
 MEDIA_BYTES_MAX_DEFAULT = 100 * MIB
-URL_FETCH_SECONDS_MAX = 60
+URL_FETCH_SECONDS_MAX = 60  # all hops and the whole body
+URL_REDIRECTS_MAX = 5
+URL_CHARS_MAX = 8_192
+IMAGE_CHECKS_AT_ONCE_MAX = 2  # each may hold a whole decoded picture
+
+# Checking requests and answers
+JSON_INPUT_BYTES_MAX = 64 * MIB  # JSON and forms for a declared contract are parsed in memory
+JSON_OUTPUT_BYTES_MAX = 64 * MIB  # JSON answers of a declared contract are parsed in memory
+JSON_DEPTH_MAX = 100
+JSON_PARSED_ON_LOOP_BYTES_MAX = 64 * KIB  # beyond it parsing and checking leave the event loop
+BODY_IN_MEMORY_BYTES_MAX = 8 * MIB  # bodies that are passed on unread: beyond it as a file
+FORM_PARTS_MAX = 1_000
+PROBLEMS_LISTED_MAX = 20
+VALUE_SHOWN_CHARS_MAX = 200  # of a client's value in an error message
+COMPILED_TASKS_KEPT = 1_024  # validators in memory, least recently used go first
 
 # Objects
 OBJECT_BYTES_MAX = 5 * 1024 * GIB
@@ -71,12 +93,31 @@ KEY_BYTES_MAX = 1_024
 LIST_KEYS_MAX = 1_000
 DELETE_KEYS_MAX = 1_000
 MULTIPART_PARTS_MAX = 10_000
+MULTIPART_PART_BYTES_MIN = 5 * MIB  # of every part but the last
+MULTIPART_UPLOADS_OPEN_MAX = 1_000
+MULTIPART_UPLOAD_SECONDS_MAX = 7 * 86_400  # an upload not completed by then is dropped, with its parts
+MULTIPART_COMPLETED_SECONDS = 3_600  # how long a repeated completion is answered as the first one was
 METADATA_BYTES_MAX = 2 * KIB
 PRESIGNED_SECONDS_MAX = 7 * 86_400
 STREAM_CHUNK_BYTES = 1 * MIB
+
+S3_XML_BYTES_MAX = 8 * MIB  # a request document, such as the list of 10,000 parts
+S3_XML_DEPTH_MAX = 8
+S3_CHUNK_HEADER_BYTES_MAX = 16 * KIB  # a chunk's first line, or all trailers, of an aws-chunked body
+S3_QUIET_SECONDS_MAX = 10  # after this long without an answer a completion is kept alive with spaces
 
 # Wires
 REQUEST_HEADER_BYTES_MAX = 64 * KIB
 CLOCK_SKEW_SECONDS_MAX = 900  # SigV4, as AWS
 STORE_BATCH_COMMANDS_MAX = 500
 LIST_PAGE_MAX = 1_000
+AWS_CONTROL_BODY_BYTES_MAX = 1 * MIB  # a request of AWS's control planes
+AWS_LIST_PAGE_DEFAULT = 10
+AWS_SYNC_WAIT_SECONDS_DEFAULT = 60  # how long InvokeEndpoint waits for its job, as AWS
+AWS_INVOCATION_TIMEOUT_SECONDS_MAX = 3_600
+
+# The embedded database
+DATABASE_BUSY_TIMEOUT_MS = 5_000
+DATABASE_CACHE_KIB = 32 * 1024  # of each connection
+DATABASE_READERS = 4
+LOG_LINES_WAITING_MAX = 20_000  # not written yet; beyond it lines are dropped, and counted

@@ -49,14 +49,15 @@ class Work:
 
     Undeclared contract or "sagemaker" layout: `body`, with its media type. "python" layout: `fields`, JSON-able
     values, with media fields in `media`: name -> bytes or a local file, as the handler wants them (`media_forms`
-    maps each to "path", "bytes" or "base64").
+    maps each to "path", "bytes" or "base64"). A body beyond BODY_IN_MEMORY_BYTES_MAX is a file in the worker's scratch
+    folder; so is every media field of the form "path".
     """
 
     token: str
     job_id: str
     timeout_ms: int
     task: str | None = None
-    body: bytes = b""
+    body: bytes | Path = b""
     media_type: str = "application/json"
     accept: str = "*/*"
     attributes: Mapping[str, str] = field(default_factory=dict)

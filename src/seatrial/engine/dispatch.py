@@ -45,7 +45,7 @@ class Dispatcher:
         return session
 
     async def take(self, session: str, n: int, wait_ms: int, prefer: frozenset[str] = frozenset()) -> list[c.Claim]:
-        """Up to n claims, waiting up to wait_ms for the first; none while draining.
+        """Up to n claims, waiting up to wait_ms for the first; while draining it only waits.
 
         Raises:
             SessionClosed: the session is gone.
@@ -54,15 +54,14 @@ class Dispatcher:
         if endpoint_id is None:
             raise SessionClosed(session)
         give_up_ms = self._clock.monotonic_ms() + wait_ms
-        while not self._draining:
+        while True:
             heard = self._bells.heard(endpoint_id)
-            claims = await self._claim(session, n, prefer)
+            claims = [] if self._draining else await self._claim(session, n, prefer)
             if claims:
                 return claims
             left_ms = give_up_ms - self._clock.monotonic_ms()
             if left_ms <= 0 or not await self._bells.wait(endpoint_id, heard, left_ms / 1000):
-                break
-        return []
+                return []
 
     async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""
@@ -88,9 +87,8 @@ class Dispatcher:
             self._bells.ring(endpoint_id)
 
     def drain(self) -> None:
-        """Hand nothing out any more; who waits is answered at once."""
+        """Hand nothing out any more."""
         self._draining = True
-        self._bells.ring_all()
 
     async def _claim(self, session: str, n: int, prefer: frozenset[str]) -> list[c.Claim]:
         tokens = tuple(secrets.token_hex(TOKEN_BYTES) for _ in range(n))

@@ -32,7 +32,14 @@ from seatrial.domain.limits import (
 from seatrial.domain.objects import ListPage, ObjectInfo, ObjectName, Sealed
 from seatrial.domain.uploads import Completion, Part, Upload
 from seatrial.ports.clock import Clock
-from seatrial.ports.object_store import BucketExists, NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
+from seatrial.ports.object_store import (
+    BucketExists,
+    ConditionFailed,
+    NoSuchBucket,
+    NoSuchObject,
+    ObjectChanged,
+    ObjectStore,
+)
 
 UPLOADS_BUCKET = ".uploads"  # no legal bucket name begins with a dot
 UPLOAD_NOT_FOUND = "upload_not_found"
@@ -174,7 +181,7 @@ class MultipartUploads:
             raise BadInput(INVALID_PART, f"a part changed during the completion: {changed}") from changed
         try:
             info = await self._reveal(upload, completion, parts, sealed, whole)
-        except Exception:
+        except (BadInput, NoSuchBucket, ConditionFailed):
             await self._objects.discard([sealed])
             raise
         await self._record("done", replace(upload, completed_etag=info.sealed.etag))

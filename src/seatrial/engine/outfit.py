@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.domain.credentials import Keyring, KeyPair
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.work import WorkerSpec
 from seatrial.package.manifest import Manifest, read_manifest
@@ -72,6 +72,7 @@ class Outfitter:
         """A spec for one more worker, with a scratch folder of its own. Raises Unproven: a secret is missing."""
         settings, manifest = version.settings, outfit.manifest
         tasks = manifest.contract.tasks
+        keys = self._keyring.for_worker(version.endpoint_name)
         return WorkerSpec(
             endpoint_name=version.endpoint_name,
             version_id=version.id,
@@ -79,22 +80,21 @@ class Outfitter:
             package=outfit.package,
             python=outfit.python,
             scratch=self._scratch / f"{version.endpoint_name}-{uuid.uuid4().hex[:12]}",
-            env=self._server_variables(version.endpoint_name) | dict(settings.env),
+            env=self._server_variables(keys) | dict(settings.env),
             handler=manifest.handler,
             task_methods={task.name: task.method or task.name for task in tasks},
-            secrets={name: self._secrets(source) for name, source in settings.secrets.items()},
+            secrets={"AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
+            | {name: self._secrets(source) for name, source in settings.secrets.items()},
             weights=outfit.weights,
             load_timeout_seconds=settings.load_timeout_seconds,
         )
 
-    def _server_variables(self, endpoint_name: str) -> dict[str, str]:
-        """What makes `boto3.client("s3")` inside an unmodified handler reach this server's objects."""
-        credentials: Credentials = self._keyring.credentials
-        keys = self._keyring.for_worker(endpoint_name)
+    def _server_variables(self, keys: KeyPair) -> dict[str, str]:
+        """With the secret key, what makes `boto3.client("s3")` inside an unmodified handler reach this server."""
+        region = self._keyring.credentials.region
         return {
             "AWS_ENDPOINT_URL": self._server_url(),
             "AWS_ACCESS_KEY_ID": keys.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-            "AWS_DEFAULT_REGION": credentials.region,
-            "AWS_REGION": credentials.region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
         }

@@ -15,7 +15,7 @@ from seatrial.domain.contract import Contract, MediaForm, MediaSource
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import INPUT_CHANGED, PAYLOAD_TOO_LARGE, BadInput
 from seatrial.domain.jobs import Job, JobInput
-from seatrial.domain.json_text import BYTE_ORDER_MARK
+from seatrial.domain.json_text import without_mark
 from seatrial.domain.limits import (
     BODY_IN_MEMORY_BYTES_MAX,
     INPUT_OBJECT_BYTES_MAX,
@@ -143,8 +143,7 @@ class Preparer:
             if value.field.form is not MediaForm.AS_SENT and value.field.key_field:
                 payload.pop(value.field.key_field, None)
         if asked.kind is BodyKind.JSON and payload == asked.payload and isinstance(body, bytes):
-            unchanged = body.removeprefix(BYTE_ORDER_MARK)
-            return _work(job, token, task, body=unchanged, media_type=job.input.media_type)
+            return _work(job, token, task, body=without_mark(body), media_type=job.input.media_type)
         return _work(job, token, task, body=await _dumped(payload), media_type=JSON)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.domain.checking import RawMedia, Request, check_request, resolve_task
 from seatrial.domain.contract import Contract, MediaSource, Task
 from seatrial.domain.errors import UNSUPPORTED_MEDIA_TYPE, BadInput
-from seatrial.domain.json_text import BYTE_ORDER_MARK, malformed, parse_request_json
+from seatrial.domain.json_text import malformed, parse_request_json, without_mark
 from seatrial.domain.media_types import essence, is_json
 from seatrial.engine.multipart_form import form_payload, parse_form, part_text
 
@@ -58,7 +58,7 @@ def read_request(contract: Contract, media_type: str, body: bytes | Path, size_b
         task = resolve_task(contract, named, None)
         payload: Mapping[str, Any] = {_raw_field(task, media_type): RawMedia(body, media_type, size_bytes)}
     elif kind is BodyKind.JSON:
-        payload = _json_object(body.removeprefix(BYTE_ORDER_MARK))
+        payload = _json_object(without_mark(body))
         task = resolve_task(contract, named, payload)
     else:
         parts = parse_form(body, media_type)

@@ -144,6 +144,7 @@ class Runner:
             finish = await self._outcome(claim)
             if finish is not None:
                 await self._finish(finish)
+                self._worker.forget(claim.token)
         finally:
             del self._held[claim.token]
             self._room.set()
@@ -182,7 +183,7 @@ class Runner:
             produced = await self._worker.run(work)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._observe(produced.handler_ms)
-            return await self._sealer.seal(claim.job, contract, produced), started_at_ms
+            return await self._sealer.seal(claim.job, contract, produced, work.task), started_at_ms
         finally:
             await discard_inputs(claim.token, self._scratch)
 

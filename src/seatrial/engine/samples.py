@@ -9,7 +9,7 @@ import mimetypes
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jsonschema
 
@@ -87,7 +87,7 @@ class SampleRequests:
         """The request field for a sample's file, in the first form that the contract accepts."""
         declared = task.field_named(field_name)
         if declared is None:
-            _refuse(f"A sample has a file for {field_name!r}, which task {task.name!r} does not declare.")
+            raise _refusal(f"A sample has a file for {field_name!r}, which task {task.name!r} does not declare.")
         content = await asyncio.to_thread(file.read_bytes)
         media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         encoded = base64.b64encode(content).decode()
@@ -100,7 +100,7 @@ class SampleRequests:
         if MediaSource.KEY in declared.sources:
             name = await self._keep(content, file.name, media_type)
             return {field_name: {"bucket": name.bucket, "key": name.key}}
-        _refuse(
+        raise _refusal(
             f"Field {field_name!r} accepts {', '.join(sorted(declared.sources))} only; a sample's file cannot be sent."
         )
 
@@ -131,9 +131,9 @@ class OutsideSamples:
         try:
             page = await self._objects.list(bucket, prefix, limit=LIST_KEYS_MAX)
         except NoSuchBucket:
-            _refuse(f"There is no bucket {bucket!r} for the samples {uri}.")
+            raise _refusal(f"There is no bucket {bucket!r} for the samples {uri}.") from None
         if not page.objects:
-            _refuse(f"There are no samples under {uri}.")
+            raise _refusal(f"There are no samples under {uri}.")
         for info in page.objects:
             reading = await self._objects.read(info.ref)
             content = b"".join([chunk async for chunk in reading.chunks])
@@ -149,10 +149,10 @@ class OutsideSamples:
 def _write_inside(folder: Path, name: str, content: bytes) -> None:
     target = (folder / name).resolve()
     if folder not in target.parents:
-        _refuse(f"The sample {name!r} has no place inside a folder.")
+        raise _refusal(f"The sample {name!r} has no place inside a folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise Unproven("prove", message, details={"remedy": "Mend the sample or the contract, then deploy again."})
+def _refusal(message: str) -> Unproven:
+    return Unproven("prove", message, details={"remedy": "Mend the sample or the contract, then deploy again."})

@@ -150,7 +150,8 @@ class Submitter:
         deployed = self._directory.version(version_id)
         task = submission.task
         if submission.check_now and submission.body is not None:
-            task = self._preparer.check(deployed.contract, submission.media_type, submission.body, submission.task)
+            checked = self._preparer.check(deployed.contract, submission.media_type, submission.body, submission.task)
+            task = checked or task
         return deployed.version, task
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:

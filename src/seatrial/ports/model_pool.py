@@ -40,6 +40,10 @@ class Worker(Protocol):
         """True once the handler has begun with that piece of work (also after the process is gone)."""
         ...
 
+    def forget(self, token: str) -> None:
+        """The outcome of that work is settled: files of its answer, which stay readable until then, may go."""
+        ...
+
     async def wait_gone(self) -> None:
         """Until the process and every descendant of it have been seen gone."""
         ...

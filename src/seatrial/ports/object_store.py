@@ -83,6 +83,22 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def copy(
+        self,
+        source: ObjectRef,
+        target: ObjectName,
+        media_type: str,
+        metadata: Mapping[str, str],
+        condition: PutCondition | None = None,
+    ) -> ObjectInfo:
+        """Give the pinned bytes another name too, without reading them where that can be avoided.
+
+        Raises:
+            NoSuchBucket, NoSuchObject, ConditionFailed
+            ObjectChanged: the source no longer holds those bytes.
+        """
+        ...
+
     async def head(self, name: ObjectName) -> ObjectInfo:
         """What a name holds.
 
@@ -116,6 +132,8 @@ class ObjectStore(Protocol):
         self, bucket: str, prefix: str = "", delimiter: str = "", after: str = "", limit: int = 1000
     ) -> ListPage:
         """Names in UTF-8 byte order, those after `after` (a key, or a common prefix that is skipped whole).
+
+        The objects of a listing come without their inline bytes.
 
         Raises:
             NoSuchBucket

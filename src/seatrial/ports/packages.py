@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from seatrial.domain.endpoint import PackageRef
+from seatrial.package.manifest import WeightsSpec
 
 Progress = Callable[[str, int, int | None], None]  # what, done, total (bytes or lines; None: unknown)
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsSpec:
-    """One `[[weights]]` entry: where it comes from, what it must be, and where the handler finds it.
-
-    `path` is relative to the package; a `uri` ending in "/" is an uncompressed prefix, and then `sha256` is
-    over the sorted lines "<sha256>  <relative name>\\n".
-    """
-
-    path: str
-    uri: str
-    sha256: str
 
 
 class PackageStore(Protocol):

@@ -18,7 +18,7 @@ class WorkSource(Protocol):
         ...
 
     async def take(self, session: str, n: int, wait_ms: int, prefer: frozenset[str] = frozenset()) -> list[Claim]:
-        """Up to n claims, waiting up to wait_ms for the first. Empty when none came or the source is draining.
+        """Up to n claims, waiting up to wait_ms for the first. Empty when none came; a draining source only waits.
 
         Raises:
             SessionClosed: the session is gone.

@@ -1,0 +1,78 @@
+"""Walls, under each of the ways in which people draw them.
+
+Which way a given plan uses is not guessed from its tones: every style proposes a wall mask, the
+rooms are found in each, and `plan.py` keeps the reading that explains the drawing best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+
+from floorplan.morphology import closed, opened
+from floorplan.sheet import INK_TONE
+
+LINE_LENGTH = 34
+"""Shortest straight line that can be the face of a hollow wall, in sheet pixels."""
+
+SPECK = 10
+"""Wall pieces smaller than this in both directions are dirt or letters."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way to draw walls. `trust` weighs readings: solid walls are hardly ever something else."""
+
+    name: str
+    trust: float
+    draw: Callable[[np.ndarray], np.ndarray]
+
+
+def styles(picture_pixel: float) -> Iterator[Style]:
+    """All styles, the most trusted first.
+
+    `picture_pixel` is the size of a pixel of the picture on the sheet: in an enlarged picture even
+    a hairline is that wide, and a solid wall must be wider.
+    """
+    thinnest = max(3, round(1.3 * picture_pixel) + 1)
+    for tone, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.82)):
+        for extra in (5, 2, 0):
+            yield Style(f"filled-{tone}-{extra}", trust * (1.0 if extra else 0.92),
+                        partial(filled, darker_than=tone, thickness=thinnest + extra))
+    for width in (18, 36):
+        yield Style(f"hollow-{width}", 0.88, partial(hollow, width=width))
+    yield Style("lines", 0.45, lines)
+
+
+def filled(tone: np.ndarray, darker_than: float, thickness: int) -> np.ndarray:
+    """Solid walls: what is dark and survives an opening of `thickness` pixels."""
+    ink = (tone < darker_than).astype(np.uint8)
+    return without_specks(opened(closed(ink, 3, 3), thickness, thickness), SPECK)
+
+
+def hollow(tone: np.ndarray, width: int) -> np.ndarray:
+    """Double-line or hatched walls: the space between long parallel lines at most `width` apart."""
+    ink = (tone < INK_TONE).astype(np.uint8)
+    walls = filled(tone, 0.45, 5)
+    across = closed(opened(ink, LINE_LENGTH, 1), 1, width)
+    upright = closed(opened(ink, 1, LINE_LENGTH), width, 1)
+    walls |= opened(across, 4, 4) | opened(upright, 4, 4)
+    blobs = opened(walls, int(1.5 * width), int(1.5 * width))
+    return without_specks(walls & ~blobs, SPECK)
+
+
+def lines(tone: np.ndarray) -> np.ndarray:
+    """Single-line walls: every connected stroke that is too big for a letter or a chair."""
+    ink = (tone < 0.75).astype(np.uint8)
+    return without_specks(closed(ink, 3, 3), 60)
+
+
+def without_specks(mask: np.ndarray, extent: int) -> np.ndarray:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    keep = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > extent
+    keep[0] = False
+    return keep.astype(np.uint8)[labels]

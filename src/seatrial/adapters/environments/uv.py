@@ -1,0 +1,143 @@
+"""Cached virtual environments, one for each (requirements, interpreter, platform), built with uv.
+
+- Without requirements there is nothing to build: the base interpreter itself runs the package (a start in
+  milliseconds, no disk). Workers run with the user's site-packages disabled either way.
+- On a plain interpreter: `uv venv`, then `uv pip install`.
+- On an interpreter that is a virtual environment itself (say, one with a hand-made torch): a new environment whose
+  last place to look is the base's site-packages, filled by pip. pip sees what the base has and leaves it; uv would
+  install it again.
+
+Environments are built in place, because they cannot be moved, and count only with their marker file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
+from seatrial.adapters.environments.interpreter import Interpreter, find_interpreter
+from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
+from seatrial.domain.errors import Unproven
+from seatrial.domain.limits import ENVIRONMENT_BUILD_SECONDS_MAX
+from seatrial.ports.packages import Progress
+
+MARKER = ".complete"
+LAYER = "zz_base_interpreter.pth"
+REMEDY = (
+    "Check the names and versions in the requirements file and the index settings of the server (UV_*, PIP_*), or "
+    "choose a base interpreter that has the packages: python in [package]."
+)
+
+
+class UvEnvironments:
+    """The Environments of one server (see ports/packages.py), which alone owns `folder`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        default_python: str | None = None,
+        *,
+        build_seconds_max: float = ENVIRONMENT_BUILD_SECONDS_MAX,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """`default_python` is the base where a package names none: a version, a path, or None for the server's own."""
+        self._folder = folder
+        self._default_python = default_python
+        self._build_seconds_max = build_seconds_max
+        self._environ = installer_environ(environ)
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def prepare(self, requirements: Path | None, base_python: str | None, progress: Progress) -> Path:
+        """See the port. Two calls for the same environment wait for one build."""
+        base = await find_interpreter(base_python or self._default_python, self._environ)
+        lines = await asyncio.to_thread(wanted_lines, requirements) if requirements is not None else []
+        if requirements is None or not asks_for_something(lines):
+            return base.path
+        name = _name(lines, base)
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            folder = self._folder / name
+            python = folder / "bin" / "python"
+            if not ((folder / MARKER).exists() and os.access(python, os.X_OK)):
+                await self._build(folder, base, requirements, lines, progress)
+        return python
+
+    async def _build(
+        self, folder: Path, base: Interpreter, requirements: Path, lines: list[str], progress: Progress
+    ) -> None:
+        said = 0
+
+        def on_line(line: str) -> None:
+            nonlocal said
+            said += 1
+            progress(line, said, None)
+
+        await asyncio.to_thread(_clear, folder)
+        try:
+            async with asyncio.timeout(self._build_seconds_max):
+                await self._fill(folder, base, requirements, on_line)
+        except InstallerFailed as error:
+            raise _failed(f"The environment cannot be built: the installer {error}", error.lines) from error
+        except TimeoutError:
+            raise _failed(f"The environment was not built within {self._build_seconds_max:g} seconds", []) from None
+        await asyncio.to_thread(_mark, folder, lines)
+
+    async def _fill(self, folder: Path, base: Interpreter, requirements: Path, on_line: Callable[[str], None]) -> None:
+        async def run(*command: str) -> None:
+            await run_installer(command, self._environ, requirements.parent, on_line)
+
+        uv, python = find_uv_bin(), str(folder / "bin" / "python")
+        await run(uv, "venv", "--no-project", "--python", str(base.path), str(folder))
+        if not base.virtual:
+            # --no-index has no variable of uv's own
+            options = ["--no-index"] if self._environ.get("PIP_NO_INDEX", "") not in ("", "0", "false") else []
+            await run(uv, "pip", "install", "--python", python, *options, "--requirements", str(requirements))
+            return
+        _layer(folder, base)
+        try:
+            await run(python, "-c", "import pip")
+        except InstallerFailed:
+            await run(python, "-m", "ensurepip")
+        await run(python, "-m", "pip", "install", "--progress-bar", "off", "--requirement", str(requirements))
+
+
+def _name(lines: list[str], base: Interpreter) -> str:
+    """The hash that names an environment: what was asked for, and what it stands on."""
+    return hashlib.sha256(json.dumps({"requirements": lines, "base": base.identity}).encode()).hexdigest()
+
+
+def _layer(folder: Path, base: Interpreter) -> None:
+    """Let the environment look into the base's site-packages last, `.pth` files there included."""
+    major, minor, *_ = base.version
+    lines = [f"import site; site.addsitedir({packages!r})\n" for packages in base.packages]
+    (folder / "lib" / f"python{major}.{minor}" / "site-packages" / LAYER).write_text("".join(lines))
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a broken or given-up build left."""
+    if folder.exists():
+        (folder / MARKER).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _mark(folder: Path, lines: list[str]) -> None:
+    """Make the environment count, once every file of it is on disk: syncing tens of thousands one by one is slower."""
+    os.sync()
+    with (folder / MARKER).open("w", encoding="utf-8") as marker:
+        json.dump({"requirements": lines}, marker, indent=1)
+        marker.flush()
+        os.fsync(marker.fileno())
+
+
+def _failed(what: str, lines: list[str]) -> Unproven:
+    last = "\n".join(lines[-15:])
+    message = f"{what}.\n{last}\n{REMEDY}" if last else f"{what}. {REMEDY}"
+    return Unproven("environment", message, field="requirements", details={"remedy": REMEDY, "installer": lines})

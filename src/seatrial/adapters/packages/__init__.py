@@ -1,0 +1,1 @@
+"""Packages kept in folders, by content."""

@@ -1,0 +1,98 @@
+"""Packages in folders of the data folder, named by the hash of their content, read-only.
+
+A package is unpacked into a temporary folder beside its final place, flushed to disk, and renamed: a reader sees
+all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from threading import Event
+
+from seatrial.domain.endpoint import PackageRef
+from seatrial.package.archive import open_package
+from seatrial.package.content import content_hash
+
+INCOMING = ".incoming-"
+
+
+class FolderPackages:
+    """The PackageStore of one server (see ports/packages.py), which alone owns `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder, and sweep away what a crash left half-written."""
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f"{INCOMING}*"):
+            _remove(leftover)
+
+    async def add(self, source: Path, label: str) -> PackageRef:
+        """See the port. When this is cancelled, the work stops at the next chunk and cleans up after itself."""
+        stop = Event()
+        try:
+            sha256 = await asyncio.to_thread(self._add, source, stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        return PackageRef(sha256, label)
+
+    def path(self, package: PackageRef) -> Path:
+        """The unpacked root."""
+        return self._folder / package.sha256
+
+    def _add(self, source: Path, stop: Event) -> str:
+        incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=self._folder))
+        try:
+            open_package(source, incoming, stop)
+            sha256 = content_hash(incoming)
+            final = self._folder / sha256
+            if not final.exists():
+                _seal(incoming)
+                _rename_unless_there(incoming, final)
+            return sha256
+        finally:
+            _remove(incoming)
+
+
+def _rename_unless_there(incoming: Path, final: Path) -> None:
+    try:
+        incoming.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return  # somebody else added the same content meanwhile
+    _flush(final.parent)
+
+
+def _seal(root: Path) -> None:
+    """Make every file and folder read-only and durable, the deepest first."""
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(0o555 if path.stat().st_mode & 0o111 else 0o444)
+                _flush(path)
+        Path(folder).chmod(0o555)
+        _flush(Path(folder))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(root: Path) -> None:
+    """Remove a folder, read-only ones inside too; nothing there is fine."""
+    if not root.exists():
+        return
+    for folder, _, _ in os.walk(root):
+        Path(folder).chmod(0o755)
+    shutil.rmtree(root)

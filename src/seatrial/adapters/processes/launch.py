@@ -1,0 +1,189 @@
+"""Starting a worker process: what it gets to see of this machine, and its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import seatrial.worker
+from seatrial.adapters.processes.descendants import DATA_VARIABLE, WORKER_VARIABLE
+from seatrial.adapters.processes.scratch import Scratch
+from seatrial.domain.work import WorkerSpec
+
+WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
+MODEL_FOLDER = "/opt/ml/model"
+CODE_FOLDER = "/opt/ml/code"
+TASK_FOLDER = "/var/task"
+PRIVATE_TMP = "/tmp"  # noqa: S108  each worker has its own
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all workers of a server share. `visible` folders stay visible and writable even below /tmp."""
+
+    data_dir: Path
+    data_id: str
+    isolated: bool
+    visible: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A new process, and our ends of its socket and its output."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    stdout: int
+    stderr: int
+
+
+def package_view(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings) -> Path:
+    """The folder at which the worker finds its package, with the weights in it.
+
+    Without a namespace of the worker's own it is made of symbolic links in the scratch folder.
+    """
+    _check_weights(spec.weights)
+    if surroundings.isolated:
+        return Path(MODEL_FOLDER)
+    view = scratch.folder / "ml" / "model"
+    view.parent.mkdir(parents=True)
+    if spec.weights:
+        _link_tree(spec.package, view, {PurePosixPath(path): content for path, content in spec.weights.items()})
+    else:
+        view.symlink_to(spec.package)
+    (view.parent / "code").symlink_to(_code_of(view))
+    return view
+
+
+def _check_weights(weights: Mapping[str, Path]) -> None:
+    for path in weights:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts:
+            raise ValueError(f"weights at {path!r}: the path must lie inside the package")
+
+
+def _link_tree(package: Path, view: Path, contents: Mapping[PurePosixPath, Path]) -> None:
+    """Links to everything in the folder, except that the contents take their places in it."""
+    view.mkdir()
+    below: dict[str, dict[PurePosixPath, Path]] = {}
+    for path, content in contents.items():
+        first, *others = path.parts
+        if others:
+            below.setdefault(first, {})[PurePosixPath(*others)] = content
+        else:
+            (view / first).symlink_to(content)
+    for first, inner in below.items():
+        _link_tree(package / first, view / first, inner)
+    for one in package.iterdir() if package.is_dir() else ():
+        if not (view / one.name).is_symlink() and one.name not in below:
+            (view / one.name).symlink_to(one)
+
+
+def _code_of(package: Path) -> Path:
+    code = package / "code"
+    return code if code.is_dir() else package
+
+
+def environment(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, worker_id: str) -> dict[str, str]:
+    """The worker's whole environment: nothing of the server's own passes."""
+    own = {
+        "PATH": f"{spec.python.parent}:{SYSTEM_PATH}",
+        "HOME": str(scratch.home),
+        "LANG": "C.UTF-8",
+        "TMPDIR": PRIVATE_TMP if surroundings.isolated else str(scratch.tmp),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    marks = {WORKER_VARIABLE: worker_id, DATA_VARIABLE: surroundings.data_id}
+    return own | dict(spec.env) | dict(spec.secrets) | marks
+
+
+def start(
+    spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, worker_environment: Mapping[str, str]
+) -> Started:
+    """Start the process. The thread that calls this must live as long as the worker: its end would kill it.
+
+    Raises:
+        OSError: no process could be made.
+    """
+    ours, theirs = socket.socketpair()
+    stdout_read, stdout_write = os.pipe()
+    stderr_read, stderr_write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            jail_command(jail_plan(spec, scratch, surroundings, theirs.fileno())),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout_write,
+            stderr=stderr_write,
+            cwd=scratch.folder,
+            env=dict(worker_environment),
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    except OSError:
+        ours.close()
+        os.close(stdout_read)
+        os.close(stderr_read)
+        raise
+    finally:
+        theirs.close()
+        os.close(stdout_write)
+        os.close(stderr_write)
+    return Started(process, ours, stdout_read, stderr_read)
+
+
+def jail_command(plan: Mapping[str, object]) -> list[str]:
+    """The command line that runs a plan of `worker/jail.py`."""
+    return [sys.executable, "-I", "-S", str(WORKER_FOLDER / "jail.py"), json.dumps(plan)]
+
+
+def jail_plan(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, descriptor: int) -> dict[str, object]:
+    """The plan for `worker/jail.py`."""
+    views = [(MODEL_FOLDER, spec.package)]
+    views += [(f"{MODEL_FOLDER}/{path}", content) for path, content in sorted(spec.weights.items())]
+    code = f"{MODEL_FOLDER}/code" if (spec.package / "code").is_dir() else MODEL_FOLDER
+    return {
+        "server_pid": os.getpid(),
+        "isolated": surroundings.isolated,
+        "read_only": [str(surroundings.data_dir)],
+        "writable": [str(scratch.folder), *map(str, surroundings.visible)],
+        "keep": sorted(_needed(spec, scratch, surroundings)),
+        "tmp": str(scratch.tmp),
+        "root": str(scratch.root),
+        "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
+        "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), str(descriptor)],
+    }
+
+
+def _needed(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings) -> set[str]:
+    """What must not vanish with the shared /tmp."""
+    folders = {surroundings.data_dir, scratch.folder, spec.package, WORKER_FOLDER, *surroundings.visible}
+    folders |= set(spec.weights.values()) | _interpreter_folders(spec.python)
+    return {str(folder) for folder in folders if folder.is_relative_to(PRIVATE_TMP) and folder.exists()}
+
+
+def _interpreter_folders(python: Path) -> set[Path]:
+    """The environments that an interpreter is made of: its own, the base's, and those that `.pth` files add."""
+    folders: set[Path] = set()
+    waiting = [python.parent.parent, python.resolve().parent.parent]
+    while waiting:
+        folder = waiting.pop()
+        if folder in folders:
+            continue
+        folders.add(folder)
+        waiting.extend(Path(home).parent for home in _lines_after("home = ", folder.glob("pyvenv.cfg")))
+        waiting.extend(map(Path, _lines_after("/", folder.glob("lib/python*/site-packages/*.pth"))))
+    return folders
+
+
+def _lines_after(start: str, files: Iterable[Path]) -> list[str]:
+    """The paths in lines that begin so."""
+    lines = [line.strip() for file in files for line in file.read_text("utf-8", "replace").splitlines()]
+    return [line.removeprefix("home = ") for line in lines if line.startswith(start)]

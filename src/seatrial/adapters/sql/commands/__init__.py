@@ -1,0 +1,36 @@
+"""How each command of the job store is carried out: a list of one kind in, one outcome each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from seatrial.adapters.sql.commands.cancel import cancel
+from seatrial.adapters.sql.commands.expire import expire, fail_queued
+from seatrial.adapters.sql.commands.finish import finish
+from seatrial.adapters.sql.commands.release import release
+from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
+from seatrial.adapters.sql.commands.submit import submit
+from seatrial.adapters.sql.commands.take import take
+from seatrial.adapters.sql.run import Run
+from seatrial.domain import commands
+from seatrial.domain.commands import JobOutcome
+
+Executor = Callable[[Run, Sequence[Any]], Sequence[JobOutcome]]
+
+# In the order in which independent commands of one transaction run: what frees the queue, what fills it, what
+# empties it. So a take sees the submissions that it shares a transaction with.
+EXECUTORS: dict[type, Executor] = {
+    commands.Finish: finish,
+    commands.Release: release,
+    commands.OpenSession: open_session,
+    commands.CloseSession: close_session,
+    commands.CloseServerSessions: close_server_sessions,
+    commands.Cancel: cancel,
+    commands.Expire: expire,
+    commands.FailQueued: fail_queued,
+    commands.Submit: submit,
+    commands.Take: take,
+}
+
+__all__ = ["EXECUTORS", "Executor"]

@@ -1,0 +1,38 @@
+"""Cancel jobs, or note the wish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select, update
+
+from seatrial.adapters.sql.ending import cancelled, end
+from seatrial.adapters.sql.job_rows import to_job
+from seatrial.adapters.sql.run import Run
+from seatrial.adapters.sql.schema import jobs
+from seatrial.domain.commands import Cancel, CancelAccepted, CancelRefused, NoSuchJob
+from seatrial.domain.jobs import JobState
+
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_NOTE = update(jobs).where(jobs.c.seq == bindparam("at")).values(cancel_requested=True)
+
+
+def cancel(run: Run, commands: Sequence[Cancel]) -> list[CancelAccepted | CancelRefused | NoSuchJob]:
+    """Each in turn."""
+    return [_cancel(run, command) for command in commands]
+
+
+def _cancel(run: Run, command: Cancel) -> CancelAccepted | CancelRefused | NoSuchJob:
+    row = run.connection.execute(_JOB, {"job_id": command.job_id}).first()
+    if row is None:
+        return NoSuchJob()
+    state = JobState(row.state)
+    if state is JobState.QUEUED:
+        (job,) = end(run, [cancelled(row, command.now_ms)])
+        return CancelAccepted(job)
+    if state is JobState.RUNNING:
+        run.connection.execute(_NOTE, {"at": row.seq})
+        return CancelAccepted(to_job(row, {"cancel_requested": True}), row.session, row.token)
+    if state is JobState.CANCELLED and row.ended_at_ms == command.now_ms:
+        return CancelAccepted(to_job(row))  # this very command, repeated after an unknown commit
+    return CancelRefused(state)

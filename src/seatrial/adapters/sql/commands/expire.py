@@ -1,0 +1,61 @@
+"""End queued jobs that will not be served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, select
+
+from seatrial.adapters.sql.commands.submit import KEY_LIFE_MS
+from seatrial.adapters.sql.ending import end, failed
+from seatrial.adapters.sql.job_rows import JobRow
+from seatrial.adapters.sql.run import Run
+from seatrial.adapters.sql.schema import idempotency_keys, jobs, word
+from seatrial.domain.commands import Expire, Expired, FailQueued
+from seatrial.domain.errors import DEADLINE_EXCEEDED, QUEUE_TTL_EXPIRED
+from seatrial.domain.failures import Failure
+from seatrial.domain.jobs import JobState
+
+_queued = jobs.c.state == word(JobState.QUEUED)
+_DUE = (
+    select(jobs)
+    .where(_queued, jobs.c.expires_at_ms <= bindparam("now_ms"))
+    .order_by(jobs.c.expires_at_ms)
+    .limit(bindparam("most"))
+)
+_OF_ENDPOINT = select(jobs).where(_queued, jobs.c.endpoint_id == bindparam("endpoint_id")).limit(bindparam("most"))
+_OF_VERSION = _OF_ENDPOINT.where(jobs.c.version_id == bindparam("version_id"))
+_FORGET_KEYS = delete(idempotency_keys).where(idempotency_keys.c.created_at_ms <= bindparam("until_ms"))
+
+
+def expire(run: Run, commands: Sequence[Expire]) -> list[Expired]:
+    """Each in turn; idempotency keys past their life go too."""
+    return [_expire(run, command) for command in commands]
+
+
+def fail_queued(run: Run, commands: Sequence[FailQueued]) -> list[Expired]:
+    """Each in turn."""
+    return [_fail(run, command) for command in commands]
+
+
+def _expire(run: Run, command: Expire) -> Expired:
+    rows = run.connection.execute(_DUE, {"now_ms": command.now_ms, "most": command.limit}).all()
+    endings = [failed(row, _too_late(row, command.now_ms), command.now_ms) for row in rows]
+    run.connection.execute(_FORGET_KEYS, {"until_ms": command.now_ms - KEY_LIFE_MS})
+    return Expired(tuple(end(run, endings)))
+
+
+def _fail(run: Run, command: FailQueued) -> Expired:
+    where = {"endpoint_id": command.endpoint_id, "most": command.limit}
+    if command.version_id is None:
+        rows = run.connection.execute(_OF_ENDPOINT, where).all()
+    else:
+        rows = run.connection.execute(_OF_VERSION, where | {"version_id": command.version_id}).all()
+    return Expired(tuple(end(run, [failed(row, command.failure, command.now_ms) for row in rows])))
+
+
+def _too_late(row: JobRow, now_ms: int) -> Failure:
+    if row.decide_by_ms <= now_ms:
+        return Failure(DEADLINE_EXCEEDED, "The job's deadline passed while it was waiting for a worker.")
+    seconds = (row.queue_deadline_ms - row.submitted_at_ms) / 1000
+    return Failure(QUEUE_TTL_EXPIRED, f"No worker began with the job within its {seconds:g} seconds in the queue.")

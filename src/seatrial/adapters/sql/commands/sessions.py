@@ -1,0 +1,87 @@
+"""Open sessions, and close them with everything that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from seatrial.adapters.sql.ending import Ending, cancelled, end, failed
+from seatrial.adapters.sql.job_rows import JobRow
+from seatrial.adapters.sql.requeue import Return, requeue
+from seatrial.adapters.sql.run import Run
+from seatrial.adapters.sql.schema import jobs, sessions, versions
+from seatrial.domain.commands import Closed, CloseServerSessions, CloseSession, Opened, OpenSession, SessionGone
+from seatrial.domain.errors import WORKER_CRASHED
+
+_VERSION = select(versions.c.id).where(
+    versions.c.id == bindparam("version_id"), versions.c.endpoint_id == bindparam("endpoint_id")
+)
+_OPEN = insert(sessions).on_conflict_do_nothing(index_elements=[sessions.c.id])
+_HELD = select(jobs).where(jobs.c.session == bindparam("session")).order_by(jobs.c.seq)
+_CLOSE = delete(sessions).where(sessions.c.id == bindparam("session"))
+_OF_OTHER_SERVERS = select(sessions.c.id).where(sessions.c.server != bindparam("server"))
+
+
+def open_session(run: Run, commands: Sequence[OpenSession]) -> list[Opened | SessionGone]:
+    """Each in turn."""
+    return [_open(run, command) for command in commands]
+
+
+def close_session(run: Run, commands: Sequence[CloseSession]) -> list[Closed]:
+    """Each in turn."""
+    return [_close(run, command) for command in commands]
+
+
+def close_server_sessions(run: Run, commands: Sequence[CloseServerSessions]) -> list[Closed]:
+    """Each in turn; nobody is charged for the end of a server."""
+    return [_close_server(run, command) for command in commands]
+
+
+def _open(run: Run, command: OpenSession) -> Opened | SessionGone:
+    version = {"version_id": command.version_id, "endpoint_id": command.endpoint_id}
+    if run.connection.execute(_VERSION, version).first() is None:
+        return SessionGone()
+    values = {"kind": command.kind, "server": command.server, "opened_at_ms": command.now_ms}
+    run.connection.execute(_OPEN, {"id": command.session, **version, **values})
+    return Opened()
+
+
+def _close_server(run: Run, command: CloseServerSessions) -> Closed:
+    names = run.connection.execute(_OF_OTHER_SERVERS, {"server": command.server}).scalars().all()
+    # Nobody can say any more what had begun there, so everything counts as an attempt.
+    closed = [_close(run, CloseSession(name, command.now_ms), all_begun=True) for name in names]
+    return Closed(
+        requeued=tuple(job_id for one in closed for job_id in one.requeued),
+        ended=tuple(job for one in closed for job in one.ended),
+    )
+
+
+def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
+    rows = run.connection.execute(_HELD, {"session": command.session}).all()
+    begun = {row.token for row in rows if all_begun or row.token in command.begun}
+    charged = begun if command.death is not None and len(begun) == 1 else set()
+    endings: list[Ending] = []
+    returns: list[Return] = []
+    for row in rows:
+        ending = _ending(row, command, died=row.token in charged)
+        if ending is not None:
+            endings.append(ending)
+        else:
+            returns.append(Return(row, begun=row.token in begun, died=row.token in charged))
+    requeue(run, returns)
+    ended = end(run, endings)
+    run.connection.execute(_CLOSE, {"session": command.session})
+    return Closed(tuple(one.row.id for one in returns), tuple(ended))
+
+
+def _ending(row: JobRow, command: CloseSession, died: bool) -> Ending | None:
+    """How the job ends with its session, if it does: its cancel was wished, or this was one death too many."""
+    if row.cancel_requested:
+        return cancelled(row, command.now_ms)
+    if died and command.death is not None and row.deaths + 1 >= command.deaths_max:
+        failure = replace(command.death, error_type=WORKER_CRASHED)
+        return failed(row, failure, command.now_ms, deaths=row.deaths + 1)
+    return None

@@ -1,0 +1,170 @@
+"""Accept jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy import insert as plain_insert
+from sqlalchemy.dialects.sqlite import insert
+
+from seatrial.adapters.sql.job_rows import NEW_COLUMNS, new_values, to_job
+from seatrial.adapters.sql.prepared import Prepared
+from seatrial.adapters.sql.run import Run
+from seatrial.adapters.sql.schema import idempotency_keys, jobs, reserved_names
+from seatrial.domain.commands import (
+    EndpointGone,
+    IdempotencyKey,
+    KeyConflict,
+    NameTaken,
+    QueueFull,
+    Submit,
+    Submitted,
+)
+from seatrial.domain.endpoint import EndpointStatus
+from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, OutputPlan
+from seatrial.domain.limits import IDEMPOTENCY_DAYS
+
+KEY_LIFE_MS = IDEMPOTENCY_DAYS * 86_400_000
+
+SubmitOutcome = Submitted | KeyConflict | QueueFull | NameTaken | EndpointGone
+
+_KNOWN_KEYS = select(idempotency_keys).where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+_KNOWN_JOBS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+_RESERVED = select(reserved_names).where(reserved_names.c.uri.in_(bindparam("uris", expanding=True)))
+_ADD_JOBS = Prepared(plain_insert(jobs), NEW_COLUMNS)
+_RESERVE = Prepared(plain_insert(reserved_names), ["uri", "job_id"])
+_ADD_KEY = insert(idempotency_keys)
+_ADD_KEYS = Prepared(
+    _ADD_KEY.on_conflict_do_update(  # a key past its life may be used again
+        index_elements=[idempotency_keys.c.key],
+        set_={name: _ADD_KEY.excluded[name] for name in ("fingerprint", "job_id", "created_at_ms")},
+    ),
+    ["key", "fingerprint", "job_id", "created_at_ms"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldKey:
+    fingerprint: str
+    job_id: str
+    created_at_ms: int
+
+
+def submit(run: Run, commands: Sequence[Submit]) -> list[SubmitOutcome]:
+    """Look everything up once, decide each in order, and write all accepted jobs at the end."""
+    intake = _Intake(run, commands)
+    outcomes = [intake.decide(command) for command in commands]
+    intake.write()
+    return outcomes
+
+
+class _Intake:
+    """What is known of keys, jobs and names: from the database, and from the commands decided so far."""
+
+    def __init__(self, run: Run, commands: Sequence[Submit]) -> None:
+        self._run = run
+        self._accepted: list[Submit] = []
+        self._keys = _known_keys(run, [command.idempotency for command in commands if command.idempotency])
+        self._jobs = _known_jobs(run, [command.job.id for command in commands])
+        uris = [uri for command in commands for uri in reserved_uris(command.job.output)]
+        self._reserved = {row.uri: row.job_id for row in run.connection.execute(_RESERVED, {"uris": uris})}
+
+    def decide(self, command: Submit) -> SubmitOutcome:
+        """The outcome of one; an accepted job counts for those after it."""
+        return (
+            self._seen_before(command)
+            or self._refused_by_endpoint(command)
+            or self._refused_by_name(command.job)
+            or self._accept(command)
+        )
+
+    def write(self) -> None:
+        """Insert what was accepted."""
+        connection, accepted = self._run.connection, self._accepted
+        if not accepted:
+            return
+        _ADD_JOBS.run(connection, [new_values(command.job) for command in accepted])
+        uris = [(uri, command.job.id) for command in accepted for uri in reserved_uris(command.job.output)]
+        _RESERVE.run(connection, [{"uri": uri, "job_id": job_id} for uri, job_id in uris])
+        keys = [_key_values(command.idempotency, command.job) for command in accepted if command.idempotency]
+        if keys:
+            _ADD_KEYS.run(connection, keys)
+        self._accepted = []
+
+    def _seen_before(self, command: Submit) -> SubmitOutcome | None:
+        if command.job.id in self._jobs:
+            return Submitted(command.job.id, existing=True, job=self._job(command.job.id))
+        if command.idempotency is None:
+            return None
+        held = self._keys.get(_identity(command.idempotency))
+        if held is None or held.created_at_ms + KEY_LIFE_MS <= command.job.submitted_at_ms:
+            return None
+        if held.fingerprint != command.idempotency.fingerprint:
+            return KeyConflict(held.job_id)
+        return Submitted(held.job_id, existing=True, job=self._job(held.job_id))
+
+    def _refused_by_endpoint(self, command: Submit) -> SubmitOutcome | None:
+        endpoint = self._run.endpoint(command.job.endpoint_id)
+        if endpoint is None or endpoint.status == EndpointStatus.DELETING:
+            return EndpointGone()
+        if command.job.purpose is not JobPurpose.CLIENT:
+            return None  # a proof must not fail because clients are many
+        depth = self._run.depth(command.job.endpoint_id)
+        return QueueFull(depth, command.queue_depth_max) if depth >= command.queue_depth_max else None
+
+    def _refused_by_name(self, job: NewJob) -> NameTaken | None:
+        for name in (job.output.result, job.output.failure):
+            if name.uri in self._reserved:
+                return NameTaken(name, self._reserved[name.uri])
+        return None
+
+    def _accept(self, command: Submit) -> Submitted:
+        job = command.job
+        self._accepted.append(command)
+        self._jobs[job.id] = None
+        self._reserved.update(dict.fromkeys(reserved_uris(job.output), job.id))
+        if command.idempotency is not None:
+            held = _HeldKey(command.idempotency.fingerprint, job.id, job.submitted_at_ms)
+            self._keys[_identity(command.idempotency)] = held
+        self._run.moved(job.endpoint_id, job.purpose, None, JobState.QUEUED)
+        return Submitted(job.id)
+
+    def _job(self, job_id: str) -> Job | None:
+        """The job as it now is, also one that was accepted a moment ago."""
+        if self._jobs.get(job_id) is None:
+            self.write()
+            self._jobs |= _known_jobs(self._run, [job_id])
+        return self._jobs[job_id]
+
+
+def reserved_uris(output: OutputPlan) -> set[str]:
+    """The names that belong to a job until it has ended."""
+    return {output.result.uri, output.failure.uri}
+
+
+def _known_jobs(run: Run, ids: Sequence[str]) -> dict[str, Job | None]:
+    return {row.id: to_job(row) for row in run.connection.execute(_KNOWN_JOBS, {"ids": ids})}
+
+
+def _known_keys(run: Run, keys: Sequence[IdempotencyKey]) -> dict[str, _HeldKey]:
+    if not keys:
+        return {}
+    rows = run.connection.execute(_KNOWN_KEYS, {"keys": [_identity(key) for key in keys]})
+    return {row.key: _HeldKey(row.fingerprint, row.job_id, row.created_at_ms) for row in rows}
+
+
+def _identity(key: IdempotencyKey) -> str:
+    return json.dumps([key.owner, key.endpoint_id, key.door, key.key])
+
+
+def _key_values(key: IdempotencyKey, job: NewJob) -> dict[str, Any]:
+    return {
+        "key": _identity(key),
+        "fingerprint": key.fingerprint,
+        "job_id": job.id,
+        "created_at_ms": job.submitted_at_ms,
+    }

@@ -1,0 +1,103 @@
+"""ports.job_store.JobStore on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+
+from sqlalchemy import Connection, bindparam, select
+
+from seatrial.adapters.sql.commands import EXECUTORS
+from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.job_rows import to_job
+from seatrial.adapters.sql.listing import list_jobs
+from seatrial.adapters.sql.run import Run
+from seatrial.adapters.sql.schema import job_counts, jobs, word
+from seatrial.domain.commands import JobCommand, JobOutcome
+from seatrial.domain.jobs import Job, JobFilter, JobState
+
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_COUNTS = select(job_counts.c.state, job_counts.c.count).where(
+    job_counts.c.endpoint_id == bindparam("endpoint_id"), job_counts.c.count > 0
+)
+_NEXT_DEADLINE = (  # not min(), which would walk the whole index
+    select(jobs.c.expires_at_ms).where(jobs.c.state == word(JobState.QUEUED)).order_by(jobs.c.expires_at_ms).limit(1)
+)
+
+Commands = Sequence[JobCommand]
+_Step = tuple[int, int]  # which caller, which of its commands
+
+
+class SqlJobStore:
+    """Jobs, sessions and claims in one database. Concurrent calls of `apply` share a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def apply(self, commands: Commands) -> list[JobOutcome]:
+        """See the port."""
+        if not commands:
+            return []
+        return await self._database.write_together(run_together, commands, len(commands))
+
+    async def job(self, job_id: str) -> Job | None:
+        """See the port."""
+        return await self._database.read(partial(_read_job, job_id=job_id))
+
+    async def jobs(self, which: JobFilter) -> list[Job]:
+        """See the port."""
+        return await self._database.read(partial(list_jobs, which=which))
+
+    async def counts(self, endpoint_id: str) -> Mapping[JobState, int]:
+        """See the port."""
+        return await self._database.read(partial(_read_counts, endpoint_id=endpoint_id))
+
+    async def next_deadline_ms(self) -> int | None:
+        """See the port."""
+        return await self._database.read(_read_next_deadline)
+
+
+def run_together(connection: Connection, callers: Sequence[Commands]) -> list[list[JobOutcome]]:
+    """Carry out the commands of several callers; one list of outcomes for each."""
+    run = Run(connection)
+    outcomes: list[list[JobOutcome]] = [[] for _ in callers]
+    for kind, same in groupby(_in_order(callers), key=lambda step: type(callers[step[0]][step[1]])):
+        steps = list(same)
+        results = EXECUTORS[kind](run, [callers[caller][at] for caller, at in steps])
+        for (caller, _), outcome in zip(steps, results, strict=True):
+            outcomes[caller].append(outcome)
+    run.write()
+    return outcomes
+
+
+def _in_order(callers: Sequence[Commands]) -> Iterator[_Step]:
+    """All commands, those of one kind side by side as far as each caller's own order allows."""
+    next_of: dict[type, list[_Step]] = {kind: [] for kind in EXECUTORS}
+    for caller, commands in enumerate(callers):
+        next_of[type(commands[0])].append((caller, 0))
+    while any(next_of.values()):
+        for kind in EXECUTORS:
+            waiting, next_of[kind] = next_of[kind], []
+            for caller, first in waiting:
+                commands = callers[caller]
+                end = first
+                while end < len(commands) and type(commands[end]) is kind:
+                    end += 1
+                yield from ((caller, at) for at in range(first, end))
+                if end < len(commands):
+                    next_of[type(commands[end])].append((caller, end))
+
+
+def _read_job(connection: Connection, job_id: str) -> Job | None:
+    row = connection.execute(_JOB, {"job_id": job_id}).first()
+    return None if row is None else to_job(row)
+
+
+def _read_counts(connection: Connection, endpoint_id: str) -> Mapping[JobState, int]:
+    rows = connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
+    return {JobState(state): count for state, count in rows}
+
+
+def _read_next_deadline(connection: Connection) -> int | None:
+    return connection.execute(_NEXT_DEADLINE).scalar()

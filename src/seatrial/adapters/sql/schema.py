@@ -1,0 +1,243 @@
+"""The tables of endpoints and jobs. Constraints hold what must never be false, whoever writes.
+
+Times are milliseconds since the epoch. `jobs.seq` is the order of submission. Importing this module makes the
+shared metadata complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnClause,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
+
+import seatrial.adapters.sql.object_names  # noqa: F401 - its tables belong to the same metadata
+from seatrial.adapters.sql.metadata import metadata
+from seatrial.domain.endpoint import EndpointStatus
+from seatrial.domain.jobs import TERMINAL, JobPurpose, JobState
+from seatrial.domain.limits import PRIORITY_MAX, ROW_INLINE_BYTES_MAX
+
+__all__ = [
+    "documents",
+    "endpoints",
+    "idempotency_keys",
+    "job_counts",
+    "jobs",
+    "reserved_names",
+    "sessions",
+    "versions",
+]
+
+_JSON = JSON(none_as_null=True)
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's own row number
+
+
+def words(values: Iterable[StrEnum]) -> str:
+    """A list of SQL string literals, in order, for a CHECK or an index."""
+    return ", ".join(f"'{value.value}'" for value in sorted(values))
+
+
+def word(value: StrEnum) -> ColumnClause[str]:
+    """A state as a literal: a planner matches partial indexes with literals only."""
+    return literal_column(f"'{value.value}'")
+
+
+# ---------------------------------------------------------------- endpoints
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("owner", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("modified_at_ms", BigInteger, nullable=False),
+    Column("active_version", Text),
+    Column("target_version", Text),
+    Column("failure_reason", Text),
+    Column("unproven", Boolean, nullable=False),
+    Column("workers_desired", Integer, nullable=False),
+    Column("marks", _JSON, nullable=False),
+    CheckConstraint(f"status IN ({words(EndpointStatus)})", name="status"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("endpoint_name", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("package", _JSON, nullable=False),
+    Column("settings", _JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("contract", _JSON, nullable=False),
+    Column("stages", _JSON, nullable=False),
+    UniqueConstraint("endpoint_id", "number"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("body", _JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# ---------------------------------------------------------------- jobs
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("version_id", Text, ForeignKey("versions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+)
+
+# No foreign keys to endpoints and sessions: jobs stay readable after both are gone.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("owner", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("endpoint_name", Text, nullable=False),
+    Column("version_id", Text),
+    Column("purpose", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("task", Text),
+    Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("affinity", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
+    Column("accept", Text, nullable=False),
+    Column("attributes", _JSON, nullable=False),
+    Column("submitted_at_ms", BigInteger, nullable=False),
+    Column("queue_deadline_ms", BigInteger, nullable=False),
+    Column("invocation_timeout_ms", BigInteger, nullable=False),
+    Column("decide_by_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),  # when a queued job ends unserved
+    Column("retry_of", Text),
+    Column("result_bucket", Text, nullable=False),
+    Column("result_key", Text, nullable=False),
+    Column("failure_bucket", Text, nullable=False),
+    Column("failure_key", Text, nullable=False),
+    Column("token", Text, unique=True),
+    Column("session", Text),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Column("parts", _JSON),
+    Column("failure", _JSON),
+    Column("input_media_type", Text, nullable=False),
+    Column("input_bucket", Text),
+    Column("input_key", Text),
+    Column("input_etag", Text),
+    Column("input_inline", LargeBinary),
+    CheckConstraint(f"state IN ({words(JobState)})", name="state"),
+    CheckConstraint(f"purpose IN ({words(JobPurpose)})", name="purpose"),
+    CheckConstraint(f"priority BETWEEN 0 AND {PRIORITY_MAX}", name="priority"),
+    CheckConstraint("attempt >= 0 AND deaths >= 0", name="attempt"),
+    CheckConstraint("(input_inline IS NULL) <> (input_key IS NULL)", name="input"),
+    CheckConstraint("(input_key IS NULL) = (input_bucket IS NULL)", name="input_bucket"),
+    CheckConstraint("(input_key IS NULL) = (input_etag IS NULL)", name="input_etag"),
+    CheckConstraint(f"length(input_inline) <= {ROW_INLINE_BYTES_MAX}", name="input_size"),
+    CheckConstraint(f"(state = '{JobState.RUNNING}') = (session IS NOT NULL)", name="running_session"),
+    CheckConstraint(f"state <> '{JobState.RUNNING}' OR token IS NOT NULL", name="running_token"),
+    CheckConstraint(f"state <> '{JobState.QUEUED}' OR token IS NULL", name="queued_token"),
+    CheckConstraint(f"(state IN ({words(TERMINAL)})) = (ended_at_ms IS NOT NULL)", name="ended"),
+    CheckConstraint(f"(state = '{JobState.SUCCEEDED}') = (parts IS NOT NULL)", name="parts"),
+    CheckConstraint(
+        f"(state IN ({words({JobState.FAILED, JobState.CANCELLED})})) = (failure IS NOT NULL)", name="failure"
+    ),
+)
+
+_queued = jobs.c.state == word(JobState.QUEUED)
+
+Index(
+    "ix_jobs_queue",
+    jobs.c.endpoint_id,
+    jobs.c.version_id,
+    jobs.c.priority,
+    jobs.c.seq,
+    sqlite_where=_queued,
+    postgresql_where=_queued,
+)
+Index(
+    "ix_jobs_queue_affinity",
+    jobs.c.endpoint_id,
+    jobs.c.version_id,
+    jobs.c.affinity,
+    jobs.c.priority,
+    jobs.c.seq,
+    sqlite_where=_queued & jobs.c.affinity.is_not(None),
+    postgresql_where=_queued & jobs.c.affinity.is_not(None),
+)
+Index("ix_jobs_expiry", jobs.c.expires_at_ms, sqlite_where=_queued, postgresql_where=_queued)
+Index(
+    "ix_jobs_session",
+    jobs.c.session,
+    sqlite_where=jobs.c.session.is_not(None),
+    postgresql_where=jobs.c.session.is_not(None),
+)
+Index(
+    "ix_jobs_failures",
+    jobs.c.state,
+    jobs.c.seq,
+    sqlite_where=jobs.c.failure.is_not(None),
+    postgresql_where=jobs.c.failure.is_not(None),
+)
+Index("ix_jobs_endpoint", jobs.c.endpoint_name, jobs.c.state, jobs.c.seq)
+
+# How many client jobs each endpoint has in each state: the depth of its queue without counting rows.
+job_counts = Table(
+    "job_counts",
+    metadata,
+    Column("endpoint_id", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    CheckConstraint("count >= 0", name="count"),
+    CheckConstraint(f"state IN ({words(JobState)})", name="state"),
+    sqlite_with_rowid=False,
+)
+
+# Output names (as URIs) that jobs not yet ended will publish under.
+reserved_names = Table(
+    "reserved_names",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("job_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", Text, primary_key=True),  # a JSON array: owner, endpoint, door, the client's key
+    Column("fingerprint", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""URLs that requests name."""

@@ -1,0 +1,1 @@
+"""Big files kept once, by content."""

@@ -1,0 +1,169 @@
+"""`seatrial deploy`: send a package, and show its trial."""
+
+from __future__ import annotations
+
+import io
+import json as json_text
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.screen import note, print_facts, print_json
+from seatrial.cli.server import Server, connect
+from seatrial.cli.trial import passed, watch_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UPLOAD_SECONDS = 24 * 3600.0
+
+
+def deploy(
+    package: Annotated[str, typer.Argument(help="A directory, a .tar.gz, or s3://bucket/key of a stored one.")],
+    name: Annotated[str, typer.Option(help="Name of the endpoint.")],
+    samples: Annotated[Path | None, typer.Option(help="Folder with samples that the package does not have.")] = None,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Serve although tasks have no sample.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", help="NAME=VALUE for the workers; may be given often.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Base interpreter.", show_default=False)] = None,
+    update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Deploy a package. It is in service once its trial has passed; exit code 1 when it fails."""
+    settings: dict[str, Any] = {"workers": workers, "python": python, "unproven": unproven or None}
+    settings["env"] = _variables(env or []) or None
+    server = connect(data)
+    if samples is not None:
+        settings["samples"] = _upload_samples(server, samples, name)
+    said = {key: value for key, value in settings.items() if value is not None}
+    endpoint = send_package(server, package, name, said, update)
+    if wait:
+        endpoint = watch_trial(server, endpoint)
+    if json:
+        print_json(endpoint)
+    if wait:
+        report(endpoint, quiet=json)
+    elif not json:
+        print(f"{name} is {endpoint['status']}; `seatrial endpoints show {name}` shows how far it is")
+
+
+def report(endpoint: dict[str, Any], quiet: bool = False) -> None:
+    """Say how the trial ended; a failed one ends the command."""
+    if not passed(endpoint):
+        fail(f"{endpoint['name']} is {endpoint['status']}: {endpoint['failure_reason']}")
+    if not quiet:
+        unproven = " (unproven)" if endpoint["unproven"] else ""
+        workers = endpoint["workers"]
+        tasks = ", ".join(task["name"] for task in endpoint["contract"].get("tasks", []))
+        state = f"{endpoint['status']}{unproven}"
+        print_facts(
+            [("endpoint", endpoint["name"]), ("status", state), ("tasks", tasks), ("workers", workers["desired"])]
+        )
+
+
+def send_package(server: Server, package: str, name: str, settings: dict[str, Any], update: bool) -> dict[str, Any]:
+    """Order the deployment; the endpoint as the server shows it at once."""
+    headers = {} if update else {"If-None-Match": "*"}
+    path = f"/v1/endpoints/{name}"
+    if package.startswith("s3://"):
+        answer = server.call("PUT", path, json={"package": package, **settings}, headers=headers)
+        return dict(answer.json())
+    with _archive(Path(package)) as archive, _progress(archive) as stream:
+        form = {"settings": json_text.dumps(settings)}
+        files = {"package": (f"{Path(package).resolve().name}", stream, "application/gzip")}
+        answer = server.call("PUT", path, data=form, files=files, headers=headers, timeout=UPLOAD_SECONDS)
+    return dict(answer.json())
+
+
+@contextmanager
+def _archive(package: Path) -> Iterator[Path]:
+    if package.is_file():
+        yield package
+        return
+    if not package.is_dir():
+        fail(f"{package} is neither a directory nor an archive", ExitCode.USAGE)
+    from seatrial.domain.errors import Unproven
+    from seatrial.package.pack import pack
+
+    with tempfile.TemporaryDirectory(prefix="seatrial-deploy-") as folder:
+        packed = Path(folder) / f"{package.resolve().name}.tar.gz"
+        try:
+            pack(package, packed)
+        except Unproven as error:
+            fail(error.message, remedy=error.details.get("remedy"))
+        except OSError as error:
+            fail(f"{package} cannot be packed: {error}")
+        yield packed
+
+
+@contextmanager
+def _progress(archive: Path) -> Iterator[io.BufferedReader]:
+    """The open file, with a bar on a terminal that follows how far it was read."""
+    size = archive.stat().st_size
+    if not sys.stderr.isatty():
+        note(f"uploading {size / 1e6:.1f} MB")
+        with archive.open("rb") as stream:
+            yield stream
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=size)
+        with _Counted(archive, lambda done: bar.update(task, completed=done)) as stream:
+            yield stream
+
+
+class _Counted(io.BufferedReader):
+    """A file that tells how far it was read."""
+
+    def __init__(self, path: Path, tell: Callable[[int], None]) -> None:
+        super().__init__(path.open("rb", buffering=0))
+        self._say = tell
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file does."""
+        data = super().read(size)
+        self._say(self.tell())
+        return data
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            fail(f"--env {pair!r} is not NAME=VALUE", ExitCode.USAGE)
+        values[name] = value
+    return values
+
+
+def _upload_samples(server: Server, folder: Path, name: str) -> str:
+    """Send a folder's files as objects; the prefix that they are under."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        fail(f"{folder} holds no samples", ExitCode.USAGE, "NAME.json files, each one request body")
+    prefix = f"samples/{name}/{uuid.uuid4()}"
+    for path in files:
+        upload(server, path.read_bytes(), f"{prefix}/{path.relative_to(folder).as_posix()}")
+    return f"s3://seatrial-inputs/{prefix}/"
+
+
+def upload(server: Server, content: bytes, key: str | None = None) -> str:
+    """Put bytes where jobs can read them; their s3:// URI."""
+    place = server.call("POST", "/v1/uploads", json={"key": key} if key else {}).json()
+    server.put_object(place["url"], content, place["headers"])
+    return str(place["uri"])

@@ -1,0 +1,98 @@
+"""`seatrial describe`: what an endpoint takes and returns, and how to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from seatrial.cli.calls import CALLS, call_of
+from seatrial.cli.endpoints import state
+from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.screen import print_facts, print_json, print_table
+from seatrial.cli.server import connect
+
+_LIMITS = {
+    "minimum": "≥ {}", "maximum": "≤ {}", "exclusiveMinimum": "> {}", "exclusiveMaximum": "< {}",
+    "minLength": "at least {} characters", "maxLength": "at most {} characters", "pattern": "matches {}",
+    "enum": "one of {}", "minItems": "at least {} items", "maxItems": "at most {} items",
+}  # fmt: skip
+
+
+def describe(
+    name: Annotated[str, typer.Argument(help="The endpoint.")],
+    task: Annotated[str | None, typer.Option(help="Only this task.", show_default=False)] = None,
+    call: Annotated[
+        str | None, typer.Option(help=f"Only this call, bare: {', '.join(CALLS)}.", show_default=False)
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print tasks, parameters, limits and ready-to-paste calls."""
+    endpoint = connect(data).get(f"/v1/endpoints/{name}")
+    contract = endpoint["contract"]
+    tasks = _chosen(contract, task)
+    calls = {one["name"] if one else "": call_of(name, contract, one) for one in tasks}
+    if call is not None:
+        _print_bare(calls, call)
+    elif json:
+        shown = {key: {kind: make(one) for kind, make in CALLS.items()} for key, one in calls.items()}
+        print_json({"endpoint": name, "status": endpoint["status"], "contract": contract, "calls": shown})
+    else:
+        print_facts([("endpoint", name), ("status", state(endpoint))])
+        for one in tasks:
+            _print_task(one, contract)
+            for kind, make in CALLS.items():
+                print(f"\n# {kind}\n{make(calls[one['name'] if one else ''])}")
+
+
+def _print_bare(calls: Mapping[str, Any], kind: str) -> None:
+    make = CALLS.get(kind)
+    if make is None:
+        fail(f"there is no call {kind!r}", ExitCode.USAGE, ", ".join(CALLS))
+    print("\n\n".join(make(one) for one in calls.values()))
+
+
+def _chosen(contract: Mapping[str, Any], task: str | None) -> list[Mapping[str, Any] | None]:
+    tasks = contract.get("tasks", [])
+    if task is None:
+        return list(tasks) or [None]
+    found = [one for one in tasks if task == one["name"] or task in one["aliases"]]
+    if not found:
+        names = ", ".join(one["name"] for one in tasks) or "this package declares no tasks"
+        fail(f"there is no task {task!r}", ExitCode.NOT_FOUND, names)
+    return found
+
+
+def _print_task(task: Mapping[str, Any] | None, contract: Mapping[str, Any]) -> None:
+    if task is None:
+        print("\nThis package declares no contract: every body reaches the handler as it is.")
+        return
+    aliases = f" (also {', '.join(task['aliases'])})" if task["aliases"] else ""
+    print(f"\ntask {task['name']}{aliases}  {task['description']}".rstrip())
+    rows = [_field(one) for one in task["fields"]]
+    print_table(["field", "type", "required", "limits", "what"], rows, "it takes no fields")
+    output = task["output"]
+    parts = ", ".join(f"{one['name']} ({one['media_type']})" for one in output["parts"])
+    timeout = task["timeout_seconds"]
+    facts = [("returns", output["media_type"] or "JSON"), ("with parts", parts)]
+    print_facts([*facts, ("runs at most", f"{timeout} s" if timeout else None), ("samples", len(task["samples"]))])
+    if len(contract["tasks"]) > 1:
+        print(f"the request names it in the field {contract['task_field']!r}")
+
+
+def _field(field: Mapping[str, Any]) -> tuple[Any, ...]:
+    required = "yes" if field["required"] else "no"
+    return field["name"], field["type"], required, "; ".join(_limits(field)), field["description"]
+
+
+def _limits(field: Mapping[str, Any]) -> list[str]:
+    if field["type"] in ("image", "file"):
+        formats = [", ".join(field["formats"])] if field["formats"] else []
+        pixels = [f"{field['pixels_max'] / 1e6:g} megapixels"] if field["type"] == "image" else []
+        sources = f"as {', '.join(field['sources'])}"
+        return [*formats, f"at most {field['bytes_max'] / 2**20:g} MiB", *pixels, sources]
+    limits = [words.format(field["schema"][key]) for key, words in _LIMITS.items() if key in field["schema"]]
+    return limits if field["default"] is None else [*limits, f"default {field['default']}"]

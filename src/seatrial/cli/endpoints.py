@@ -1,0 +1,93 @@
+"""`seatrial endpoints`: list, show, delete."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from seatrial.cli.options import DataOption, JsonOption, example
+from seatrial.cli.screen import note, print_facts, print_json, print_table, waiting
+from seatrial.cli.server import Refused, connect, end
+from seatrial.cli.trial import stage_seconds
+
+GONE_PAUSE_SECONDS = 0.2
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at endpoints, or delete one.", epilog=example("seatrial endpoints list")
+)
+NameArgument = Annotated[str, typer.Argument(help="The endpoint.")]
+
+
+@app.command("list", epilog=example("seatrial endpoints list --json"))
+def list_endpoints(data: DataOption = None, json: JsonOption = False) -> None:
+    """List endpoints."""
+    endpoints = connect(data).get("/v1/endpoints")["endpoints"]
+    if json:
+        print_json(endpoints)
+        return
+    rows = [(one["name"], state(one), workers(one), one["failure_reason"]) for one in endpoints]
+    print_table(["name", "status", "workers", "failure"], rows, "no endpoints yet: `seatrial deploy` makes one")
+
+
+@app.command("show", epilog=example("seatrial endpoints show floorplan"))
+def show(name: NameArgument, data: DataOption = None, json: JsonOption = False) -> None:
+    """Show an endpoint: status, workers, jobs, versions with the stages of their trials."""
+    endpoint = connect(data).get(f"/v1/endpoints/{name}")
+    if json:
+        print_json(endpoint)
+        return
+    jobs = ", ".join(f"{count} {status}" for status, count in endpoint["jobs"].items())
+    facts = [("endpoint", name), ("status", state(endpoint)), ("failure", endpoint["failure_reason"])]
+    print_facts([*facts, ("workers", workers(endpoint)), ("jobs", jobs), ("since", endpoint["created_at"])])
+    for version in endpoint["versions"]:
+        active = " (active)" if version["id"] == endpoint["active_version"] else ""
+        print(f"\nversion {version['number']}{active}  {version['package']}  {version['package_sha256'][:12]}")
+        print_table(["stage", "state", "seconds", "what"], [_stage(one) for one in version["stages"]], "no trial yet")
+
+
+@app.command("delete", epilog=example("seatrial endpoints delete floorplan"))
+def delete(
+    name: NameArgument,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is gone.")] = True,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete an endpoint: its workers end, its queued jobs fail."""
+    server = connect(data)
+    answer = server.call("DELETE", f"/v1/endpoints/{name}").json()
+    if wait:
+        with waiting(f"deleting {name}"):
+            while _is_there(server, name):
+                time.sleep(GONE_PAUSE_SECONDS)
+        answer["status"] = "Deleted"
+    if json:
+        print_json(answer)
+    else:
+        note(f"{name} is {answer['status']}")
+
+
+def state(endpoint: dict[str, Any]) -> str:
+    """The status; unproven endpoints are always shown as such."""
+    return f"{endpoint['status']} (unproven)" if endpoint["unproven"] else str(endpoint["status"])
+
+
+def workers(endpoint: dict[str, Any]) -> str:
+    """How many are ready of how many there should be."""
+    return f"{endpoint['workers']['ready']}/{endpoint['workers']['desired']}"
+
+
+def _stage(stage: dict[str, Any]) -> tuple[Any, ...]:
+    seconds = stage_seconds(stage)
+    return stage["stage"], stage["state"], None if seconds is None else f"{seconds:.1f}", stage["message"]
+
+
+def _is_there(server: Any, name: str) -> bool:
+    try:
+        server.ask("GET", f"/v1/endpoints/{name}")
+    except Refused as refused:
+        if refused.status == 404:
+            return False
+        end(refused)
+    return True

@@ -1,0 +1,179 @@
+"""`seatrial invoke`: one line from a file to its result."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.media import beside, is_json, is_text, media_type_of
+from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.screen import note, print_json, waiting
+from seatrial.cli.server import LONG_POLL_SECONDS, Server, connect
+
+SEND_SECONDS = 3600.0
+
+
+def invoke(
+    name: Annotated[str, typer.Argument(help="The endpoint.")],
+    input: Annotated[
+        str | None,
+        typer.Option("--input", "-i", help="File with the request: JSON, or the picture or file itself; - is stdin."),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="The task.", show_default=False)] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", "-f", help="NAME=VALUE, JSON or text; may be given often.")
+    ] = None,
+    media_type: Annotated[
+        str | None, typer.Option(help="Of the input; found out otherwise.", show_default=False)
+    ] = None,
+    priority: Annotated[int | None, typer.Option(help="0 (highest) to 9.", show_default=False)] = None,
+    timeout_seconds: Annotated[int | None, typer.Option(help="How long it may run.", show_default=False)] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; --output implies it.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for the result; parts go beside it.")
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Submit a job, and with --wait or --output fetch its result. Exit code 1 when the job fails."""
+    server = connect(data)
+    how = _request(server, name, _read_input(input), input or "", task, _fields(field or []), media_type)
+    params = {"task": task, "priority": priority, "timeout_seconds": timeout_seconds}
+    given = {key: value for key, value in params.items() if value is not None}
+    path = f"/v1/endpoints/{name}/jobs"
+    accepted = server.call("POST", path, params=given, timeout=SEND_SECONDS, **how).json()
+    if not wait and output is None:
+        print_json(accepted) if json else print(accepted["id"])
+        return
+    job = wait_for_end(server, accepted["id"])
+    if job["status"] != "succeeded":
+        _say_failure(job, json)
+    if output is not None:
+        _write(server, job, output)
+        if json:
+            print_json(job)
+    else:
+        _print_result(server, job, json)
+
+
+def wait_for_end(server: Server, job_id: str) -> dict[str, Any]:
+    """The job once it has ended."""
+    with waiting(f"job {job_id}"):
+        while True:
+            job: dict[str, Any] = server.get(f"/v1/jobs/{job_id}", wait=LONG_POLL_SECONDS)
+            if job["ended_at"] is not None:
+                return job
+
+
+def _say_failure(job: dict[str, Any], json: bool) -> None:
+    document = job["error"] or {}
+    if json:
+        print_json(document)
+    details = document.get("details", {})
+    remedy = details.get("remedy") or (details.get("valid") and f"valid is: {details['valid']}")
+    said = f"{document.get('error_type', job['status'])}: {document.get('message', '')}"
+    fail(f"job {job['id']} {job['status']}: {said}", ExitCode.FAILED, remedy)
+
+
+# ---------------------------------------------------------------- the request
+
+
+def _read_input(input: str | None) -> bytes | None:
+    if input is None:
+        return None
+    try:
+        return sys.stdin.buffer.read() if input == "-" else Path(input).read_bytes()
+    except OSError as error:
+        fail(f"{input} cannot be read: {error.strerror}", ExitCode.USAGE)
+
+
+def _fields(pairs: list[str]) -> dict[str, Any]:
+    fields = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            fail(f"--field {pair!r} is not NAME=VALUE", ExitCode.USAGE)
+        try:
+            fields[name] = json_text.loads(text)
+        except ValueError:
+            fields[name] = text
+    return fields
+
+
+def _request(
+    server: Server,
+    name: str,
+    content: bytes | None,
+    file: str,
+    task: str | None,
+    fields: Mapping[str, Any],
+    media_type: str | None,
+) -> dict[str, Any]:
+    """How to send it: JSON, the bytes as they are, or a form when bytes come with fields."""
+    if content is None:
+        return {"json": dict(fields)}
+    kind = media_type or media_type_of(file, content)
+    if not fields:
+        return {"content": content, "headers": {"Content-Type": kind}}
+    if is_json(kind):
+        return {"json": _merged(content, fields, file)}
+    media = _media_field(server, name, task)
+    texts = {key: value if isinstance(value, str) else json_text.dumps(value) for key, value in fields.items()}
+    return {"data": texts, "files": {media: (Path(file).name or "input", content, kind)}}
+
+
+def _merged(content: bytes, fields: Mapping[str, Any], file: str) -> dict[str, Any]:
+    try:
+        payload = json_text.loads(content)
+    except ValueError as error:
+        fail(f"{file} is not JSON: {error}", ExitCode.USAGE)
+    if not isinstance(payload, dict):
+        fail(f"{file} is not a JSON object: fields cannot be added to it", ExitCode.USAGE)
+    return payload | dict(fields)
+
+
+def _media_field(server: Server, name: str, task: str | None) -> str:
+    """The field that a file goes to: the task's only required media field, or its only one."""
+    tasks = server.get(f"/v1/endpoints/{name}")["contract"].get("tasks", [])
+    meant = [one for one in tasks if task is None or task == one["name"] or task in one["aliases"]]
+    if len(meant) != 1:
+        fail("which task the file is for is not clear", ExitCode.USAGE, ", ".join(one["name"] for one in tasks) or None)
+    media = [one for one in meant[0]["fields"] if one["type"] in ("image", "file")]
+    chosen = [one for one in media if one["required"]] or media
+    if len(chosen) != 1:
+        names = ", ".join(one["name"] for one in media) or "it has none"
+        fail(f"task {meant[0]['name']!r} has no single media field: {names}", ExitCode.USAGE, "send JSON with --input")
+    return str(chosen[0]["name"])
+
+
+# ---------------------------------------------------------------- the result
+
+
+def _write(server: Server, job: dict[str, Any], output: Path) -> None:
+    for part in job["parts"]:
+        primary = part["name"] == "result"
+        path = output if primary else beside(output, part["name"], part["media_type"])
+        try:
+            path.write_bytes(server.call("GET", part["url"]).content)
+        except OSError as error:
+            fail(f"{path} cannot be written: {error.strerror}")
+        note(f"wrote {path} ({part['media_type']}, {part['size_bytes']} bytes)")
+
+
+def _print_result(server: Server, job: dict[str, Any], json: bool) -> None:
+    primary = next(part for part in job["parts"] if part["name"] == "result")
+    content = server.call("GET", primary["url"]).content
+    if is_json(primary["media_type"]):
+        print_json(json_text.loads(content))
+    elif json:
+        print_json(job)
+    elif sys.stdout.isatty() and not is_text(primary["media_type"]):
+        fail(f"the result is {primary['media_type']}", ExitCode.USAGE, "--output FILE, or send it on to a program")
+    else:
+        sys.stdout.buffer.write(content)

@@ -1,0 +1,45 @@
+"""`seatrial`: every command, registered in one place."""
+
+from __future__ import annotations
+
+import typer
+
+from seatrial.cli import endpoints, jobs
+from seatrial.cli.demo import demo
+from seatrial.cli.deploy import deploy
+from seatrial.cli.describe import describe
+from seatrial.cli.doctor import doctor
+from seatrial.cli.env import env
+from seatrial.cli.init import init
+from seatrial.cli.invoke import invoke
+from seatrial.cli.logs import logs
+from seatrial.cli.options import example
+from seatrial.cli.serve import PRECEDENCE, serve_command
+from seatrial.cli.version import version
+
+app = typer.Typer(
+    name="seatrial",
+    help="An inference server for jobs that take seconds to hours: nothing serves unproven, no accepted job is lost.",
+    epilog=example('seatrial serve, then in another shell: eval "$(seatrial env)"'),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=example("seatrial init mymodel --sample payload.json"))(init)
+app.command("serve", epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(serve_command)
+app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
+app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
+app.add_typer(endpoints.app, name="endpoints")
+app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)
+app.command(epilog=example("seatrial invoke floorplan --input plan.png --task find_rooms --output rooms.json"))(invoke)
+app.add_typer(jobs.app, name="jobs")
+app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
+app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)
+app.command(epilog=example("seatrial demo --plan plan.png"))(demo)
+app.command(epilog=example("seatrial version --json"))(version)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

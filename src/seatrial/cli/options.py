@@ -1,0 +1,24 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Data folder of the server to talk to. Otherwise SEATRIAL_URL with SEATRIAL_API_KEY, or SEATRIAL_DATA, "
+        "or ./seatrial-data.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def example(*lines: str) -> str:
+    """An epilog that shows how a command is used."""
+    return "\n\n".join(["Example:", *lines])

@@ -1,0 +1,116 @@
+"""`seatrial serve`: run a server until it is told to stop."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seatrial.cli.failing import ExitCode, fail
+from seatrial.config import ConfigError, Setting, Settings, all_settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PRECEDENCE = (
+    "Each setting comes from the command line, else its SEATRIAL_* variable, else the TOML file (--config, "
+    "SEATRIAL_CONFIG, or server.toml in the data folder), else its default."
+)
+
+
+def serve(config: Path | None, **given: Any) -> None:
+    """Run a server: it prints one line with its URL when it is ready, and stops gracefully on SIGTERM or Ctrl-C."""
+    try:
+        settings = load_settings(given, config)
+    except ConfigError as error:
+        fail(str(error), ExitCode.USAGE)
+    if not settings.is_loopback:
+        print(
+            f"seatrial: listening on {settings.host}: others can reach this server over plain HTTP. Requests need "
+            "credentials; put TLS in front of it.",
+            file=sys.stderr,
+        )
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    import asyncio
+
+    import uvloop
+
+    from seatrial.wiring import StartError, run_server
+
+    set_up_logs(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_server(settings, _say_ready))
+    except (StartError, ConfigError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"cannot start on {settings.data}: {error}")
+
+
+def _say_ready(url: str) -> None:
+    print(f"Seatrial is ready at {url}", flush=True)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Structured lines on standard error."""
+    import logging
+
+    import structlog
+
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shape: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if as_text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shape,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _signature() -> inspect.Signature:
+    """`serve`'s options are the settings themselves: none can be missing from its help."""
+    text = "TOML file with settings. [env: SEATRIAL_CONFIG] [default: server.toml in the data folder, if there]"
+    config = inspect.Parameter(
+        "config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[Path | None, typer.Option("--config", help=_escaped(text), show_default=False)],
+    )
+    return inspect.Signature([config, *(_option(setting) for setting in all_settings())])
+
+
+def _option(setting: Setting) -> inspect.Parameter:
+    text = f"{setting.description} [env: {setting.variable}] [default: {setting.default}]"
+    option = typer.Option(setting.option, help=_escaped(text), show_default=False, metavar=setting.unit)
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _with_signature(command: Callable[..., None]) -> Callable[..., None]:
+    signature = _signature()
+    command.__signature__ = signature  # type: ignore[attr-defined]  # what inspect reads
+    command.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    return command
+
+
+serve_command = _with_signature(serve)

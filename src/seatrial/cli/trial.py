@@ -1,0 +1,104 @@
+"""Show the stages of a trial as they happen."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from seatrial.cli.screen import note
+from seatrial.cli.server import LONG_POLL_SECONDS, Server
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STAGES = ("inspect", "environment", "weights", "load", "prove")
+
+
+class _Board(Protocol):
+    def show(self, stages: list[dict[str, Any]]) -> None: ...
+
+
+def watch_trial(server: Server, endpoint: dict[str, Any]) -> dict[str, Any]:
+    """Follow the newest version's trial to its end; the endpoint as it is then. `endpoint` as the API shows it."""
+    version_id = endpoint["versions"][-1]["id"]
+    board, live = _board()
+    with live:
+        while True:
+            version = next(one for one in endpoint["versions"] if one["id"] == version_id)
+            board.show(version["stages"])
+            if endpoint["target_version"] != version_id:
+                return endpoint
+            path = f"/v1/endpoints/{endpoint['name']}"
+            endpoint = server.get(path, wait=LONG_POLL_SECONDS, since=endpoint["change"])
+
+
+def passed(endpoint: dict[str, Any]) -> bool:
+    """Whether the newest version is the one in service."""
+    return bool(endpoint["active_version"] == endpoint["versions"][-1]["id"])
+
+
+def stage_seconds(stage: dict[str, Any]) -> float | None:
+    """How long a stage took; None while it runs."""
+    if stage["ended_at"] is None:
+        return None
+    took = datetime.fromisoformat(stage["ended_at"]) - datetime.fromisoformat(stage["started_at"])
+    return took.total_seconds()
+
+
+def _board() -> tuple[_Board, AbstractContextManager[Any]]:
+    if not sys.stderr.isatty():
+        return _Lines(), nullcontext()
+    live = _LiveTable()
+    return live, live.live
+
+
+class _Lines:
+    """One line for each stage that begins or ends."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def show(self, stages: list[dict[str, Any]]) -> None:
+        for stage in stages:
+            key = (stage["stage"], stage["state"])
+            if key not in self._said:
+                self._said.add(key)
+                note(_line(stage))
+
+
+def _line(stage: dict[str, Any]) -> str:
+    seconds = stage_seconds(stage)
+    took = "" if seconds is None else f" {seconds:.1f} s"
+    return f"{stage['stage']:<12} {stage['state']}{took}  {stage['message']}".rstrip()
+
+
+class _LiveTable:
+    """A table that is drawn again at each change, with a spinner beside what runs."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.live = Live(console=Console(stderr=True), refresh_per_second=8)
+
+    def show(self, stages: list[dict[str, Any]]) -> None:
+        self.live.update(self._table({stage["stage"]: stage for stage in stages}))
+
+    def _table(self, stages: dict[str, dict[str, Any]]) -> Table:
+        from rich.spinner import Spinner
+        from rich.table import Table
+        from rich.text import Text
+
+        marks = {"passed": Text("✓", "green"), "failed": Text("✗", "red"), "skipped": Text("-", "dim")}
+        table = Table.grid(padding=(0, 2))
+        for name in STAGES:
+            stage = stages.get(name)
+            if stage is None:
+                table.add_row(Text("·", "dim"), Text(name, "dim"))
+                continue
+            mark = marks.get(stage["state"]) or Spinner("dots")
+            seconds = stage_seconds(stage)
+            table.add_row(mark, name, "" if seconds is None else f"{seconds:.1f} s", Text(stage["message"]))
+        return table

@@ -1,0 +1,190 @@
+"""Turn a request into a Deployment: an archive in the body (raw or multipart), or the name of a stored one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from seatrial.domain import errors
+from seatrial.domain.errors import BadInput
+from seatrial.domain.limits import (
+    INVOCATION_TIMEOUT_SECONDS_MAX,
+    QUEUE_TTL_SECONDS_MAX,
+    QUEUE_TTL_SECONDS_MIN,
+    WORKERS_PER_ENDPOINT_MAX,
+)
+from seatrial.domain.objects import ObjectName
+from seatrial.engine.deploy import Deployment
+from seatrial.http.api.archives import receive_form, receive_raw
+from seatrial.http.errors import invalid
+
+ARCHIVE_TYPES = frozenset(
+    {"application/gzip", "application/x-gzip", "application/x-tar", "application/x-gtar", "application/octet-stream"}
+)
+JSON_BYTES_MAX = 1024 * 1024
+
+
+class DeploySettings(BaseModel):
+    """How a version runs. What is not said here comes from the package, or else from the server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workers: int | None = Field(None, ge=1, le=WORKERS_PER_ENDPOINT_MAX, description="Worker processes.")
+    env: dict[str, str] | None = Field(None, description="Plain variables of the workers.")
+    secrets: dict[str, str] | None = Field(None, description='Variable -> "env:NAME" or "file:PATH"; never shown.')
+    python: str | None = Field(None, description="Base interpreter.")
+    queue_ttl_seconds: int | None = Field(None, ge=QUEUE_TTL_SECONDS_MIN, le=QUEUE_TTL_SECONDS_MAX)
+    invocation_timeout_seconds: int | None = Field(None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX)
+    load_timeout_seconds: int | None = Field(None, ge=1)
+    queue_depth_max: int | None = Field(None, ge=1)
+    output: str | None = Field(None, description="s3://bucket/prefix of results; unset: the server's own.")
+    failure_output: str | None = Field(None, description="s3://bucket/prefix of failures; unset: beside results.")
+    unproven: bool | None = Field(None, description="Serve although tasks have no sample; shown everywhere.")
+    samples: str | None = Field(None, description="s3://bucket/prefix with samples from outside the package.")
+
+    def of_version(self) -> dict[str, Any]:
+        """The fields of VersionSettings that were said.
+
+        Raises:
+            BadInput: a prefix is not an s3:// URI.
+        """
+        said = self.model_dump(exclude_none=True, include=set(DeploySettings.model_fields))
+        for given, kept in (("output", "output_prefix"), ("failure_output", "failure_prefix")):
+            if given in said:
+                said[kept] = _prefix(given, said.pop(given))
+        if "samples" in said:
+            said["samples_uri"] = said.pop("samples")
+            _prefix("samples", said["samples_uri"])
+        return said
+
+
+class DeployByName(DeploySettings):
+    """A deployment of a stored archive."""
+
+    name: str | None = Field(None, description="The endpoint's name; needed with POST.")
+    package: str | None = Field(None, description="s3://bucket/key of a .tar.gz. PATCH may leave it out to scale.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for. `package` None: no new version, only the number of workers."""
+
+    name: str | None
+    package: Path | ObjectName | None
+    label: str
+    settings: Mapping[str, Any]
+
+    def deployment(self, owner: str, package: Path | ObjectName) -> Deployment:
+        """The engine's order. Needs a name."""
+        return Deployment(
+            endpoint_name=self.name or "",
+            owner=owner,
+            package=package,
+            label=self.label,
+            settings=self.settings,
+            on_disk_temporary=isinstance(package, Path),
+        )
+
+    def forget(self) -> None:
+        """Remove what was received: nobody took it over."""
+        if isinstance(self.package, Path):
+            self.package.unlink(missing_ok=True)
+
+
+async def read_asked(request: Request, uploads: Path) -> Asked:
+    """What a POST, PUT or PATCH asks for; an archive in it is then a file in `uploads`.
+
+    Raises:
+        BadInput: the media type, the settings or the archive's size.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    named = request.path_params.get("name")
+    if media_type == "application/json":
+        return _by_name(await _json_body(request), named)
+    if media_type == "multipart/form-data":
+        return await _from_form(request, uploads, named)
+    if media_type not in ARCHIVE_TYPES:
+        valid = "application/gzip (the archive), application/json (its s3:// URI) or multipart/form-data"
+        raise BadInput(errors.UNSUPPORTED_MEDIA_TYPE, f"Cannot deploy {media_type or 'no media type'}.", valid=valid)
+    query = dict(request.query_params)
+    name, label = query.pop("name", None), query.pop("label", None)
+    pairs = request.query_params.getlist("env")
+    settings = _settings_of_text({key: value for key, value in query.items() if key != "env"}, pairs)
+    chosen = settings.of_version()  # before 20 GiB come, rather than after
+    return Asked(named or name, await receive_raw(request, uploads), label or "upload.tar.gz", chosen)
+
+
+def _by_name(body: bytes, named: str | None) -> Asked:
+    try:
+        asked = DeployByName.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error.errors()[0]) from None
+    if asked.package is None:
+        return Asked(named or asked.name, None, "", asked.of_version())
+    try:
+        package = ObjectName.from_uri(asked.package)
+    except ValueError as error:
+        raise BadInput(errors.INVALID_FIELD, f"{error}.", field="package", valid="s3://bucket/key") from None
+    return Asked(named or asked.name, package, asked.package, asked.of_version())
+
+
+async def _from_form(request: Request, uploads: Path, named: str | None) -> Asked:
+    form = await receive_form(request, uploads, "package")
+    try:
+        settings = DeployByName.model_validate_json(form.fields.get("settings", "{}"))
+        name = named or form.fields.get("name") or settings.name
+        return Asked(name, form.file, form.file_name or "upload.tar.gz", settings.of_version())
+    except ValidationError as error:
+        form.file.unlink()
+        raise invalid(error.errors()[0]) from None
+    except BadInput:
+        form.file.unlink()
+        raise
+
+
+def _settings_of_text(query: Mapping[str, str], env: list[str]) -> DeploySettings:
+    """Settings from query parameters; `env=NAME=VALUE` may come often, `secrets` is a JSON object."""
+    given: dict[str, Any] = dict(query)
+    if env:
+        given["env"] = dict(_pair(text) for text in env)
+    try:
+        if "secrets" in given:
+            given["secrets"] = json.loads(given["secrets"])
+        return DeploySettings.model_validate_strings(given)
+    except ValidationError as error:
+        raise invalid(error.errors()[0]) from None
+    except ValueError:
+        valid = 'a JSON object such as {"TOKEN": "env:TOKEN"}'
+        raise BadInput(errors.INVALID_FIELD, "This is not JSON.", field="secrets", valid=valid) from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise BadInput(errors.INVALID_FIELD, f"{text!r} is not a variable.", field="env", valid="NAME=VALUE")
+    return name, value
+
+
+def _prefix(field: str, uri: str) -> ObjectName:
+    """`s3://bucket` or `s3://bucket/prefix`; a prefix is a folder, so it ends in a slash."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise BadInput(errors.INVALID_FIELD, f"{uri!r} is not an S3 prefix.", field=field, valid="s3://bucket/prefix")
+    return ObjectName(bucket, key if not key or key.endswith("/") else key + "/")
+
+
+async def _json_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > JSON_BYTES_MAX:
+            valid = f"at most {JSON_BYTES_MAX} bytes of JSON"
+            raise BadInput(errors.PAYLOAD_TOO_LARGE, "The settings are too large.", field="body", valid=valid)
+    return bytes(body)

@@ -1,0 +1,104 @@
+"""Jobs beside the hot routes: list, cancel, retry, follow, read what they logged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response, StreamingResponse
+
+from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.domain.limits import LIST_PAGE_MAX
+from seatrial.domain.logs import LogFilter
+from seatrial.http.api.events import event, event_stream
+from seatrial.http.api.hot import accepted_view
+from seatrial.http.api.logs import log_group, log_page
+from seatrial.http.api.results import input_response
+from seatrial.http.api.views import JobAccepted, JobPage, JobView, LogPage
+from seatrial.http.services import Services
+
+
+class JobRoutes:
+    """What people and tools do with jobs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def router(self) -> APIRouter:
+        """The routes, under /v1/jobs."""
+        router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+        router.add_api_route("", self.list, methods=["GET"], summary="List jobs, newest first")
+        router.add_api_route("/{id}/cancel", self.cancel, methods=["POST"], summary="Cancel a job")
+        router.add_api_route(
+            "/{id}/retry", self.retry, methods=["POST"], status_code=202, summary="Run an ended job's input again"
+        )
+        router.add_api_route(
+            "/{id}/input",
+            self.input,
+            methods=["GET"],
+            summary="What the job was given",
+            response_class=Response,
+            responses={200: {"content": {"*/*": {}}, "description": "The bytes, as they came"}},
+        )
+        router.add_api_route("/{id}/logs", self.logs, methods=["GET"], summary="What the job's attempts logged")
+        router.add_api_route(
+            "/{id}/events",
+            self.events,
+            methods=["GET"],
+            summary="Follow a job (server-sent events)",
+            response_class=StreamingResponse,
+            responses={200: {"content": {"text/event-stream": {}}, "description": "`job` events with a JobView each"}},
+        )
+        return router
+
+    async def list(
+        self,
+        endpoint: str | None = None,
+        state: Annotated[list[JobState] | None, Query()] = None,
+        task: str | None = None,
+        before: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=LIST_PAGE_MAX)] = 50,
+    ) -> JobPage:
+        """Jobs of clients, newest first; trials' own jobs are not among them."""
+        which = JobFilter(endpoint_name=endpoint, states=frozenset(state or ()), task=task, before=before, limit=limit)
+        jobs = await self._services.inspector.jobs(which)
+        return JobPage(jobs=[JobView.of(job) for job in jobs], next=jobs[-1].id if len(jobs) == limit else None)
+
+    async def cancel(self, id: str) -> JobView:
+        """Cancel a job. A running one is answered for once its worker is gone, and may still show as running
+        (with `cancel_requested`) when that takes long."""
+        return JobView.of(await self._services.canceller.cancel(id))
+
+    async def retry(self, id: str, response: Response) -> JobAccepted:
+        """A new job with the same input (`retry_of` names the old one)."""
+        accepted = await self._services.submitter.retry(id)
+        job = await self._services.inspector.job(accepted.job_id)
+        response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
+        return accepted_view(accepted, job.endpoint_name)
+
+    async def input(self, id: str) -> Response:
+        """The body that the job was submitted with."""
+        job = await self._services.inspector.job(id)
+        return await input_response(job, self._services.objects)
+
+    async def logs(
+        self,
+        id: str,
+        after: Annotated[int | None, Query(description="The `next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=LIST_PAGE_MAX)] = LIST_PAGE_MAX,
+    ) -> LogPage:
+        """Lines that the job's attempts wrote, oldest first."""
+        job = await self._services.inspector.job(id)
+        which = LogFilter(log_group(job.endpoint_name), job_id=id, after_id=after, limit=limit)
+        return log_page(await self._services.logs.lines(which), limit)
+
+    async def events(self, id: str) -> StreamingResponse:
+        """The job now and after every change; the stream ends with the event of its end."""
+        await self._services.inspector.job(id)  # an unknown job is an error before the stream begins
+        return event_stream(_events(self._services.inspector.follow(id)))
+
+
+async def _events(changes: AsyncIterator[Job]) -> AsyncIterator[bytes]:
+    async for job in changes:
+        yield event("job", JobView.of(job).model_dump_json())

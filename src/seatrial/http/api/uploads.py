@@ -1,0 +1,82 @@
+"""Where a client may put bytes that are too large, or too awkward, for a request: a presigned URL."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from urllib.parse import quote
+
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from seatrial.domain import errors
+from seatrial.domain.errors import BadInput
+from seatrial.domain.limits import KEY_BYTES_MAX
+from seatrial.domain.objects import ObjectName
+from seatrial.engine.submit import INPUTS_BUCKET
+from seatrial.http.api.submission import ensure_bucket
+from seatrial.http.services import Services
+
+URL_SECONDS = 3_600
+_TOKEN = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
+
+
+class UploadRequest(BaseModel):
+    """What is going to be uploaded. Without a key, a new one is made; an existing object is replaced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str | None = Field(None, min_length=1, description="The object's key in the bucket seatrial-inputs.")
+    media_type: str | None = Field(None, description="Then the PUT must carry this Content-Type.")
+
+
+class UploadView(BaseModel):
+    """PUT the bytes to `url` with `headers`, then use `uri` as an input."""
+
+    method: str = "PUT"
+    url: str
+    headers: dict[str, str]
+    uri: str
+    expires_in_seconds: int
+
+
+class UploadRoutes:
+    """Hands out upload URLs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def router(self) -> APIRouter:
+        """The route, under /v1."""
+        router = APIRouter(prefix="/v1", tags=["uploads"])
+        router.add_api_route(
+            "/uploads", self.create, methods=["POST"], status_code=201, summary="Ask for an upload URL"
+        )
+        return router
+
+    async def create(self, request: Request, asked: UploadRequest) -> UploadView:
+        """A URL that takes one PUT without further credentials, for an hour."""
+        key = asked.key or f"uploads/{uuid.uuid4()}"
+        if len(key.encode()) > KEY_BYTES_MAX:
+            valid = f"at most {KEY_BYTES_MAX} bytes"
+            raise BadInput(errors.INVALID_FIELD, "The key is too long.", field="key", valid=valid)
+        if asked.media_type is not None and _TOKEN.fullmatch(asked.media_type) is None:
+            raise BadInput(errors.INVALID_FIELD, "Not a media type.", field="media_type", valid="such as image/png")
+        await ensure_bucket(self._services.objects, INPUTS_BUCKET)
+        name = ObjectName(INPUTS_BUCKET, key)
+        headers = {"Content-Type": asked.media_type} if asked.media_type else {}
+        url = self._presigned(str(request.base_url), name, headers)
+        return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=URL_SECONDS)
+
+    def _presigned(self, base_url: str, name: ObjectName, headers: dict[str, str]) -> str:
+        """Signed for the address that the client itself used, since the host is part of what is signed."""
+        keys = self._services.keyring.credentials
+        put = AWSRequest("PUT", f"{base_url}{name.bucket}/{quote(name.key, safe='/~')}", headers=headers)
+        signer = S3SigV4QueryAuth(
+            BotoCredentials(keys.access_key_id, keys.secret_access_key), "s3", keys.region, expires=URL_SECONDS
+        )
+        signer.add_auth(put)
+        return str(put.url)

@@ -1,0 +1,68 @@
+"""The one port: requests of AWS clients go to their door, everything else is the native API."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from seatrial import __version__
+from seatrial.http.api.endpoints import EndpointRoutes
+from seatrial.http.api.hot import HotRoutes
+from seatrial.http.api.jobs import JobRoutes
+from seatrial.http.api.logs import LogRoutes
+from seatrial.http.api.openapi import openapi_route
+from seatrial.http.api.page import docs_page
+from seatrial.http.api.uploads import UploadRoutes
+from seatrial.http.auth import authenticate
+from seatrial.http.doors.aws import AwsDoor, speaks_aws
+from seatrial.http.errors import handle_errors
+from seatrial.http.health import Health
+from seatrial.http.services import Services
+
+
+def build_app(services: Services) -> ASGIApp:
+    """The ASGI application with every door."""
+    native = build_native(services)
+    aws = AwsDoor(services)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and speaks_aws(scope):
+            await aws(scope, receive, send)
+        else:
+            await native(scope, receive, send)
+
+    return app
+
+
+def build_native(services: Services) -> FastAPI:
+    """The native API, its documentation and the health page."""
+    app = FastAPI(
+        title="Seatrial",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        routes=[
+            *HotRoutes(services).routes(),
+            Route("/healthz", Health(services).answer, methods=["GET"]),
+            Route("/docs", docs_page, methods=["GET"]),
+            Route("/", _to_docs, methods=["GET"]),
+        ],
+    )
+
+    def authenticated(request: Request) -> None:
+        authenticate(request, services.keyring)
+
+    for part in (EndpointRoutes, LogRoutes, JobRoutes, UploadRoutes):
+        app.include_router(part(services).router(), dependencies=[Depends(authenticated)])
+    app.router.routes.append(openapi_route(app))
+    handle_errors(app)
+    return app
+
+
+async def _to_docs(request: Request) -> Response:
+    return RedirectResponse("/docs")

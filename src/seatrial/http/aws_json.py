@@ -1,0 +1,54 @@
+"""AWS's JSON 1.1 protocol: one POST to `/`, the operation in X-Amz-Target, members as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from seatrial.http import aws_shapes
+from seatrial.http.aws_request import AwsRequest
+from seatrial.http.aws_shapes import ServiceShapes
+from seatrial.http.dialects.aws_errors import AwsError, Protocol, unknown_operation
+
+Operation = Callable[[AwsRequest, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
+
+
+async def serve(
+    call: AwsRequest, shapes: ServiceShapes, operations: Mapping[str, Operation], invalid_code: str
+) -> Response:
+    """Check the request against AWS's model and run its operation.
+
+    Args:
+        invalid_code: the service's code for a request that breaks a constraint.
+
+    Raises:
+        AwsError: not offered, not JSON, or a constraint that does not hold.
+    """
+    prefix, _, name = call.request.headers.get("x-amz-target", "").rpartition(".")
+    operation = operations.get(name)
+    if operation is None or prefix != shapes.target_prefix or call.request.method != "POST":
+        asked = name or f"{call.request.method} {call.request.url.path}"
+        raise unknown_operation(Protocol.JSON, asked, call.service, ", ".join(sorted(operations)))
+    given = _parse(call.body)
+    try:
+        violations = aws_shapes.check(shapes.operation(name), given)
+    except aws_shapes.Malformed as error:
+        raise AwsError("SerializationException", str(error)) from None
+    if violations:
+        raise AwsError(invalid_code, aws_shapes.describe(violations))
+    answer = await operation(call, {key: value for key, value in given.items() if value is not None})
+    body = b"" if answer is None else json.dumps(answer).encode()
+    return Response(body, 200, {"x-amzn-RequestId": call.request_id}, "application/x-amz-json-1.1")
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        given = json.loads(body or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", f"The request is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise AwsError("SerializationException", "The request must be a JSON object.")
+    return given

@@ -1,0 +1,309 @@
+"""SageMaker's control plane: models and endpoint configurations are documents, endpoints are deployments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.errors import BadInput, Conflict, NotFound
+from seatrial.engine.deploy import Deployment
+from seatrial.http import aws_json
+from seatrial.http.aws_request import AwsRequest
+from seatrial.http.aws_shapes import ServiceShapes
+from seatrial.http.dialects import sagemaker as dialect
+from seatrial.http.dialects.sagemaker import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from seatrial.http.services import Services
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject
+from seatrial.ports.registry import AlreadyThere, NotThere
+
+_DOCUMENTS = {MODEL: "sagemaker.model", ENDPOINT_CONFIG: "sagemaker.endpoint-config"}
+_TAGS = "sagemaker.tags"  # a document for each tagged thing, by `endpoint/name`
+
+Request = dict[str, Any]
+
+
+class SageMakerDoor:
+    """One method for each operation that is offered."""
+
+    def __init__(self, services: Services) -> None:
+        self._shapes = ServiceShapes("sagemaker")
+        self._deployer = services.deployer
+        self._registry = services.registry
+        self._objects = services.objects
+        self._clock = services.clock
+        self._account_id = services.keyring.credentials.account_id
+        self._tagging = asyncio.Lock()
+        self._operations: Mapping[str, aws_json.Operation] = {
+            "CreateModel": self._create_model,
+            "DescribeModel": self._describe_model,
+            "DeleteModel": self._delete_model,
+            "ListModels": self._list_models,
+            "CreateEndpointConfig": self._create_config,
+            "DescribeEndpointConfig": self._describe_config,
+            "DeleteEndpointConfig": self._delete_config,
+            "ListEndpointConfigs": self._list_configs,
+            "CreateEndpoint": self._create_endpoint,
+            "DescribeEndpoint": self._describe_endpoint,
+            "UpdateEndpoint": self._update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self._scale_endpoint,
+            "DeleteEndpoint": self._delete_endpoint,
+            "ListEndpoints": self._list_endpoints,
+            "AddTags": self._add_tags,
+            "DeleteTags": self._delete_tags,
+            "ListTags": self._list_tags,
+        }
+
+    async def __call__(self, call: AwsRequest) -> Response:
+        """Answer one request. Raises AwsError."""
+        try:
+            return await aws_json.serve(call, self._shapes, self._operations, "ValidationException")
+        except BadInput as error:
+            valid = f" Valid: {error.valid}." if error.valid else ""
+            raise dialect.invalid(error.message + valid) from None
+
+    # ------------------------------------------------------------------ models
+
+    async def _create_model(self, call: AwsRequest, request: Request) -> Request:
+        document = dialect.model_document(request, self._clock.now_ms())
+        archive = dialect.package(request)
+        try:
+            await self._objects.head(archive)
+        except (NoSuchBucket, NoSuchObject):
+            raise dialect.invalid(
+                f"Could not access model data at {archive.uri}: there is no such object. Upload it first."
+            ) from None
+        return {"ModelArn": await self._put(call, MODEL, request["ModelName"], document, request)}
+
+    async def _describe_model(self, call: AwsRequest, request: Request) -> Request:
+        name = request["ModelName"]
+        return dialect.describe_model(await self._document(call, MODEL, name), self._arn(call, MODEL, name))
+
+    async def _delete_model(self, call: AwsRequest, request: Request) -> None:
+        await self._remove(call, MODEL, request["ModelName"])
+
+    async def _list_models(self, call: AwsRequest, request: Request) -> Request:
+        return await self._list_documents(call, request, MODEL, "Model")
+
+    # ------------------------------------------------------------------ endpoint configurations
+
+    async def _create_config(self, call: AwsRequest, request: Request) -> Request:
+        document = dialect.config_document(request, self._clock.now_ms())
+        await self._document(call, MODEL, dialect.model_name(document))
+        return {
+            "EndpointConfigArn": await self._put(
+                call, ENDPOINT_CONFIG, request["EndpointConfigName"], document, request
+            )
+        }
+
+    async def _describe_config(self, call: AwsRequest, request: Request) -> Request:
+        name = request["EndpointConfigName"]
+        document = await self._document(call, ENDPOINT_CONFIG, name)
+        return dialect.describe_config(document, self._arn(call, ENDPOINT_CONFIG, name))
+
+    async def _delete_config(self, call: AwsRequest, request: Request) -> None:
+        await self._remove(call, ENDPOINT_CONFIG, request["EndpointConfigName"])
+
+    async def _list_configs(self, call: AwsRequest, request: Request) -> Request:
+        return await self._list_documents(call, request, ENDPOINT_CONFIG, "EndpointConfig")
+
+    # ------------------------------------------------------------------ endpoints
+
+    async def _create_endpoint(self, call: AwsRequest, request: Request) -> Request:
+        name = request["EndpointName"]
+        endpoint_arn = self._arn(call, ENDPOINT, name)
+        dialect.check_deployment_config(request)
+        if any(one.name.lower() == name.lower() for one in await self._deployer.endpoints()):
+            raise dialect.existing(ENDPOINT, endpoint_arn)
+        tags = dialect.tags_of(request.get("Tags", ()))
+        plan = await self._plan(call, request["EndpointConfigName"], tags)
+        marks = dialect.marks({1: plan.configuration})
+        try:
+            await self._deployer.create(self._deployment(call, name, plan, marks))
+        except Conflict:
+            raise dialect.existing(ENDPOINT, endpoint_arn) from None
+        await self._save_tags(endpoint_arn, tags)
+        return {"EndpointArn": endpoint_arn}
+
+    async def _describe_endpoint(self, call: AwsRequest, request: Request) -> Request:
+        endpoint = await self._endpoint(call, request["EndpointName"])
+        return dialect.describe_endpoint(
+            endpoint,
+            self._arn(call, ENDPOINT, endpoint.name),
+            await self._version(endpoint.active_version),
+            await self._version(endpoint.target_version),
+            self._deployer.workers(endpoint.name),
+        )
+
+    async def _update_endpoint(self, call: AwsRequest, request: Request) -> Request:
+        endpoint = await self._endpoint(call, request["EndpointName"])
+        endpoint_arn = self._arn(call, ENDPOINT, endpoint.name)
+        dialect.check_deployment_config(request)
+        plan = await self._plan(call, request["EndpointConfigName"], await self._tags(endpoint_arn))
+        if request.get("RetainAllVariantProperties"):
+            settings = {**plan.settings, "workers": endpoint.workers_desired}
+            plan = dialect.Plan(plan.package, settings, plan.configuration)
+        versions = await self._deployer.versions(endpoint.name)
+        kept = {
+            one.number: dialect.configuration(endpoint, one) for one in versions if one.id == endpoint.active_version
+        }
+        marks = dialect.marks({**kept, len(versions) + 1: plan.configuration})
+        try:
+            await self._deployer.update(self._deployment(call, endpoint.name, plan, marks))
+        except Conflict as error:
+            raise dialect.busy(endpoint_arn, error.message) from None
+        except NotFound:
+            raise dialect.missing(ENDPOINT, endpoint_arn) from None
+        return {"EndpointArn": endpoint_arn}
+
+    async def _scale_endpoint(self, call: AwsRequest, request: Request) -> Request:
+        endpoint = await self._endpoint(call, request["EndpointName"])
+        version = await self._version(endpoint.active_version)
+        variant = dialect.configuration(endpoint, version).get("variant", dialect.VARIANT_DEFAULT)
+        for wanted in request["DesiredWeightsAndCapacities"]:
+            if wanted["VariantName"] != variant:
+                raise dialect.invalid(f"There is no variant {wanted['VariantName']!r}; valid: {variant!r}.")
+            count = wanted.get("DesiredInstanceCount")
+            if count is not None:
+                dialect.check_workers(count)
+                await self._deployer.scale(endpoint.name, count)
+        return {"EndpointArn": self._arn(call, ENDPOINT, endpoint.name)}
+
+    async def _delete_endpoint(self, call: AwsRequest, request: Request) -> None:
+        name = request["EndpointName"]
+        endpoint_arn = self._arn(call, ENDPOINT, name)
+        try:
+            await self._deployer.delete(name)
+        except NotFound:
+            raise dialect.missing(ENDPOINT, endpoint_arn) from None
+        await self._save_tags(endpoint_arn, {})
+
+    async def _list_endpoints(self, call: AwsRequest, request: Request) -> Request:
+        endpoints = await self._deployer.endpoints()
+        entries = [dialect.endpoint_summary(one, self._arn(call, ENDPOINT, one.name)) for one in endpoints]
+        page, token = dialect.listing(entries, request, "EndpointName")
+        return {"Endpoints": page, **({"NextToken": token} if token else {})}
+
+    # ------------------------------------------------------------------ tags
+
+    async def _add_tags(self, call: AwsRequest, request: Request) -> Request:
+        await self._check_resource(call, request["ResourceArn"])
+        async with self._tagging:
+            tags = await self._tags(request["ResourceArn"]) | dialect.tags_of(request["Tags"])
+            await self._save_tags(request["ResourceArn"], tags)
+        return {"Tags": dialect.tag_pairs(tags)}
+
+    async def _delete_tags(self, call: AwsRequest, request: Request) -> Request:
+        await self._check_resource(call, request["ResourceArn"])
+        async with self._tagging:
+            tags = await self._tags(request["ResourceArn"])
+            left = {key: value for key, value in tags.items() if key not in request["TagKeys"]}
+            await self._save_tags(request["ResourceArn"], left)
+        return {}
+
+    async def _list_tags(self, call: AwsRequest, request: Request) -> Request:
+        await self._check_resource(call, request["ResourceArn"])
+        return {"Tags": dialect.tag_pairs(await self._tags(request["ResourceArn"]))}
+
+    async def _check_resource(self, call: AwsRequest, resource_arn: str) -> None:
+        kind, _, name = dialect.resource(resource_arn).partition("/")
+        if kind == ENDPOINT:
+            names = [one.name for one in await self._deployer.endpoints()]
+        elif kind in _DOCUMENTS:
+            names = [one for one, _ in await self._registry.documents(_DOCUMENTS[kind])]
+        else:
+            raise dialect.invalid(f"Tags of {kind!r} are not offered here; valid: endpoint, endpoint-config, model.")
+        if name not in {one.lower() for one in names}:
+            raise dialect.missing(kind, resource_arn)
+
+    async def _tags(self, resource_arn: str) -> dict[str, str]:
+        return dict(await self._registry.document(_TAGS, dialect.resource(resource_arn)) or {})
+
+    async def _save_tags(self, resource_arn: str, tags: Mapping[str, str]) -> None:
+        name = dialect.resource(resource_arn)
+        if await self._registry.document(_TAGS, name) is not None:
+            await self._registry.remove_document(_TAGS, name)
+        if tags:
+            await self._registry.put_document(_TAGS, name, tags, self._clock.now_ms())
+
+    # ------------------------------------------------------------------ documents
+
+    async def _put(self, call: AwsRequest, kind: str, name: str, document: Mapping[str, Any], request: Request) -> str:
+        """Keep a document and its tags; its ARN."""
+        resource_arn = self._arn(call, kind, name)
+        try:
+            await self._registry.put_document(_DOCUMENTS[kind], name, document, self._clock.now_ms())
+        except AlreadyThere:
+            raise dialect.existing(kind, resource_arn) from None
+        await self._save_tags(resource_arn, dialect.tags_of(request.get("Tags", ())))
+        return resource_arn
+
+    async def _document(self, call: AwsRequest, kind: str, name: str) -> Mapping[str, Any]:
+        document = await self._registry.document(_DOCUMENTS[kind], name)
+        if document is None:
+            raise dialect.missing(kind, self._arn(call, kind, name))
+        return document
+
+    async def _remove(self, call: AwsRequest, kind: str, name: str) -> None:
+        resource_arn = self._arn(call, kind, name)
+        try:
+            await self._registry.remove_document(_DOCUMENTS[kind], name)
+        except NotThere:
+            raise dialect.missing(kind, resource_arn) from None
+        await self._save_tags(resource_arn, {})
+
+    async def _list_documents(self, call: AwsRequest, request: Request, kind: str, word: str) -> Request:
+        entries = [
+            {
+                f"{word}Name": name,
+                f"{word}Arn": self._arn(call, kind, name),
+                "CreationTime": document["CreationTime"],
+            }
+            for name, document in await self._registry.documents(_DOCUMENTS[kind])
+        ]
+        page, token = dialect.listing(entries, request, f"{word}Name")
+        return {f"{word}s": page, **({"NextToken": token} if token else {})}
+
+    # ------------------------------------------------------------------ inside
+
+    def _arn(self, call: AwsRequest, kind: str, name: str) -> str:
+        return dialect.arn(kind, name, call.region, self._account_id)
+
+    async def _endpoint(self, call: AwsRequest, name: str) -> Endpoint:
+        try:
+            return await self._deployer.endpoint(name)
+        except NotFound:
+            raise dialect.missing(ENDPOINT, self._arn(call, ENDPOINT, name)) from None
+
+    async def _version(self, version_id: str | None) -> EndpointVersion | None:
+        return None if version_id is None else await self._deployer.version(version_id)
+
+    async def _plan(self, call: AwsRequest, config_name: str, tags: Mapping[str, str]) -> dialect.Plan:
+        config = await self._document(call, ENDPOINT_CONFIG, config_name)
+        model = await self._document(call, MODEL, dialect.model_name(config))
+        plan = dialect.plan(config, model, tags)
+        for name in ("output_prefix", "failure_prefix"):
+            if name in plan.settings:
+                await self._check_bucket(plan.settings[name].bucket)
+        return plan
+
+    async def _check_bucket(self, bucket: str) -> None:
+        try:
+            await self._objects.list(bucket, limit=1)
+        except NoSuchBucket:
+            raise dialect.invalid(
+                f"The bucket {bucket!r} of AsyncInferenceConfig.OutputConfig does not exist: create it first."
+            ) from None
+
+    def _deployment(self, call: AwsRequest, name: str, plan: dialect.Plan, marks: Mapping[str, Any]) -> Deployment:
+        return Deployment(
+            endpoint_name=name,
+            owner=call.principal.owner,
+            package=plan.package,
+            label=plan.package.uri,
+            settings=plan.settings,
+            marks=marks,
+        )

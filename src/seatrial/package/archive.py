@@ -1,0 +1,217 @@
+"""Open a package safely: a directory, a `.tar` or a `.tar.gz` becomes a fresh folder, or is refused by name.
+
+Archives are read as a stream, member by member (POSIX.1-2001 pax, GNU and ustar headers); nothing is trusted and
+nothing is held in memory but one chunk and the names.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import IO
+
+from seatrial.domain.limits import (
+    ARCHIVE_BYTES_MAX,
+    ARCHIVE_HEADER_BYTES_MAX,
+    ARCHIVE_RATIO_FREE_BYTES,
+    ARCHIVE_RATIO_MAX,
+    ARCHIVE_UNPACKED_BYTES_MAX,
+    STREAM_CHUNK_BYTES,
+)
+from seatrial.package.names import is_left_out
+from seatrial.package.refusal import refusal
+from seatrial.package.tree import Tree
+
+VALID_PACKAGE = "a directory, a .tar.gz or a .tar"
+GZIP_MAGIC = b"\x1f\x8b"
+UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def open_package(source: Path, root: Path, stop: Event | None = None) -> None:
+    """Fill the existing empty folder `root` with the package at `source`. Blocking.
+
+    After an error `root` holds leftovers that the caller removes.
+
+    Raises:
+        Unproven: unreadable, unsafe or over a limit; `field` names the member at fault.
+        Stopped: `stop` was set meanwhile.
+    """
+    tree = Tree(root, stop)
+    try:
+        if source.is_dir():
+            _take_directory(source, tree)
+        else:
+            _take_archive(source, tree)
+        tree.close()
+    except OSError as error:
+        raise refusal(
+            f"The package {source.name!r} cannot be opened: {error.strerror or error}",
+            "Check that the file is there and that the server's disk has room.",
+            field=source.name,
+            valid=VALID_PACKAGE,
+        ) from error
+    refuse_wrong_root(root)
+
+
+def refuse_wrong_root(root: Path) -> None:
+    """Refuse an empty package, and one whose files all lie one folder too deep.
+
+    Raises:
+        Unproven: with the command that packs it right.
+    """
+    entries = list(root.iterdir())
+    if not entries:
+        raise refusal("The package is empty", "Pack the folder that holds seatrial.toml or code/inference.py.")
+    top = entries[0]
+    if len(entries) > 1 or not top.is_dir():
+        return
+    proper = top.name == "code" and not (top / "seatrial.toml").exists() and not (top / "code").exists()
+    if not proper and ((top / "seatrial.toml").exists() or (top / "code").is_dir()):
+        raise refusal(
+            f"Everything lies inside the folder {top.name!r}, one folder too deep",
+            f"Pack what is inside of it: tar -czf package.tar.gz -C {top.name} .",
+            field=top.name,
+            valid="seatrial.toml or code/ at the top of the package",
+        )
+
+
+def members_of(source: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Every name below a directory, parents first and sorted, with its own state; what is left out is skipped."""
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(source / prefix) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        folders = []
+        for entry in found:
+            name = f"{prefix}{entry.name}"
+            if is_left_out((entry.name,)):
+                continue
+            state = entry.stat(follow_symlinks=False)
+            yield name, state
+            if stat.S_ISDIR(state.st_mode):
+                folders.append(f"{name}/")
+        pending.extend(reversed(folders))
+
+
+def _take_directory(source: Path, tree: Tree) -> None:
+    for name, state in members_of(source):
+        path = source / name
+        if stat.S_ISDIR(state.st_mode):
+            tree.folder(name)
+        elif stat.S_ISLNK(state.st_mode):
+            tree.link(name, os.readlink(path))  # noqa: PTH115  # the text as it is, not a cleaned-up path
+        elif stat.S_ISREG(state.st_mode):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as body:
+                tree.file(name, state.st_mode, body)
+        else:
+            raise special_member(name)
+
+
+def _take_archive(source: Path, tree: Tree) -> None:
+    with source.open("rb") as packed:
+        if os.fstat(packed.fileno()).st_size > ARCHIVE_BYTES_MAX:
+            raise refusal(
+                f"The archive is larger than {ARCHIVE_BYTES_MAX} bytes",
+                "Declare big files as [[weights]] in seatrial.toml and leave them out.",
+                valid=f"at most {ARCHIVE_BYTES_MAX} bytes",
+            )
+        magic = packed.read(2)
+        packed.seek(0)
+        reader = _Forward(gzip.GzipFile(fileobj=packed) if magic == GZIP_MAGIC else packed, packed)
+        try:
+            _take_members(reader, tree)
+        except UNREADABLE as error:
+            raise refusal(
+                f"{source.name!r} is no whole tar archive: {error}",
+                "Pack it again, and check that the upload was complete.",
+                field=source.name,
+                valid=VALID_PACKAGE,
+            ) from error
+
+
+def _take_members(reader: _Forward, tree: Tree) -> None:
+    with tarfile.TarFile(fileobj=reader, mode="r", encoding="utf-8", errors="surrogateescape") as archive:  # type: ignore[arg-type]  # it only reads, tells and seeks forward
+        for member in archive:
+            _take_member(archive, member, tree)
+    if not reader.ended_by_zeros:
+        raise tarfile.ReadError("it breaks off, or a header is damaged")
+    while chunk := reader.read(STREAM_CHUNK_BYTES):  # to the end, so that gzip's checksum is verified
+        if chunk.strip(b"\0"):
+            raise tarfile.ReadError("more data follows its end")
+
+
+def _take_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
+    if member.isdir():
+        tree.folder(member.name)
+    elif member.issym():
+        tree.link(member.name, member.linkname)
+    elif member.islnk():
+        tree.hard_link(member.name, member.linkname)
+    elif member.isreg():
+        body = archive.extractfile(member)
+        assert body is not None  # noqa: S101  # only members without bytes have none
+        with body:
+            tree.file(member.name, member.mode, body)
+    else:
+        raise special_member(member.name)
+
+
+def special_member(name: str) -> Exception:
+    """The refusal of what is no file, folder or link."""
+    return refusal(
+        f"{name!r} is a device, FIFO or socket",
+        "Remove it and pack the package again.",
+        field=name,
+        valid="files, folders, and links inside the package",
+    )
+
+
+class _Forward:
+    """What tarfile reads from: forward only, each read bounded, size and ratio watched."""
+
+    def __init__(self, unpacked: IO[bytes] | gzip.GzipFile, packed: IO[bytes]) -> None:
+        self._unpacked = unpacked
+        self._packed = packed
+        self._position = 0
+        self.ended_by_zeros = False  # the last read was a whole block of zeros, as the end of an archive is
+
+    def read(self, size: int) -> bytes:
+        if size > max(ARCHIVE_HEADER_BYTES_MAX, STREAM_CHUNK_BYTES):
+            raise tarfile.ReadError(f"a header of {size} bytes, over the limit of {ARCHIVE_HEADER_BYTES_MAX}")
+        chunk = self._unpacked.read(size)
+        self._position += len(chunk)
+        self.ended_by_zeros = len(chunk) == tarfile.BLOCKSIZE and not any(chunk)
+        self._watch_size()
+        return chunk
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        if position < self._position:
+            raise tarfile.ReadError("its members overlap")
+        while self._position < position:
+            if not self.read(min(position - self._position, STREAM_CHUNK_BYTES)):
+                raise EOFError("it breaks off")
+
+    def _watch_size(self) -> None:
+        if self._position > ARCHIVE_UNPACKED_BYTES_MAX:
+            raise refusal(
+                f"The archive unpacks to more than {ARCHIVE_UNPACKED_BYTES_MAX} bytes",
+                "Declare big files as [[weights]] in seatrial.toml and leave them out.",
+                valid=f"at most {ARCHIVE_UNPACKED_BYTES_MAX} bytes unpacked",
+            )
+        if self._position > max(ARCHIVE_RATIO_FREE_BYTES, self._packed.tell() * ARCHIVE_RATIO_MAX):
+            raise refusal(
+                f"The archive unpacks to more than {ARCHIVE_RATIO_MAX} times its size",
+                "Check what is in it; big files of zeros belong into no package.",
+                valid=f"at most {ARCHIVE_RATIO_MAX} times, beyond the first {ARCHIVE_RATIO_FREE_BYTES} bytes",
+            )

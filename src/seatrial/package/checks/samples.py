@@ -1,0 +1,27 @@
+"""Is there a sample to prove every task with?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatrial.domain.contract import Contract
+from seatrial.package.finding import Finding
+
+ID = "samples"  # the one check that a deployment may waive: --unproven
+REMEDY = (
+    "Add one (`seatrial jobs save-sample JOB` makes it of a real job), name a folder of them with `--samples DIR`, "
+    "or deploy with `--unproven`."
+)
+
+
+def check_samples(contract: Contract) -> Iterator[Finding]:
+    """One finding for each task that nothing proves."""
+    if not contract.declared:
+        if not contract.loose_samples:
+            message = "The package has no sample: no samples/NAME.json with the body of a request."
+            yield Finding(ID, "error", message, REMEDY, "samples")
+        return
+    for task in contract.tasks:
+        if not task.samples:
+            message = f"The task {task.name!r} has no sample: no [[tasks.{task.name}.samples]]."
+            yield Finding(ID, "error", message, REMEDY, "seatrial.toml")

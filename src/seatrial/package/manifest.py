@@ -1,0 +1,255 @@
+"""What a package says of itself: `seatrial.toml`, read whole, every fault named at once.
+
+The reference of the format is docs/reference/package.md.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from seatrial.domain.contract import Contract, Sample
+from seatrial.domain.limits import CONTRACT_BYTES_MAX
+from seatrial.package.files import file_inside
+from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
+from seatrial.package.samples import loose_samples, outside_samples
+from seatrial.package.tables import PackageTable, SecretTable, WeightsTable, WorkerTable
+from seatrial.package.tasks import read_tasks
+
+_CONTRACT = TypeAdapter(Contract)
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
+PYTHON_REQUIREMENTS = "requirements.txt"
+WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
+TABLES = ("package", "env", "secrets", "weights", "worker", "tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSpec:
+    """One `[[weights]]`: where it comes from, what it must be, and where the handler finds it."""
+
+    path: str
+    uri: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A package's own words. `layout` is "sagemaker" or "python"; `requirements` is a file on disk or None.
+
+    `secrets` maps a variable to "env:NAME" or "file:PATH", as in VersionSettings.
+    """
+
+    layout: str
+    contract: Contract
+    name: str | None = None
+    description: str = ""
+    handler: str | None = None
+    requirements: Path | None = None
+    python: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    weights: tuple[WeightsSpec, ...] = ()
+    worker: Mapping[str, int] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields of VersionSettings that the package sets itself, `env` apart: nothing that it left out."""
+        said: dict[str, Any] = dict(self.worker)
+        if self.python is not None:
+            said["python"] = self.python
+        if self.secrets:
+            said["secrets"] = self.secrets
+        return said
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read an unpacked package. Without `seatrial.toml` it is SageMaker's layout with an undeclared contract.
+
+    Raises:
+        Unproven: every problem of the file, one a line; `details["problems"]` has them one by one.
+    """
+    problems = Problems()
+    path = root / MANIFEST_NAME
+    if not path.exists():
+        contract = Contract(declared=False, loose_samples=loose_samples(root, problems))
+        problems.raise_if_any()
+        return Manifest("sagemaker", contract, requirements=_default_file(root, SAGEMAKER_REQUIREMENTS))
+    tables = _read_toml(path, problems)
+    problems.raise_if_any()
+    manifest = _assemble(root, tables, problems)
+    problems.raise_if_any()
+    return manifest
+
+
+def with_outside_samples(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with the samples of a folder added; one of the same name replaces the package's own.
+
+    `TASK/NAME.json`, or `NAME.json` whose task field names the task, each with an optional `NAME.expect.json`.
+    Their paths are absolute.
+
+    Raises:
+        Unproven: unreadable, no sample at all, or none of the package's tasks is meant.
+    """
+    problems = Problems()
+    contract = manifest.contract
+    names = [name for task in contract.tasks for name in (task.name, *task.aliases)]
+    found = list(outside_samples(folder, names, contract.task_field, problems))
+    if not found:
+        problems.add("", None, "holds no sample", "NAME.json or TASK/NAME.json", folder.name)
+    if not contract.declared:
+        loose = _merged(contract.loose_samples, [sample for _, sample in found])
+        changed = replace(contract, loose_samples=loose)
+    else:
+        changed = _with_task_samples(contract, found, problems)
+    problems.raise_if_any()
+    return replace(manifest, contract=changed)
+
+
+def contract_to_json(contract: Contract) -> dict[str, Any]:
+    """Plain data to keep with a version: schemas inlined, sample paths as they are, the same for equal contracts."""
+    plain: dict[str, Any] = _CONTRACT.dump_python(contract, mode="json")
+    for task in plain["tasks"]:
+        for one in task["fields"]:
+            one["sources"].sort()
+    return plain
+
+
+def contract_from_json(stored: Mapping[str, Any]) -> Contract:
+    """What `contract_to_json` made.
+
+    Raises:
+        pydantic.ValidationError: the data was made by something else.
+    """
+    return _CONTRACT.validate_python(dict(stored))
+
+
+def _with_task_samples(contract: Contract, found: list[tuple[str | None, Sample]], problems: Problems) -> Contract:
+    added: dict[str, list[Sample]] = {task.name: [] for task in contract.tasks}
+    for named, sample in found:
+        only = contract.tasks[0] if len(contract.tasks) == 1 else None
+        task = only if named is None else contract.task(named)
+        if task is None:
+            fault = f"names the task {named!r}" if named else f"has no field {contract.task_field!r}"
+            problems.add("", None, fault, ", ".join(added), Path(str(sample.input)).name)
+        else:
+            added[task.name].append(sample)
+    tasks = tuple(replace(task, samples=_merged(task.samples, added[task.name])) for task in contract.tasks)
+    return replace(contract, tasks=tasks)
+
+
+def _merged(own: tuple[Sample, ...], added: list[Sample]) -> tuple[Sample, ...]:
+    return tuple(({one.name: one for one in own} | {one.name: one for one in added}).values())
+
+
+def _read_toml(path: Path, problems: Problems) -> dict[str, Any]:
+    if not path.is_file() or path.stat().st_size > CONTRACT_BYTES_MAX:
+        problems.add("", None, "is no file or too large", f"a file of at most {CONTRACT_BYTES_MAX} bytes")
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, or no TOML
+        problems.add("", None, f"is no TOML: {error}", "TOML 1.0 in UTF-8")
+        return {}
+
+
+def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Manifest:
+    for name in tables:
+        if name not in TABLES:
+            problems.add(name, None, f"is no table of this file{did_you_mean(name, TABLES)}", ", ".join(TABLES))
+    package = problems.parse(PackageTable, tables.get("package", {}), "[package]") or PackageTable()
+    worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
+    layout = "python" if package.handler else "sagemaker"
+    env = _read_env(tables.get("env", {}), problems)
+    tasks = read_tasks(root, tables.get("tasks", {}), package.task_field, problems)
+    return Manifest(
+        layout=layout,
+        contract=Contract(tasks, task_field=package.task_field),
+        name=package.name,
+        description=package.description,
+        handler=package.handler,
+        requirements=_requirements(root, package.requirements, layout, problems),
+        python=package.python,
+        env=env,
+        secrets=_read_secrets(tables.get("secrets", {}), env, problems),
+        weights=_read_weights(tables.get("weights", []), problems),
+        worker={WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set)},
+    )
+
+
+def _requirements(root: Path, named: str | None, layout: str, problems: Problems) -> Path | None:
+    if named is not None:
+        return file_inside(root, named, "[package]", "requirements", problems)
+    return _default_file(root, SAGEMAKER_REQUIREMENTS if layout == "sagemaker" else PYTHON_REQUIREMENTS)
+
+
+def _default_file(root: Path, name: str) -> Path | None:
+    path = root / name
+    return path.resolve() if path.is_file() else None
+
+
+def _read_env(values: object, problems: Problems) -> dict[str, str]:
+    env = {}
+    for name, value in _variables(values, "[env]", problems).items():
+        if isinstance(value, str) and "\0" not in value:
+            env[name] = value
+        else:
+            problems.add("[env]", name, f"found {shown(value)}", "a text in quotes")
+    return env
+
+
+def _read_secrets(values: object, env: Mapping[str, str], problems: Problems) -> dict[str, str]:
+    secrets = {}
+    for name, value in _variables(values, "[secrets]", problems).items():
+        if name in env:
+            problems.add("[secrets]", name, "is in [env] as well", "one of the two")
+        secret = problems.parse(SecretTable, value, f"[secrets] {name}")
+        if secret is None:
+            continue
+        if (secret.env is None) == (secret.file is None):
+            problems.add("[secrets]", name, f"found {shown(value)}", "{ env = 'VARIABLE' } or { file = 'name' }")
+        elif secret.file is not None and not _stays_below(secret.file):
+            problems.add("[secrets]", name, f"found the file {secret.file!r}", "a relative path without '..'")
+        else:
+            secrets[name] = f"env:{secret.env}" if secret.env else f"file:{secret.file}"
+    return secrets
+
+
+def _variables(values: object, table: str, problems: Problems) -> dict[str, Any]:
+    """The entries of a table of environment variables whose names can be some."""
+    if not isinstance(values, Mapping):
+        problems.add(table, None, f"found {shown(values)}", "a table")
+        return {}
+    for name in values:
+        if not VARIABLE.fullmatch(name):
+            problems.add(table, name, "is no name of a variable", "letters, digits and '_', no digit first")
+    return {name: value for name, value in values.items() if VARIABLE.fullmatch(name)}
+
+
+def _read_weights(values: object, problems: Problems) -> tuple[WeightsSpec, ...]:
+    if not isinstance(values, list):
+        problems.add("[[weights]]", None, f"found {shown(values)}", "tables [[weights]]")
+        return ()
+    weights: list[WeightsSpec] = []
+    for number, one in enumerate(values, start=1):
+        table = f"[[weights]] {number}"
+        parsed = problems.parse(WeightsTable, one, table)
+        if parsed is None:
+            continue
+        path = PurePosixPath(parsed.path).as_posix()
+        if not _stays_below(path) or path == ".":
+            problems.add(table, "path", f"found {parsed.path!r}", "a relative path in the package, without '..'")
+        if any(path == other.path for other in weights):
+            problems.add(table, "path", f"found {parsed.path!r} a second time", "a path for each")
+        weights.append(WeightsSpec(path, parsed.uri, parsed.sha256))
+    return tuple(weights)
+
+
+def _stays_below(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/") and "\0" not in path

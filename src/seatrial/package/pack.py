@@ -1,0 +1,48 @@
+"""Make the archive of a directory, the same bytes every time."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+from pathlib import Path
+
+from seatrial.package.archive import members_of, special_member
+from seatrial.package.names import safe_parts
+
+
+def pack(directory: Path, target: Path) -> None:
+    """Write `directory` as a `.tar.gz`: sorted, without owners and times, without what is left out. Blocking.
+
+    The server checks what it receives (see archive.py); here only names that no archive carries are refused.
+
+    Raises:
+        Unproven: a name that is not UTF-8 or too long, a device, FIFO or socket.
+        OSError: unreadable, or no room.
+    """
+    with (
+        target.open("wb") as packed,
+        gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=6, mtime=0) as stream,
+        tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, state in members_of(directory):
+            safe_parts(name)
+            _add(archive, directory / name, name, state)
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str, state: os.stat_result) -> None:
+    member = tarfile.TarInfo(name)
+    member.mode = 0o755 if state.st_mode & 0o111 else 0o644
+    if stat.S_ISDIR(state.st_mode):
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(member)
+    elif stat.S_ISLNK(state.st_mode):
+        member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)  # noqa: PTH115  # the text as it is
+        archive.addfile(member)
+    elif not stat.S_ISREG(state.st_mode):
+        raise special_member(name)
+    else:
+        member.size = state.st_size
+        with path.open("rb") as body:
+            archive.addfile(member, body)

@@ -1,0 +1,198 @@
+"""The tables of `seatrial.toml`, one model each. A key's description says what is valid, in words for errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from seatrial.domain.contract import FieldType, MediaForm, MediaSource
+from seatrial.domain.limits import (
+    IMAGE_PIXELS_MAX_DEFAULT,
+    INPUT_OBJECT_BYTES_MAX,
+    INVOCATION_TIMEOUT_SECONDS_DEFAULT,
+    INVOCATION_TIMEOUT_SECONDS_MAX,
+    LOAD_TIMEOUT_SECONDS_DEFAULT,
+    MEDIA_BYTES_MAX_DEFAULT,
+    QUEUE_DEPTH_MAX,
+    QUEUE_TTL_SECONDS_DEFAULT,
+    QUEUE_TTL_SECONDS_MAX,
+    QUEUE_TTL_SECONDS_MIN,
+    WORKERS_PER_ENDPOINT_MAX,
+)
+
+PLAIN_TYPES = ("string", "integer", "number", "boolean", "object", "array")
+MEDIA_TYPES = ("image", "file")
+TYPES = ", ".join(FieldType)
+MEDIA_TYPE_PATTERN = r"^[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+*-]+( *;.*)?$"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+IDENTIFIER_PATTERN = r"^[^\W\d]\w*$"
+
+Number = int | float
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+MediaTypeText = Annotated[str, StringConstraints(pattern=MEDIA_TYPE_PATTERN)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Table(BaseModel):
+    """Strict: a value of another type is an error, never converted; so is an unknown key."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PackageTable(Table):
+    """`[package]`."""
+
+    name: Name | None = Field(None, description="up to 128 letters, digits, '_', '.' and '-'")
+    description: str = Field("", description="a text")
+    handler: Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*:\w+$")] | None = Field(
+        None, description="'module:Class' or 'module:function'; leave it out for SageMaker's code/inference.py"
+    )
+    requirements: Text | None = Field(None, description="the path of a requirements file in the package")
+    python: Annotated[str, StringConstraints(pattern=r"^(3\.(9|[1-9]\d+)(\.\d+)?|/.+)$")] | None = Field(
+        None, description="a version from '3.9' on, or the absolute path of an interpreter"
+    )
+    task_field: Text = Field("task", description="the name of the request field that names the task")
+
+
+class SecretTable(Table):
+    """One entry of `[secrets]`."""
+
+    env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        None, description="the name of a variable of the server's environment"
+    )
+    file: Text | None = Field(None, description="a path below the server's folder of secrets")
+
+
+class WeightsTable(Table):
+    """One `[[weights]]`."""
+
+    path: Text = Field(description="where the handler finds it, as a path in the package")
+    uri: Text = Field(description="file:///…, a path, s3://bucket/key or https://…; with '/' at its end a prefix")
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="the SHA-256 of the bytes, 64 hexadecimal digits in lower case"
+    )
+
+
+class WorkerTable(Table):
+    """`[worker]`."""
+
+    count: int = Field(1, ge=1, le=WORKERS_PER_ENDPOINT_MAX, description=f"1 to {WORKERS_PER_ENDPOINT_MAX} workers")
+    load_timeout_seconds: int = Field(
+        LOAD_TIMEOUT_SECONDS_DEFAULT,
+        ge=1,
+        le=INVOCATION_TIMEOUT_SECONDS_MAX,
+        description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
+    )
+    invocation_timeout_seconds: int = Field(
+        INVOCATION_TIMEOUT_SECONDS_DEFAULT,
+        ge=1,
+        le=INVOCATION_TIMEOUT_SECONDS_MAX,
+        description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
+    )
+    queue_ttl_seconds: int = Field(
+        QUEUE_TTL_SECONDS_DEFAULT,
+        ge=QUEUE_TTL_SECONDS_MIN,
+        le=QUEUE_TTL_SECONDS_MAX,
+        description=f"{QUEUE_TTL_SECONDS_MIN} to {QUEUE_TTL_SECONDS_MAX} whole seconds",
+    )
+    queue_depth_max: int = Field(QUEUE_DEPTH_MAX, ge=1, le=QUEUE_DEPTH_MAX, description=f"1 to {QUEUE_DEPTH_MAX} jobs")
+
+
+class TaskTable(Table):
+    """`[tasks.NAME]`; what lies below it is read by its own models."""
+
+    description: str = Field("", description="a text")
+    aliases: list[Name] = Field([], description="a list of names, as a task's own")
+    method: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = Field(
+        None, description="the name of the handler's method"
+    )
+    extra_fields: bool = Field(False, description="true or false")
+    timeout_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=INVOCATION_TIMEOUT_SECONDS_MAX,
+        description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
+    )
+    input: dict[str, Any] = Field({}, description="tables [tasks.NAME.input.FIELD]")
+    output: Any = Field({}, description="the table [tasks.NAME.output]")
+    samples: list[Any] = Field([], description="tables [[tasks.NAME.samples]]")
+
+
+class ValueTable(Table):
+    """A plain value: a field, an array's items or an object's property."""
+
+    type: Literal["string", "integer", "number", "boolean", "object", "array"] = Field(
+        description=", ".join(PLAIN_TYPES)
+    )
+    required: bool = Field(False, description="true or false")
+    description: str = Field("", description="a text")
+    default: Any = Field(None, description="a value that the field's own limits allow")
+    minimum: Number | None = Field(None, description="a number")
+    maximum: Number | None = Field(None, description="a number")
+    exclusive_minimum: Number | None = Field(None, description="a number")
+    exclusive_maximum: Number | None = Field(None, description="a number")
+    multiple_of: Annotated[Number, Field(gt=0)] | None = Field(None, description="a number above 0")
+    min_length: Count | None = Field(None, description="a whole number from 0")
+    max_length: Count | None = Field(None, description="a whole number from 0")
+    pattern: str | None = Field(None, description="a regular expression")
+    enum: Annotated[list[Any], Field(min_length=1)] | None = Field(None, description="a list of values")
+    min_items: Count | None = Field(None, description="a whole number from 0")
+    max_items: Count | None = Field(None, description="a whole number from 0")
+    items: dict[str, Any] | None = Field(None, description="a table: what each item is")
+    properties: dict[str, Any] | None = Field(None, description="a table of tables: what each property is")
+
+
+class MediaTable(Table):
+    """A media field: its bytes come in any of `sources` and are handed over as `form`."""
+
+    type: Literal["image", "file"] = Field(description=", ".join(MEDIA_TYPES))
+    required: bool = Field(False, description="true or false")
+    description: str = Field("", description="a text")
+    form: Literal["path", "bytes", "base64", "as_sent"] = Field(
+        MediaForm.BASE64.value, description=", ".join(MediaForm)
+    )
+    sources: Annotated[list[Literal["key", "uri", "url", "data_url", "base64", "raw"]], Field(min_length=1)] | None = (
+        Field(None, description="a list of " + ", ".join(MediaSource))
+    )
+    formats: list[Text] = Field([], description="a list of format names such as 'png' and 'jpeg'")
+    bytes_max: int = Field(
+        MEDIA_BYTES_MAX_DEFAULT,
+        ge=1,
+        le=INPUT_OBJECT_BYTES_MAX,
+        description=f"1 to {INPUT_OBJECT_BYTES_MAX} bytes",
+    )
+    pixels_max: int = Field(IMAGE_PIXELS_MAX_DEFAULT, ge=1, description="a whole number of pixels from 1, for an image")
+    key_field: Text | None = Field(None, description="the name of a request field that carries an object key")
+    bucket_field: Text | None = Field(None, description="the name of a request field that carries a bucket")
+    bucket_default: Text | None = Field(None, description="the name of a bucket")
+
+
+class OutputTable(Table):
+    """`[tasks.NAME.output]`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_by_name=False)
+
+    media_type: MediaTypeText | None = Field(None, description="a media type such as 'application/json'")
+    answer: str | dict[str, Any] | None = Field(
+        None, alias="schema", description="the path of a JSON Schema file in the package, or the schema as a table"
+    )
+    parts: dict[str, Any] = Field({}, description="tables [tasks.NAME.output.parts.PART]")
+
+
+class PartTable(Table):
+    """`[tasks.NAME.output.parts.PART]`."""
+
+    media_type: MediaTypeText = Field(description="a media type such as 'image/png'")
+    required: bool = Field(True, description="true or false")
+
+
+class SampleTable(Table):
+    """One `[[tasks.NAME.samples]]`."""
+
+    name: Name | None = Field(None, description="up to 128 letters, digits, '_', '.' and '-'")
+    input: Text | None = Field(None, description="the path of a file in the package: the request's body")
+    files: dict[str, Text] = Field({}, description="a table: media field = path of a file in the package")
+    media_type: MediaTypeText = Field("application/json", description="the media type of the input")
+    expect: Text | None = Field(None, description="the path of a JSON Schema file in the package")

@@ -1,0 +1,94 @@
+"""The tasks of a contract, read from `[tasks.NAME]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.domain.contract import Output, OutputPart, Task
+from seatrial.domain.limits import OUTPUT_PARTS_MAX, TASKS_MAX
+from seatrial.package.fields import read_fields
+from seatrial.package.problems import Problems, shown
+from seatrial.package.samples import read_samples
+from seatrial.package.schema import read_schema
+from seatrial.package.tables import NAME_PATTERN, OutputTable, PartTable, TaskTable
+
+PRIMARY_PART = "result"
+
+
+def read_tasks(root: Path, values: object, task_field: str, problems: Problems) -> tuple[Task, ...]:
+    """All tasks in the order of the file; those that cannot be read are noted and left out."""
+    if not isinstance(values, Mapping):
+        problems.add("tasks", None, f"found {shown(values)}", "tables [tasks.NAME]")
+        return ()
+    if not values:
+        problems.add("[tasks]", None, "declares no task", "at least one table [tasks.NAME]")
+    if len(values) > TASKS_MAX:
+        problems.add("[tasks]", None, f"found {len(values)} tasks", f"at most {TASKS_MAX}")
+    found = [_read_task(root, name, one, task_field, problems) for name, one in values.items()]
+    tasks = tuple(task for task in found if task is not None)
+    _check_aliases(tasks, problems)
+    return tasks
+
+
+def _read_task(root: Path, name: str, values: object, task_field: str, problems: Problems) -> Task | None:
+    table = f"tasks.{name}"
+    if not re.match(NAME_PATTERN, name):
+        problems.add(f"[{table}]", None, f"found the name {name!r}", "up to 128 letters, digits, '_', '.' and '-'")
+    parsed = problems.parse(TaskTable, values, f"[{table}]")
+    if parsed is None:
+        return None
+    fields = read_fields(parsed.input, task_field, table, problems)
+    names = (name, *parsed.aliases)
+    return Task(
+        name=name,
+        description=parsed.description,
+        aliases=tuple(parsed.aliases),
+        method=parsed.method,
+        fields=fields,
+        output=_read_output(root, parsed.output, table, problems),
+        samples=read_samples(root, parsed.samples, fields, names, task_field, table, problems),
+        extra_fields=parsed.extra_fields,
+        timeout_seconds=parsed.timeout_seconds,
+    )
+
+
+def _read_output(root: Path, values: object, table: str, problems: Problems) -> Output:
+    where = f"{table}.output"
+    parsed = problems.parse(OutputTable, values, f"[{where}]")
+    if parsed is None:
+        return Output()
+    schema = None
+    if parsed.answer is not None:
+        schema = read_schema(root, parsed.answer, f"[{where}]", "schema", problems)
+    return Output(parsed.media_type, schema, _read_parts(parsed.parts, where, problems))
+
+
+def _read_parts(values: Mapping[str, Any], where: str, problems: Problems) -> tuple[OutputPart, ...]:
+    if len(values) > OUTPUT_PARTS_MAX:
+        problems.add(f"[{where}.parts]", None, f"found {len(values)} parts", f"at most {OUTPUT_PARTS_MAX}")
+    parts = []
+    for name, one in values.items():
+        table = f"[{where}.parts.{name}]"
+        if name == PRIMARY_PART:
+            problems.add(table, None, f"{PRIMARY_PART!r} is the answer itself", "another name")
+        if parsed := problems.parse(PartTable, one, table):
+            parts.append(OutputPart(name, parsed.media_type, parsed.required))
+    return tuple(parts)
+
+
+def _check_aliases(tasks: tuple[Task, ...], problems: Problems) -> None:
+    """Every name and alias means one task."""
+    owners = {task.name: task.name for task in tasks}
+    for task in tasks:
+        for alias in task.aliases:
+            if alias in owners:
+                problems.add(
+                    f"[tasks.{task.name}]",
+                    "aliases",
+                    f"{alias!r} already means the task {owners[alias]!r}",
+                    "names that no task or alias has yet",
+                )
+            owners.setdefault(alias, task.name)

@@ -1,0 +1,303 @@
+"""The job store as a few dictionaries: what each command does, without any care for disks or speed.
+
+Failure documents are reduced to their `error_type`, whose words are part of the contract; their texts are not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from functools import singledispatchmethod
+from typing import Any
+
+from seatrial.domain.commands import (
+    Cancel,
+    CancelAccepted,
+    CancelRefused,
+    Claim,
+    Closed,
+    CloseServerSessions,
+    CloseSession,
+    Expire,
+    Expired,
+    FailQueued,
+    Finish,
+    Finished,
+    IdempotencyKey,
+    JobCommand,
+    JobOutcome,
+    KeyConflict,
+    NameTaken,
+    NoSuchJob,
+    Opened,
+    OpenSession,
+    Outcome,
+    QueueFull,
+    Release,
+    Released,
+    SessionGone,
+    Stale,
+    Submit,
+    Submitted,
+    Take,
+    Taken,
+)
+from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, Part
+from seatrial.domain.objects import ObjectName
+
+_LIVE = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job and what its readers do not see. The token stays after a finish, so that it can be repeated."""
+
+    job: Job
+    affinity: str | None
+    queue_ttl_counts: bool = True
+    token: str | None = None
+    session: str | None = None
+
+    @property
+    def expires_at_ms(self) -> int:
+        if self.job.cancel_requested:
+            return 0
+        if not self.queue_ttl_counts:
+            return self.job.decide_by_ms
+        return min(self.job.queue_deadline_ms, self.job.decide_by_ms)
+
+
+@dataclass(slots=True)
+class JobModel:
+    """An endpoint with one active version; `buckets` are those that exist."""
+
+    active_version: str
+    buckets: frozenset[str]
+    entries: dict[str, Entry] = field(default_factory=dict)  # in the order of submission
+    sessions: dict[str, OpenSession] = field(default_factory=dict)
+    keys: dict[tuple[str, str, str, str], tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs, oldest first."""
+        return [entry.job for entry in self.entries.values()]
+
+    def counts(self) -> dict[JobState, int]:
+        """Client jobs by state."""
+        return dict(Counter(job.state for job in self.jobs if job.purpose is JobPurpose.CLIENT))
+
+    def next_deadline_ms(self) -> int | None:
+        """Of the queued job that expires first."""
+        return min((one.expires_at_ms for one in self._in_state(JobState.QUEUED)), default=None)
+
+    @singledispatchmethod
+    def do(self, command: JobCommand) -> JobOutcome:
+        """What the store must answer."""
+        raise NotImplementedError(type(command))
+
+    # ------------------------------------------------------------ submission
+
+    @do.register
+    def _submit(self, command: Submit) -> JobOutcome:
+        new = command.job
+        before = self._made_before(new.id, command.idempotency)
+        if before is not None:
+            return before
+        if new.purpose is JobPurpose.CLIENT:
+            depth = sum(count for state, count in self.counts().items() if state in _LIVE)
+            if depth >= command.queue_depth_max:
+                return QueueFull(depth, command.queue_depth_max)
+        for name in (new.output.result, new.output.failure):
+            holder = self._holder_of(name)
+            if holder is not None:
+                return NameTaken(name, holder)
+        self.entries[new.id] = Entry(_accepted(new), new.affinity)
+        if command.idempotency is not None:
+            self.keys[_identity(command.idempotency)] = (command.idempotency.fingerprint, new.id)
+        return Submitted(new.id)
+
+    def _made_before(self, job_id: str, key: IdempotencyKey | None) -> JobOutcome | None:
+        if job_id in self.entries:
+            return Submitted(job_id, True, self.entries[job_id].job)
+        if key is None or _identity(key) not in self.keys:
+            return None
+        fingerprint, made = self.keys[_identity(key)]
+        return Submitted(made, True, self.entries[made].job) if fingerprint == key.fingerprint else KeyConflict(made)
+
+    def _holder_of(self, name: ObjectName) -> str | None:
+        names = {one.id: (one.output.result, one.output.failure) for one in self.jobs if one.state in _LIVE}
+        return next((job_id for job_id, held in names.items() if name in held), None)
+
+    # ------------------------------------------------------------ sessions and claims
+
+    @do.register
+    def _open(self, command: OpenSession) -> JobOutcome:
+        self.sessions.setdefault(command.session, command)
+        return Opened()
+
+    @do.register
+    def _take(self, command: Take) -> JobOutcome:
+        session = self.sessions.get(command.session)
+        if session is None:
+            return SessionGone()
+        if any(one.token in command.tokens for one in self.entries.values()):
+            return self._claims(command)
+        mine = {session.version_id} | ({None} if session.version_id == self.active_version else set())
+        waiting = [
+            (one.job.priority, one.affinity not in command.prefer, at, one)
+            for at, one in enumerate(self.entries.values())
+            if one.job.state is JobState.QUEUED and one.job.version_id in mine and not one.job.cancel_requested
+        ]
+        chosen = [entry for *_, entry in sorted(waiting, key=lambda one: one[:3])]
+        for entry, token in zip(chosen, command.tokens, strict=False):
+            entry.token, entry.session = token, command.session
+            attempt = entry.job.attempt + 1
+            entry.job = replace(entry.job, state=JobState.RUNNING, attempt=attempt, started_at_ms=command.now_ms)
+        return self._claims(command)
+
+    def _claims(self, command: Take) -> Taken:
+        held = {one.token: one.job for one in self._in_state(JobState.RUNNING) if one.session == command.session}
+        return Taken(
+            tuple(
+                Claim(held[token], held[token].attempt, token, max(0, held[token].decide_by_ms - command.now_ms))
+                for token in command.tokens
+                if token in held
+            )
+        )
+
+    @do.register
+    def _finish(self, command: Finish) -> JobOutcome:
+        entry = next((one for one in self.entries.values() if one.token == command.token), None)
+        if entry is None:
+            return Stale()
+        if entry.job.ended:
+            return Finished(entry.job, repeated=True)
+        if entry.job.cancel_requested and command.outcome is not Outcome.CANCELLED:
+            return Stale()
+        if command.started_at_ms is not None:
+            entry.job = replace(entry.job, started_at_ms=command.started_at_ms)
+        if command.outcome is Outcome.CANCELLED:
+            self._end(entry, JobState.CANCELLED, command.now_ms, "cancelled")
+        elif command.failure is not None:
+            self._end(entry, JobState.FAILED, command.now_ms, command.failure.error_type)
+        elif any(part.object.bucket not in self.buckets for part in command.parts):
+            self._end(entry, JobState.FAILED, command.now_ms, "publish_failed")
+        else:
+            self._succeed(entry, command)
+        entry.token = command.token
+        return Finished(entry.job)
+
+    def _succeed(self, entry: Entry, command: Finish) -> None:
+        parts = tuple(
+            Part(part.name, part.object, part.sealed.size_bytes, part.sealed.sha256, part.media_type)
+            for part in command.parts
+        )
+        entry.session = None
+        entry.job = replace(entry.job, state=JobState.SUCCEEDED, ended_at_ms=command.now_ms, parts=parts)
+
+    @do.register
+    def _release(self, command: Release) -> JobOutcome:
+        released = [one for one in self._in_state(JobState.RUNNING) if one.token in command.tokens]
+        for entry in released:
+            self._requeue(entry, begun=False)
+        return Released(len(released))
+
+    @do.register
+    def _close(self, command: CloseSession) -> JobOutcome:
+        return self._close_all([command])
+
+    @do.register
+    def _close_servers(self, command: CloseServerSessions) -> JobOutcome:
+        others = [one.session for one in self.sessions.values() if one.server != command.server]
+        begun = tuple(str(one.token) for one in self._in_state(JobState.RUNNING))
+        return self._close_all(CloseSession(session, command.now_ms, begun) for session in others)
+
+    def _close_all(self, commands: Iterable[CloseSession]) -> Closed:
+        requeued: list[str] = []
+        ended: list[Job] = []
+        for command in commands:
+            self.sessions.pop(command.session, None)
+            held = [one for one in self._in_state(JobState.RUNNING) if one.session == command.session]
+            begun = [one for one in held if one.token in command.begun]
+            for entry in held:
+                died = command.death is not None and begun == [entry]
+                self._lose(entry, command, begun=entry in begun, died=died)
+                (ended.append(entry.job) if entry.job.ended else requeued.append(entry.job.id))
+        return Closed(tuple(requeued), tuple(ended))
+
+    def _lose(self, entry: Entry, command: CloseSession, begun: bool, died: bool) -> None:
+        """The session of a running job is gone."""
+        if entry.job.cancel_requested:
+            self._end(entry, JobState.CANCELLED, command.now_ms, "cancelled")
+            return
+        entry.job = replace(entry.job, deaths=entry.job.deaths + died)
+        if died and entry.job.deaths >= command.deaths_max:
+            self._end(entry, JobState.FAILED, command.now_ms, "worker_crashed")
+        else:
+            self._requeue(entry, begun)
+
+    # ------------------------------------------------------------ cancel and deadlines
+
+    @do.register
+    def _cancel(self, command: Cancel) -> JobOutcome:
+        entry = self.entries.get(command.job_id)
+        if entry is None:
+            return NoSuchJob()
+        if entry.job.state is JobState.RUNNING:
+            entry.job = replace(entry.job, cancel_requested=True)
+            return CancelAccepted(entry.job, entry.session, entry.token)
+        if entry.job.state is JobState.QUEUED:
+            self._end(entry, JobState.CANCELLED, command.now_ms, "cancelled")
+        elif (entry.job.state, entry.job.ended_at_ms) != (JobState.CANCELLED, command.now_ms):
+            return CancelRefused(entry.job.state)
+        return CancelAccepted(entry.job)
+
+    @do.register
+    def _expire(self, command: Expire) -> JobOutcome:
+        due = [one for one in self._in_state(JobState.QUEUED) if one.expires_at_ms <= command.now_ms]
+        for entry in due:
+            late = entry.job.decide_by_ms <= command.now_ms
+            self._drop(entry, command.now_ms, "deadline_exceeded" if late else "queue_ttl_expired")
+        return Expired(tuple(entry.job for entry in due))
+
+    @do.register
+    def _fail(self, command: FailQueued) -> JobOutcome:
+        any_version = command.version_id is None
+        queued = self._in_state(JobState.QUEUED)
+        failing = [one for one in queued if any_version or one.job.version_id == command.version_id]
+        for entry in failing:
+            self._drop(entry, command.now_ms, command.failure.error_type)
+        return Expired(tuple(entry.job for entry in failing))
+
+    def _drop(self, entry: Entry, now_ms: int, error_type: str) -> None:
+        if entry.job.cancel_requested:
+            self._end(entry, JobState.CANCELLED, now_ms, "cancelled")
+        else:
+            self._end(entry, JobState.FAILED, now_ms, error_type)
+
+    # ------------------------------------------------------------ the moves
+
+    def _in_state(self, state: JobState) -> list[Entry]:
+        return [one for one in self.entries.values() if one.job.state is state]
+
+    def _end(self, entry: Entry, state: JobState, now_ms: int, error_type: str) -> None:
+        entry.token = entry.session = None
+        entry.job = replace(entry.job, state=state, ended_at_ms=now_ms, failure={"error_type": error_type})
+
+    def _requeue(self, entry: Entry, begun: bool) -> None:
+        attempt = entry.job.attempt if begun else entry.job.attempt - 1
+        entry.token = entry.session = None
+        entry.queue_ttl_counts = attempt == 0
+        entry.job = replace(entry.job, state=JobState.QUEUED, attempt=attempt, started_at_ms=None)
+
+
+def _identity(key: IdempotencyKey) -> tuple[str, str, str, str]:
+    return key.owner, key.endpoint_id, key.door, key.key
+
+
+def _accepted(new: NewJob) -> Job:
+    kept = {one.name for one in fields(Job)}
+    same: dict[str, Any] = {one.name: getattr(new, one.name) for one in fields(NewJob) if one.name in kept}
+    deadline_ms = new.submitted_at_ms + new.queue_ttl_ms
+    return Job(**same, state=JobState.QUEUED, attempt=0, deaths=0, queue_deadline_ms=deadline_ms)

@@ -1,0 +1,318 @@
+"""Put the parts together: the one place that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from seatrial.adapters.environments.uv import UvEnvironments
+from seatrial.adapters.objects.blobs import BlobFiles
+from seatrial.adapters.objects.embedded import EmbeddedObjects
+from seatrial.adapters.packages.folder import FolderPackages
+from seatrial.adapters.processes.pool import ProcessPool
+from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.job_store import SqlJobStore
+from seatrial.adapters.sql.lock import DataFolderLock
+from seatrial.adapters.sql.log_store import SqlLogStore
+from seatrial.adapters.sql.object_names import SqlObjectNames
+from seatrial.adapters.sql.registry import SqlRegistry
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.adapters.system.secrets import SecretReader
+from seatrial.adapters.urls.guarded import GuardedUrls
+from seatrial.adapters.weights.store import FolderWeights
+from seatrial.config import RunningServer, Settings, clear_running, load_or_create_credentials, note_running
+from seatrial.domain import commands as c
+from seatrial.domain.credentials import Keyring
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.logs import LogLine
+from seatrial.engine.bells import Bells
+from seatrial.engine.cancel import Canceller
+from seatrial.engine.crew import Bench, Crew
+from seatrial.engine.deploy import Deployer
+from seatrial.engine.directory import Directory
+from seatrial.engine.dispatch import Dispatcher
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.multipart import MultipartUploads
+from seatrial.engine.outfit import Outfit, Outfitter
+from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.prepare import Preparer
+from seatrial.engine.reap import Reaper
+from seatrial.engine.samples import TRIALS_BUCKET
+from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, Submitter
+from seatrial.engine.trial import Court
+from seatrial.engine.watch import Watch
+from seatrial.http.app import build_app
+from seatrial.http.services import Services
+from seatrial.ports.object_store import BucketExists
+
+log = structlog.get_logger()
+
+HTTP_CLOSE_SECONDS = 5
+LISTEN_BACKLOG = 2_048
+LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
+
+
+class StartError(Exception):
+    """The server cannot start; one line, with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where each kind of thing lies in the data folder."""
+
+    data: Path
+
+    def made(self, name: str) -> Path:
+        """The folder of that name, made for its owner only."""
+        folder = self.data / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server put together, not yet serving."""
+
+    services: Services
+    deployer: Deployer
+    dispatcher: Dispatcher
+    reaper: Reaper
+
+
+async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in a bounded time; a second signal skips the grace.
+
+    `on_ready` gets the URL once requests are answered.
+
+    Raises:
+        StartError: the port is taken, or another server owns the data folder.
+    """
+    data = settings.data.absolute()
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DataFolderLock(data))
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        url = _url(settings, listener)
+        server = await stack.enter_async_context(_put_together(settings, Folders(data), url))
+        stops = stack.enter_context(_signals())
+        web = _web(server.services)
+        serving = asyncio.create_task(web.serve(sockets=[listener]))
+        reaping = asyncio.create_task(server.reaper.run())
+        try:
+            await _until_started(web, serving)
+            await server.deployer.resume()
+            note_running(data, RunningServer(url=url, pid=os.getpid(), region=settings.region))
+            stack.callback(clear_running, data)
+            on_ready(url)
+            await _first({asyncio.create_task(stops.get()), serving})
+        finally:
+            await _stop(server, web, serving, reaping, stops, settings.stop_grace_seconds)
+
+
+# ---------------------------------------------------------------------- parts
+
+
+@asynccontextmanager
+async def _put_together(settings: Settings, folders: Folders, url: str) -> AsyncIterator[Server]:
+    clock = SystemClock()
+    incarnation = uuid.uuid4().hex
+    async with AsyncExitStack() as stack:
+        database = await Database.open(folders.data / "seatrial.db")
+        stack.push_async_callback(database.close)
+        logs = await SqlLogStore.open(folders.data / "logs.db")
+        stack.push_async_callback(logs.close)
+        keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
+        store = SqlJobStore(database)
+        registry = SqlRegistry(database)
+        objects = EmbeddedObjects(SqlObjectNames(database), BlobFiles(folders.made("blobs")), clock)
+        await objects.sweep()
+        pool = ProcessPool(logs, folders.data, clock)
+        await _clear_up(store, pool, folders, incarnation, clock)
+        await _system_buckets(objects)
+
+        bells, watch = Bells(), Watch()
+        directory = Directory(registry, bells)
+        await directory.load()
+        urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
+        preparer, sealer = Preparer(objects, urls), OutputSealer(objects)
+        inspector = Inspector(store, watch)
+        deaths_max = settings.worker_deaths_max
+        submitter = Submitter(store, objects, directory, preparer, inspector, bells, clock, deaths_max)
+        dispatcher = Dispatcher(store, watch, bells, clock, incarnation, deaths_max)
+        packages = FolderPackages(folders.made("packages"))
+        outfitter = Outfitter(
+            packages,
+            UvEnvironments(folders.made("environments"), settings.python),
+            FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls),
+            SecretReader(settings.secrets_dir),
+            keyring,
+            folders.made("scratch"),
+            lambda: url,
+        )
+        bench = Bench(pool, dispatcher, preparer, sealer, clock)
+
+        def make_crew(version: EndpointVersion, outfit: Outfit) -> Crew:
+            make_spec = partial(outfitter.spec, version, outfit)  # a fresh scratch folder per worker
+            return Crew(directory.version(version.id), make_spec, bench, deployer.broken)
+
+        def say(version: EndpointVersion, text: str) -> None:
+            log.info("endpoint", endpoint=version.endpoint_name, said=text)
+            group = LOG_GROUP_PREFIX + version.endpoint_name
+            logs.append([LogLine(group, f"trial/{version.number}", clock.now_ms(), text)])
+
+        court = Court(
+            packages, outfitter, directory, submitter, inspector, objects, clock, pool.isolation, make_crew, say
+        )
+        deployer = Deployer(court, directory, packages, store, objects, watch, bells, clock)
+        canceller = Canceller(store, watch, inspector, clock, deployer.stop_session)
+        services = Services(
+            submitter=submitter,
+            inspector=inspector,
+            canceller=canceller,
+            deployer=deployer,
+            objects=objects,
+            registry=registry,
+            logs=logs,
+            keyring=keyring,
+            clock=clock,
+            uploads=folders.made("uploads"),
+            base_url=url,
+            multipart=MultipartUploads(objects, clock),
+        )
+        yield Server(services, deployer, dispatcher, Reaper(store, watch, clock))
+
+
+async def _clear_up(
+    store: SqlJobStore, pool: ProcessPool, folders: Folders, incarnation: str, clock: SystemClock
+) -> None:
+    """What an earlier server of this folder left: its processes first, then their files and sessions."""
+    orphans = await pool.kill_orphans()
+    if orphans:
+        log.warning("start.orphans_ended", processes=orphans)
+    for name in ("scratch", "uploads"):
+        await asyncio.to_thread(shutil.rmtree, folders.made(name))
+        folders.made(name)
+    await store.apply([c.CloseServerSessions(incarnation, clock.now_ms())])
+
+
+async def _system_buckets(objects: EmbeddedObjects) -> None:
+    for bucket in (INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET):
+        with contextlib.suppress(BucketExists):
+            await objects.create_bucket(bucket)
+
+
+# ---------------------------------------------------------------------- listening
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        listener.close()
+        remedy = "another server may use the port: choose one with --port, or --port 0 for any free one"
+        raise StartError(f"cannot listen on {host}:{port} ({error.strerror}); {remedy}") from None
+    with listener:
+        yield listener
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://{host}:{port}"
+
+
+class _Web(uvicorn.Server):
+    """uvicorn without its own signal handling: signals are the server's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def _web(services: Services) -> _Web:
+    config = uvicorn.Config(
+        build_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=HTTP_CLOSE_SECONDS,
+        h11_max_incomplete_event_size=None,
+    )
+    return _Web(config)
+
+
+async def _until_started(web: _Web, serving: asyncio.Task[None]) -> None:
+    while not web.started:
+        if serving.done():
+            await serving
+            raise StartError("the web server stopped while starting")
+        await asyncio.sleep(0.005)
+
+
+# ---------------------------------------------------------------------- stopping
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Queue[int]]:
+    loop = asyncio.get_running_loop()
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, received.put_nowait, number)
+    try:
+        yield received
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _first(tasks: set[asyncio.Task[int] | asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _stop(
+    server: Server,
+    web: _Web,
+    serving: asyncio.Task[None],
+    reaping: asyncio.Task[None],
+    stops: asyncio.Queue[int],
+    grace_seconds: float,
+) -> None:
+    """Hand nothing out, let what runs end within the grace, hand the rest back, close the doors last."""
+    started = time.monotonic()
+    log.info("server.stopping", grace_seconds=grace_seconds)
+    server.dispatcher.drain()
+    closing = asyncio.create_task(server.deployer.close(grace_seconds))
+    impatient = asyncio.create_task(stops.get())
+    await _first({closing, impatient})
+    if not closing.done():
+        log.warning("server.stopping_now")
+        await server.deployer.hurry()
+    await closing
+    impatient.cancel()
+    reaping.cancel()
+    web.should_exit = True
+    await asyncio.gather(serving, reaping, return_exceptions=True)
+    log.info("server.stopped", seconds=round(time.monotonic() - started, 1))

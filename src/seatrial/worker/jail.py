@@ -1,0 +1,208 @@
+"""Run by the server's interpreter just before the user's: `python jail.py PLAN`, PLAN being JSON.
+
+Puts the process into its own session, has it killed when the server dies, and gives it its own view of the file
+system: the folders at fixed paths that SageMaker and Lambda handlers expect, a private /tmp, and the server's data
+read-only. Nothing that the host sees is touched: folders that the host does not have are made on a tmpfs that
+covers their parent inside the private mount namespace.
+
+PLAN: `server_pid`, `isolated`, `read_only` [folders], `writable` [folders inside those], `keep` [folders that stay
+visible below /tmp], `tmp` (what becomes /tmp), `root` (an empty folder, for a host without some top-level folder),
+`views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments].
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+from typing import Any
+
+CLONE_NEWNS = 0x0002_0000
+CLONE_NEWUSER = 0x1000_0000
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_NOATIME = 1024
+MS_NODIRATIME = 2048
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_RELATIME = 1 << 21
+PR_SET_PDEATHSIG = 1
+COVER_BYTES_MAX = 64 * 1024 * 1024  # what a handler may write beside the fixed folders, in memory
+FAILED_EXIT_CODE = 97
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NotIsolated(Exception):
+    """The system does not allow a private view; the message says what it refused."""
+
+
+def main(plan: dict[str, Any]) -> None:
+    """Never returns: becomes `run`.
+
+    Raises:
+        NotIsolated: a view was asked for and cannot be had.
+    """
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if plan["isolated"]:
+        isolate(plan)
+    _die_with(plan["server_pid"])  # last: the kernel forgets it when the identity changes
+    program = plan["run"][0]
+    try:
+        os.execv(program, plan["run"])  # noqa: S606
+    except OSError as error:  # it does not say which file
+        raise OSError(error.errno, error.strerror, program) from None
+
+
+def isolate(plan: dict[str, Any]) -> None:
+    """Enter a mount namespace of our own, and arrange it."""
+    _enter_namespace()
+    _mount("none", "/", MS_REC | MS_PRIVATE, "make the mounts private")
+    held = {path: os.open(path, os.O_PATH) for path in {*plan["keep"], *plan["writable"]}}
+    _replace_tmp(plan["tmp"], {path: held[path] for path in plan["keep"]})
+    for path in plan["read_only"]:
+        _mount(path, path, MS_BIND | MS_REC, "show")
+        _make_read_only(path)
+    for path in plan["writable"]:
+        _bind(held[path], path)
+    for descriptor in held.values():
+        os.close(descriptor)
+    covers = _Covers(plan["root"])
+    for path, source in plan["views"]:
+        _provide(path, source, covers)
+
+
+def _enter_namespace() -> None:
+    user, group = os.getuid(), os.getgid()
+    flags = CLONE_NEWNS if os.geteuid() == 0 else CLONE_NEWNS | CLONE_NEWUSER
+    if _libc.unshare(flags) != 0:
+        if flags & CLONE_NEWUSER or _libc.unshare(CLONE_NEWNS | CLONE_NEWUSER) != 0:
+            raise NotIsolated(f"unshare: {os.strerror(ctypes.get_errno())} (no user or mount namespaces)")
+        flags |= CLONE_NEWUSER  # root without the capability, as in a container
+    if flags & CLONE_NEWUSER:
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{user} {user} 1"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+
+
+def _replace_tmp(tmp: str, keep: dict[str, int]) -> None:
+    _mount(tmp, "/tmp", MS_BIND, "give a private")  # noqa: S108  the very folder that is replaced
+    for path, descriptor in sorted(keep.items()):
+        if path.startswith("/tmp/") and not _is_same(path, descriptor):  # noqa: S108
+            _make_place(path, descriptor)
+            _bind(descriptor, path)
+
+
+def _is_same(path: str, descriptor: int) -> bool:
+    return os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor))
+
+
+def _provide(path: str, source: str, covers: _Covers) -> None:
+    """Show the source at the path, read-only, whether or not the path exists."""
+    descriptor = os.open(source, os.O_PATH)
+    if not os.path.exists(path):
+        covers.cover_above(path)
+        _make_place(path, descriptor)
+    _bind(descriptor, path)
+    os.close(descriptor)
+    _make_read_only(path)
+
+
+class _Covers:
+    """Each is a tmpfs over a folder, on which everything that was in the folder is still there."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._devices: set[int] = set()
+
+    def cover_above(self, path: str) -> None:
+        """See to it that the path can be made without the host seeing it."""
+        folder = os.path.dirname(path)
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        if os.stat(folder).st_dev in self._devices:
+            return
+        where = folder if folder != "/" else self._root
+        before = os.open(folder, os.O_PATH)
+        _mount("tmpfs", where, 0, "cover", "tmpfs", f"mode=0755,size={COVER_BYTES_MAX}")
+        _show_children(f"/proc/self/fd/{before}", where)
+        os.close(before)
+        self._devices.add(os.stat(where).st_dev)
+        if folder == "/":
+            os.chroot(where)
+            os.chdir("/")
+
+
+def _show_children(before: str, where: str) -> None:
+    for name in os.listdir(before):
+        old, new = os.path.join(before, name), os.path.join(where, name)
+        kind = os.lstat(old).st_mode
+        if stat.S_ISLNK(kind):
+            os.symlink(os.readlink(old), new)
+            continue
+        if stat.S_ISDIR(kind):
+            os.mkdir(new)
+        else:
+            _make_empty_file(new)
+        _mount(old, new, MS_BIND | MS_REC, "show")
+
+
+def _make_place(path: str, source: int) -> None:
+    """Something of the same kind as the source, to mount it on."""
+    is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
+    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+    if not is_folder:
+        _make_empty_file(path)
+
+
+def _make_empty_file(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+
+
+def _bind(source: int, path: str) -> None:
+    _mount(f"/proc/self/fd/{source}", path, MS_BIND | MS_REC, "show")
+
+
+def _make_read_only(path: str) -> None:
+    flags = os.statvfs(path).f_flag
+    kept = MS_NOSUID | MS_NODEV | MS_NOEXEC  # these have the same bits in statvfs
+    locked = flags & kept
+    locked |= MS_NOATIME if flags & os.ST_NOATIME else 0
+    locked |= MS_NODIRATIME if flags & os.ST_NODIRATIME else 0
+    locked |= MS_RELATIME if flags & os.ST_RELATIME else 0
+    _mount("none", path, MS_BIND | MS_REMOUNT | MS_RDONLY | locked, "make read-only")
+
+
+def _mount(source: str, target: str, flags: int, what: str, kind: str = "none", options: str = "") -> None:
+    arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    if _libc.mount(*arguments) != 0:
+        raise NotIsolated(f"mount, to {what} {target}: {os.strerror(ctypes.get_errno())}")
+
+
+def _die_with(server_pid: int) -> None:
+    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != server_pid:  # it died before
+        os._exit(FAILED_EXIT_CODE)
+
+
+if __name__ == "__main__":
+    try:
+        main(json.loads(sys.argv[1]))
+    except (OSError, NotIsolated) as error:
+        print(f"seatrial: cannot start the worker: {error}", file=sys.stderr)
+        sys.exit(FAILED_EXIT_CODE)

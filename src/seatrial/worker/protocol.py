@@ -1,0 +1,221 @@
+"""The pipe between the server and a worker process, all of it.
+
+A frame is a 4-byte big-endian header length, a UTF-8 JSON header, then raw segments. The header has `type` and,
+where payloads follow, `segments`: their sizes in bytes, in order. The transport is a stream socket pair; the
+worker's stdin, stdout and stderr stay the user's. `docs/reference/pipe-protocol.md` tells the same in prose.
+
+server -> worker                      worker -> server
+    load   once, first                    loading      the process is up and imports the user's code
+    work   any number, also ahead         loaded       the model is loaded            } one of the two
+                                          load_failed  it did not, the process leaves }
+                                          begun        the handler begins with this work
+                                          done         it returned                    } one of the two,
+                                          failed       it raised                      } in the order given
+
+Closing the socket tells the worker to leave. A frame outside of these rules ends the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, TypedDict  # noqa: UP035  (Python 3.9)
+
+KIB = 1024
+MIB = 1024 * KIB
+
+HEADER_BYTES_MAX = 1 * MIB
+SEGMENT_BYTES_MAX = 1 * MIB  # longer payloads travel as files
+SEGMENTS_MAX = 128
+PARTS_MAX = 100  # parts of one answer, beside its body
+MESSAGE_CHARS_MAX = 4_000
+TRACEBACK_CHARS_MAX = 8_000
+DETAILS_CHARS_MAX = 64_000  # of all entries of a failure's details together
+NAME_CHARS_MAX = 255  # of a part, a media type, an error type, an entry of the details
+RECEIVE_BYTES = 256 * KIB  # asked of the socket at once
+
+LOAD = "load"
+WORK = "work"
+LOADING = "loading"
+LOADED = "loaded"
+LOAD_FAILED = "load_failed"
+BEGUN = "begun"
+DONE = "done"
+FAILED = "failed"
+
+# A line of output that starts the output of a job: MARK + nonce + " " + job id. An empty id: of no job.
+MARK = b"\x1e\x02"
+
+
+class Content(TypedDict, total=False):
+    """Where bytes are: a segment of this frame, or a file. Exactly one key is set."""
+
+    segment: int
+    path: str  # to the worker: absolute
+    file: str  # from the worker: a name in the folder of the job
+
+
+class Load(TypedDict):
+    """What to load. `package`, `scratch` are folders as the worker sees them; `nonce` is for MARK lines."""
+
+    type: str
+    endpoint_name: str
+    layout: str
+    package: str
+    scratch: str
+    nonce: str
+    handler: Optional[str]  # noqa: UP045
+    task_methods: Dict[str, str]  # noqa: UP006
+
+
+class Work(TypedDict):
+    """One piece of work. `folder` is for its files, made by whoever puts the first one there.
+
+    `body` is the request as it came; `fields` is a JSON object. `media` adds fields of bytes, which `media_forms`
+    gives to the handler as "path", "bytes" or "base64".
+    """
+
+    type: str
+    token: str
+    job_id: str
+    folder: str
+    task: Optional[str]  # noqa: UP045
+    media_type: str
+    accept: str
+    attributes: Dict[str, str]  # noqa: UP006
+    body: Content
+    fields: Content
+    media: Dict[str, Content]  # noqa: UP006
+    media_forms: Dict[str, str]  # noqa: UP006
+
+
+class Loading(TypedDict):
+    """The process runs."""
+
+    type: str
+
+
+class Loaded(TypedDict):
+    """The model is loaded; `memory` is what the process has resident, in bytes."""
+
+    type: str
+    memory: int
+    device: str
+    python: str
+
+
+class Begun(TypedDict):
+    """The handler begins: the timeout counts from here."""
+
+    type: str
+    token: str
+
+
+class Done(TypedDict):
+    """The handler returned. `memory` as in Loaded."""
+
+    type: str
+    token: str
+    media_type: str
+    body: Content
+    parts: Dict[str, Content]  # noqa: UP006
+    handler_ms: float
+    memory: int
+
+
+class Failed(TypedDict):
+    """The handler (no `token`: the loading) raised, or returned what cannot be sent.
+
+    `details` has the exception's class, the traceback's last lines, and `field` and `valid` where the exception
+    names them.
+    """
+
+    type: str
+    token: Optional[str]  # noqa: UP045
+    error_type: str
+    message: str
+    details: Dict[str, Any]  # noqa: UP006
+
+
+Header = Mapping[str, Any]
+Frame = Tuple[Dict[str, Any], List[bytes]]  # noqa: UP006
+
+_LENGTH = struct.Struct(">I")
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Malformed(Exception):
+    """What came over the socket is not a frame of this protocol."""
+
+
+def encode(header: Header, segments: Sequence[bytes] = ()) -> bytes:
+    """One frame."""
+    if segments:
+        header = dict(header, segments=[len(one) for one in segments])
+    text = _json(header).encode("utf-8", "replace")  # half a character, from user code
+    return b"".join((_LENGTH.pack(len(text)), text, *segments))
+
+
+class Decoder:
+    """Turns received bytes into frames, within the limits."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._needed = _LENGTH.size
+
+    def feed(self, data: bytes) -> List[Frame]:  # noqa: UP006
+        """Every frame that is whole now.
+
+        Raises:
+            Malformed: too long, not JSON, or not a header.
+        """
+        buffer = self._buffer
+        buffer += data
+        frames: List[Frame] = []  # noqa: UP006
+        start = 0
+        while len(buffer) - start >= self._needed:
+            body = start + _LENGTH.size + _header_length(buffer, start)
+            if len(buffer) < body:
+                self._needed = body - start
+                break
+            header = _header(bytes(buffer[start + _LENGTH.size : body]))
+            sizes = header.get("segments", [])
+            end = body + sum(sizes)
+            if len(buffer) < end:
+                self._needed = end - start
+                break
+            segments = []
+            for size in sizes:
+                segments.append(bytes(buffer[body : body + size]))
+                body += size
+            frames.append((header, segments))
+            start = end
+            self._needed = _LENGTH.size
+        del buffer[:start]
+        return frames
+
+
+def _header_length(buffer: bytearray, start: int) -> int:
+    length: int = _LENGTH.unpack_from(buffer, start)[0]
+    if length > HEADER_BYTES_MAX:
+        raise Malformed(f"a header of {length} bytes; at most {HEADER_BYTES_MAX} are allowed")
+    return length
+
+
+def _header(text: bytes) -> Dict[str, Any]:  # noqa: UP006
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise Malformed(f"a header that is not JSON: {error}") from error
+    except RecursionError as error:
+        raise Malformed("a header that is nested too deeply") from error
+    if not isinstance(header, dict) or not isinstance(header.get("type"), str):
+        raise Malformed("a header that is not an object with a type")
+    sizes = header.get("segments", [])
+    if not isinstance(sizes, list) or len(sizes) > SEGMENTS_MAX or not all(map(_is_size, sizes)):
+        raise Malformed(f"segments that are not at most {SEGMENTS_MAX} sizes up to {SEGMENT_BYTES_MAX} bytes")
+    return header
+
+
+def _is_size(size: object) -> bool:
+    return type(size) is int and 0 <= size <= SEGMENT_BYTES_MAX

@@ -1,0 +1,59 @@
+"""One piece of work, as a handler module reads it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pathlib
+from typing import Any, Mapping, Union  # noqa: UP035  (Python 3.9)
+
+# ruff: noqa: TID252, UP007  (private package name; Python 3.9)
+from . import protocol
+
+
+class Request:
+    """A `work` frame; its contents are read when they are asked for."""
+
+    def __init__(self, frame: protocol.Frame) -> None:
+        self._header, self._segments = frame
+        self.token: str = self._header["token"]
+        self.job_id: str = self._header["job_id"]
+        self.folder: str = self._header["folder"]
+        self.task = self._header.get("task")
+        self.media_type: str = self._header["media_type"]
+        self.accept: str = self._header["accept"]
+        self.attributes: Mapping[str, str] = self._header["attributes"]
+
+    @property
+    def body(self) -> bytes:
+        """The request as it came."""
+        return self._read(self._header["body"])
+
+    def fields(self) -> dict[str, Any]:
+        """The fields by name, those of media in the form that the handler wants."""
+        fields: dict[str, Any] = json.loads(self._read(self._header["fields"]))
+        forms = self._header["media_forms"]
+        for name, content in self._header["media"].items():
+            fields[name] = self._media(name, content, forms.get(name, "bytes"))
+        return fields
+
+    def _media(self, name: str, content: protocol.Content, form: str) -> Union[pathlib.Path, bytes, str]:
+        if form == "path":
+            return self._file(name, content)
+        data = self._read(content)
+        return base64.b64encode(data).decode("ascii") if form == "base64" else data
+
+    def _file(self, name: str, content: protocol.Content) -> pathlib.Path:
+        if "path" in content:
+            return pathlib.Path(content["path"])
+        os.makedirs(self.folder, exist_ok=True)
+        path = pathlib.Path(self.folder, "media-" + base64.urlsafe_b64encode(name.encode()).decode("ascii"))
+        path.write_bytes(self._segments[content["segment"]])
+        return path
+
+    def _read(self, content: protocol.Content) -> bytes:
+        if "segment" in content:
+            return self._segments[content["segment"]]
+        with open(content["path"], "rb") as file:
+            return file.read()

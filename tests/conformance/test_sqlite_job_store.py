@@ -1,0 +1,52 @@
+"""The job store on SQLite: the conformance suite."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.job_store import SqlJobStore
+from seatrial.adapters.sql.object_names import create_bucket, head_name
+from seatrial.adapters.sql.registry import SqlRegistry
+from seatrial.domain.objects import ObjectName
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject
+from seatrial.testing.job_machine import JobStoreMachine
+from seatrial.testing.job_store import JobStoreExamples, World
+
+
+@asynccontextmanager
+async def sqlite_world(folder: Path) -> AsyncIterator[World]:
+    database = await Database.open(folder / "seatrial.sqlite")
+
+    async def read(name: ObjectName) -> bytes | None:
+        try:
+            return (await database.read(lambda connection: head_name(connection, name))).sealed.inline
+        except (NoSuchBucket, NoSuchObject):
+            return None
+
+    async def make(bucket: str) -> None:
+        await database.write(lambda connection: create_bucket(connection, bucket, 1))
+
+    try:
+        yield World(SqlJobStore(database), SqlRegistry(database), make, read)
+    finally:
+        await database.close()
+
+
+class TestExamples(JobStoreExamples):
+    @pytest.fixture
+    async def world(self, tmp_path: Path) -> AsyncIterator[World]:
+        async with sqlite_world(tmp_path) as world:
+            await world.furnish()
+            yield world
+
+
+class SqliteMachine(JobStoreMachine):
+    open_world = staticmethod(sqlite_world)
+
+
+SqliteMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestMachine = SqliteMachine.TestCase

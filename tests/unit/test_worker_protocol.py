@@ -1,0 +1,59 @@
+"""Frames: what is encoded is decoded, however it is cut, and nothing beyond the limits."""
+
+import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatrial.worker import protocol
+
+TEXT = st.text(max_size=20)
+HEADERS = st.builds(lambda extra, kind: {**extra, "type": kind}, st.dictionaries(TEXT, TEXT, max_size=3), TEXT).filter(
+    lambda header: "segments" not in header
+)
+FRAMES = st.lists(st.tuples(HEADERS, st.lists(st.binary(max_size=50), max_size=4)), max_size=5)
+
+
+@given(FRAMES, st.integers(1, 60))
+def test_frames_survive_any_cut(frames: list[tuple[dict[str, str], list[bytes]]], step: int) -> None:
+    wire = b"".join(protocol.encode(header, segments) for header, segments in frames)
+    decoder = protocol.Decoder()
+    got = [frame for at in range(0, len(wire), step) for frame in decoder.feed(wire[at : at + step])]
+    assert [segments for _, segments in got] == [segments for _, segments in frames]
+    for (told, segments), (header, _) in zip(got, frames, strict=True):
+        assert told == ({**header, "segments": [len(one) for one in segments]} if segments else header)
+
+
+def _frame(header: object) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack(">I", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    ("wire", "said"),
+    [
+        (struct.pack(">I", protocol.HEADER_BYTES_MAX + 1), "header of"),
+        (b"\x00\x00\x00\x02{{", "not JSON"),
+        (b"\x00\x00\x00\x02\xff\xff", "not JSON"),
+        (_frame([]), "not an object"),
+        (_frame({"type": 1}), "not an object"),
+        (_frame({"type": "done", "segments": 3}), "segments"),
+        (_frame({"type": "done", "segments": [-1]}), "segments"),
+        (_frame({"type": "done", "segments": [True]}), "segments"),
+        (_frame({"type": "done", "segments": [protocol.SEGMENT_BYTES_MAX + 1]}), "segments"),
+        (_frame({"type": "done", "segments": [0] * (protocol.SEGMENTS_MAX + 1)}), "segments"),
+        (struct.pack(">I", 200_000) + b"[" * 200_000, "header"),
+    ],
+)
+def test_rubbish_is_refused(wire: bytes, said: str) -> None:
+    with pytest.raises(protocol.Malformed, match=said):
+        protocol.Decoder().feed(wire)
+
+
+def test_every_message_is_on_the_page(request: pytest.FixtureRequest) -> None:
+    page = (request.config.rootpath / "docs" / "reference" / "pipe-protocol.md").read_text()
+    for message in ("load", "work", "loading", "loaded", "load_failed", "begun", "done", "failed"):
+        assert f"### `{message}`" in page
+        assert getattr(protocol, message.upper()) == message
