@@ -51,8 +51,7 @@ from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.reap import Reaper
-from seatrial.engine.samples import TRIALS_BUCKET
-from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, Submitter
+from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Submitter
 from seatrial.engine.trial import Court
 from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
@@ -138,7 +137,9 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
         store = SqlJobStore(database)
         registry = SqlRegistry(database)
-        objects = EmbeddedObjects(SqlObjectNames(database), BlobFiles(folders.made("blobs")), clock)
+        blobs = BlobFiles(folders.made("blobs"))
+        stack.callback(blobs.close)
+        objects = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
         await objects.sweep()
         pool = ProcessPool(logs, folders.data, clock)
         await _clear_up(store, pool, folders, incarnation, clock)
@@ -151,7 +152,7 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         preparer, sealer = Preparer(objects, urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
         deaths_max = settings.worker_deaths_max
-        submitter = Submitter(store, objects, directory, preparer, inspector, bells, clock, deaths_max)
+        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, deaths_max)
         dispatcher = Dispatcher(store, watch, bells, clock, incarnation, deaths_max)
         packages = FolderPackages(folders.made("packages"))
         outfitter = Outfitter(
@@ -179,6 +180,7 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         )
         deployer = Deployer(court, directory, packages, store, objects, watch, bells, clock)
         canceller = Canceller(store, watch, inspector, clock, deployer.stop_session)
+        multipart = MultipartUploads(objects, clock)
         services = Services(
             submitter=submitter,
             inspector=inspector,
@@ -191,9 +193,9 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             clock=clock,
             uploads=folders.made("uploads"),
             base_url=url,
-            multipart=MultipartUploads(objects, clock),
+            multipart=multipart,
         )
-        yield Server(services, deployer, dispatcher, Reaper(store, watch, clock))
+        yield Server(services, deployer, dispatcher, Reaper(store, watch, multipart, clock))
 
 
 async def _clear_up(
@@ -258,6 +260,7 @@ def _web(services: Services) -> _Web:
         access_log=False,
         server_header=False,
         date_header=True,
+        proxy_headers=False,
         timeout_graceful_shutdown=HTTP_CLOSE_SECONDS,
         h11_max_incomplete_event_size=None,
     )

@@ -12,10 +12,12 @@ JOBS = 1_000
 
 
 def test_every_accepted_job_ends_once(server, package, eventually):
-    server.cli("deploy", str(package("echo")), "--name", "echo", "--workers", "2")
+    server.cli("deploy", str(package("paced")), "--name", "echo", "--workers", "2")
     ids = _submit_all(server)
     assert len(set(ids)) == JOBS
     before = _states(server)
+    assert before["queued"] > 0
+    assert before["running"] > 0
 
     server.kill()
     server.start()
@@ -41,7 +43,7 @@ def _submit_all(server) -> list[str]:
     with _client(server) as client, ThreadPoolExecutor(8) as threads:
 
         def submit(index: int) -> str:
-            answer = client.post("/v1/endpoints/echo/jobs", json={"text": f"job {index}"})
+            answer = client.post("/v1/endpoints/echo/jobs", json={"text": f"job {index}", "seconds": 0.02})
             assert answer.status_code == 202, answer.text
             return str(answer.json()["id"])
 

@@ -157,7 +157,7 @@ def test_the_same_attempt_twice_is_one_job(served: Any, runtime: Any) -> None:
     def same_call(request: Any, **_: Any) -> None:
         request.headers["amz-sdk-invocation-id"] = "11111111-2222-3333-4444-555555555555"
 
-    runtime.meta.events.register("before-sign.sagemaker-runtime.InvokeEndpointAsync", same_call)
+    runtime.meta.events.register("before-send.sagemaker-runtime.InvokeEndpointAsync", same_call)
     first, again = (runtime.invoke_endpoint_async(EndpointName=NAME, Body=payload()) for _ in range(2))
     for member in ("InferenceId", "OutputLocation", "FailureLocation"):
         assert first[member] == again[member]

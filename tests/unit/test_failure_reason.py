@@ -3,7 +3,9 @@ from seatrial.engine.trial import failure_reason
 
 
 def test_it_names_the_stage_the_traceback_and_the_remedy():
-    traceback = "Traceback (most recent call last):\n  File x\n    import stygig\nModuleNotFoundError: No module named 'stygig'"
+    traceback = (
+        "Traceback (most recent call last):\n  File x\n    import stygig\nModuleNotFoundError: No module named 'stygig'"
+    )
     error = Unproven("load", "The model did not load", details={"traceback": traceback, "remedy": "Add stygig."})
     reason = failure_reason(error)
     assert reason.startswith("load: The model did not load")

@@ -18,6 +18,7 @@ from seatrial.domain.contract import (
     Task,
 )
 from seatrial.domain.errors import Unproven
+from seatrial.package import tables
 from seatrial.package.manifest import (
     Manifest,
     WeightsSpec,
@@ -26,6 +27,7 @@ from seatrial.package.manifest import (
     read_manifest,
     with_outside_samples,
 )
+from seatrial.package.names import LEFT_OUT_NAMES, LEFT_OUT_PREFIX, LEFT_OUT_SUFFIXES
 
 EXAMPLES = Path(__file__).parents[1] / "packages"
 Package = Callable[..., Path]
@@ -464,6 +466,27 @@ def test_samples_from_outside_of_an_undeclared_contract(package: Package, tmp_pa
     (folder / "b.json").write_text('{"task": "whatever"}')
     added = with_outside_samples(manifest, folder).contract
     assert added.loose_samples == (Sample("a", "samples/a.json"), Sample("b", str(folder / "b.json")))
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "package.md"
+
+
+def test_the_reference_names_every_key_and_its_example_is_valid(package: Package) -> None:
+    text = DOCUMENT.read_text()
+    models = [one for one in vars(tables).values() if isinstance(one, type) and issubclass(one, tables.Table)]
+    keys = {info.alias or name for model in models for name, info in model.model_fields.items()}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
+    files = ["requirements.txt", "samples/house.png"]
+    schemas = ["schemas/rooms.json", "samples/house.json", "samples/house.expect.json"]
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    manifest = read_manifest(package(example, dict.fromkeys(files, "") | dict.fromkeys(schemas, "{}")))
+    assert manifest.contract.tasks[0].samples[0].name == "house"
+
+
+def test_the_reference_names_what_is_left_out() -> None:
+    text = DOCUMENT.read_text()
+    names = [*LEFT_OUT_NAMES, *(f"*{suffix}" for suffix in LEFT_OUT_SUFFIXES), f"{LEFT_OUT_PREFIX}*"]
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 PLAIN = st.recursive(

@@ -66,6 +66,15 @@ class Opening:
         return self.facing and self.lined > 0.85
 
     @property
+    def is_door(self) -> bool:
+        """An open door is drawn in it."""
+        return self.swing > 0.6
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.is_window or self.is_door
+
+    @property
     def thickness(self) -> int:
         return self.bottom - self.top if self.along == "x" else self.right - self.left
 
@@ -89,7 +98,7 @@ def reach(opening: Opening) -> float:
     """How long an opening may be, given what is drawn in it."""
     if opening.is_window:
         return REACH_MAX
-    if opening.swing > 0.6:
+    if opening.is_door:
         return SWING_MAX
     return DOOR_WIDTH[1] if opening.facing else 0.75 * DOOR_WIDTH[1]
 

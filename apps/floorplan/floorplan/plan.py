@@ -22,6 +22,9 @@ from floorplan.walls import Style, styles
 READERS = 2
 """Readings made side by side; OpenCV and numpy work outside the interpreter's lock."""
 
+CRUMB_SHARE = 0.008
+"""Regions below this share of the enclosed area are crumbs: possible rooms, poor evidence."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -35,16 +38,18 @@ class Reading:
 
     @property
     def score(self) -> float:
-        """Enclosed area, in full only for plain shapes enclosed by walls (not closed gaps); weighed by
+        """Enclosed area, in full only for plain shapes enclosed by walls (not plain gaps); weighed by
         trust and by how much structure it explains: the effective number of rooms (exponential of
-        the entropy of their areas), which small cells hardly raise.
+        the entropy of their areas), which small cells hardly raise. A crowd of crumbs counts
+        against it: that is what tiles and furniture look like.
         """
         if not self.regions:
             return 0.0
         enclosed = np.array([r.area * r.walled**2 * r.plain for r in self.regions])
         shares = np.maximum(enclosed / max(enclosed.sum(), 1e-9), 1e-12)
         rooms_effective = math.exp(-float((shares * np.log(shares)).sum()))
-        return self.style.trust * float(enclosed.sum()) * rooms_effective**0.3
+        crumbs = float(np.mean([r.area < CRUMB_SHARE * enclosed.sum() for r in self.regions]))
+        return self.style.trust * float(enclosed.sum()) * rooms_effective**0.3 * (1 - 0.5 * crumbs)
 
 
 def find_rooms(rgb: np.ndarray) -> list[Room]:

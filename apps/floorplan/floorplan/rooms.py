@@ -30,7 +30,7 @@ PLAIN_OUTLINE = 5.0
 class Region:
     """A room on the sheet: its label and box (left, top, right, bottom; half-open), in sheet pixels.
 
-    `walled` is the share of its outline that is wall rather than a closed gap; `plain` is 1 for a
+    `walled` is the share of its outline that is wall, window or drawn door rather than a plain gap; `plain` is 1 for a
     plain shape and falls the longer the outline (furniture, letters and tiles taken for walls make
     it long) is for the area.
     """
@@ -64,7 +64,8 @@ def enclose(walls: np.ndarray, found: list[Opening]) -> tuple[np.ndarray, list[R
     bounding = _without_passages(walls, found)
     closed = _without_loose_pieces(close(walls, bounding))
     space = free_space(_leaks_stopped(closed, LEAK * _door_width(found)))
-    return space.labels, _rooms(space, walls), bounding
+    sure = close(walls, [opening for opening in bounding if opening.is_drawn])
+    return space.labels, _rooms(space, sure), bounding
 
 
 def free_space(closed: np.ndarray) -> Space:
@@ -149,7 +150,7 @@ def _is_passage(opening: Opening, door: float, narrower_side: float) -> bool:
 def _doubt(opening: Opening, door: float) -> float:
     """Length of an opening in units of what its evidence allows; above 1 it is rather a passage."""
     allowed = door * (1.7 if opening.facing else 1.25)
-    if opening.swing > 0.6:
+    if opening.is_door:
         allowed = door * 2.6
     if opening.is_window:
         allowed = door * 3.0

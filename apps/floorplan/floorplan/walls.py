@@ -39,13 +39,13 @@ def styles(picture_pixel: float) -> Iterator[Style]:
     a hairline is that wide, and a solid wall must be wider.
     """
     thinnest = max(3, round(1.3 * picture_pixel) + 1)
-    for tone, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.82)):
+    for tone, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.78)):
         for extra in (5, 2, 0):
             yield Style(f"filled-{tone}-{extra}", trust * (1.0 if extra else 0.92),
                         partial(filled, darker_than=tone, thickness=thinnest + extra))
     for width in (18, 36):
         yield Style(f"hollow-{width}", 0.88, partial(hollow, width=width))
-    yield Style("lines", 0.45, lines)
+    yield Style("lines", 0.42, lines)
 
 
 def filled(tone: np.ndarray, darker_than: float, thickness: int) -> np.ndarray:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.screen import note
+from seatrial.cli.options import JsonOption
+from seatrial.cli.screen import note, print_json, print_table
 
 if TYPE_CHECKING:
     from seatrial.cli.demo_client import Rooms
@@ -31,6 +32,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the annotated picture goes.")] = Path("floorplan-rooms.png"),
     data: Annotated[Path | None, typer.Option("--data", help="Data folder; otherwise a temporary one.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary data folder.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Start a server, deploy the floor-plan package, find the rooms of a plan through boto3, and clean up."""
     _need_extras()
@@ -39,12 +41,13 @@ def demo(
     try:
         with _interruptible(), ExitStack() as stack:
             folder = stack.enter_context(_data_folder(data, keep))
-            _run(package, picture, output, folder, stack)
+            rooms = _run(package, picture, folder, stack, output)
+            _show(rooms, output, json)
     except KeyboardInterrupt:
         fail("interrupted; the server has ended", ExitCode.INTERRUPTED)
 
 
-def _run(package: Path, picture: Path, output: Path, data: Path, stack: ExitStack) -> None:
+def _run(package: Path, picture: Path, data: Path, stack: ExitStack, output: Path) -> Rooms:
     from seatrial.cli import demo_client
     from seatrial.cli.demo_server import running_server
     from seatrial.cli.deploy import report, send_package
@@ -66,17 +69,20 @@ def _run(package: Path, picture: Path, output: Path, data: Path, stack: ExitStac
         overlay = client.overlay(rooms)
     except demo_client.NoResult as error:
         fail(str(error))
-    _show(rooms)
     output.write_bytes(overlay)
-    print(f"The annotated picture is {output.absolute()}")
+    return rooms
 
 
-def _show(rooms: Rooms) -> None:
-    from seatrial.cli.screen import print_table
+def _show(rooms: Rooms, output: Path, as_json: bool) -> None:
+    from dataclasses import asdict
 
+    if as_json:
+        print_json({**asdict(rooms), "annotated": str(output.absolute())})
+        return
     rows = [(number, *room.row()) for number, room in enumerate(rooms.rooms, 1)]
     print_table(["room", "box", "area px", "area m²", "centroid", "confidence"], rows, "no rooms were found")
     print(f"{len(rooms.rooms)} rooms in a picture of {rooms.width} x {rooms.height} pixels")
+    print(f"The annotated picture is {output.absolute()}")
 
 
 # ---------------------------------------------------------------- what is needed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json as json_text
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,62 +11,66 @@ from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import JsonOption
 from seatrial.cli.screen import note, print_json
 
+EXAMPLE_HANDLER = '''\
+"""A handler to change: one method per task, fields as keyword arguments, a JSON-able answer."""
+
+from collections import Counter
+
+
+class Handler:
+    """Made once per worker: load the model here."""
+
+    def count_words(self, text: str, top: int = 3):
+        """The most frequent words of a text."""
+        words = Counter(text.lower().split())
+        return {"total": sum(words.values()), "top": dict(words.most_common(top))}
+'''
+EXAMPLE_SAMPLE = '{"task": "count_words", "text": "the cat sat on the mat", "top": 3}\n'
+
 
 def init(
-    directory: Annotated[Path, typer.Argument(help="Folder of the handler; a new one gets a small handler to change.")],
-    handler: Annotated[
-        str | None, typer.Option(help="module:Class or module:function; found out otherwise.", show_default=False)
-    ] = None,
+    directory: Annotated[
+        Path, typer.Argument(help="Folder of the handler; a new or empty one gets a small handler to change.")
+    ],
     sample: Annotated[
         Path | None,
         typer.Option(help="A JSON request that works: its fields become the contract's.", exists=True, dir_okay=False),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="The task that the sample is for.", show_default=False)] = None,
     json: JsonOption = False,
 ) -> None:
     """Write seatrial.toml for a handler: its tasks, their fields, and a sample to prove them with."""
-    from seatrial.cli.handlers import HandlerUnclear, find_handler, write_example
-    from seatrial.cli.scaffold import scaffold
+    from seatrial.domain.errors import SeatrialError
+    from seatrial.package.init import initialise
 
-    manifest = directory / "seatrial.toml"
-    if manifest.exists():
-        fail(f"{manifest} is there already", ExitCode.USAGE, "change it, or remove it first")
-    payload = _payload(sample)
     directory.mkdir(parents=True, exist_ok=True)
-    files = [] if any(directory.iterdir()) else write_example(directory)
+    example: list[Path] = []
+    if sample is None and not any(directory.iterdir()):
+        example = _write_example(directory)
+        sample = example[-1]
     try:
-        found = find_handler(directory, handler)
-        there = frozenset(path.stem for path in (directory / "samples").glob("*.json"))
-        text, sample_name = scaffold(directory.resolve().name, found, payload, task, there)
-    except HandlerUnclear as error:
-        fail(str(error), ExitCode.USAGE, error.remedy)
-    if payload is not None and sample_name is not None:
-        target = directory / "samples" / f"{sample_name}.json"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(json_text.dumps(payload, indent=2) + "\n", encoding="utf-8")
-        files.append(target)
-    manifest.write_text(text, encoding="utf-8")
-    files.append(manifest)
+        done = initialise(directory, sample)
+    except SeatrialError as error:
+        fail(error.message, ExitCode.FAILED, error.details.get("remedy") or error.valid)
+    written = list(dict.fromkeys([*example, *done.written]))
     if json:
-        print_json({"files": [str(path) for path in files]})
+        print_json({"files": [str(path) for path in written], "to_fill_in": list(done.to_fill_in)})
         return
-    for path in files:
+    for path in written:
         note(f"wrote {path}")
-    print(f"Look through {manifest}, then: seatrial deploy {directory} --name {_endpoint_name(directory)}")
+    for sentence in done.to_fill_in:
+        note(f"to do: {sentence}")
+    print(f"Look through {directory / 'seatrial.toml'}, then: seatrial deploy {directory} --name {_name(directory)}")
 
 
-def _payload(sample: Path | None) -> dict[str, Any] | None:
-    if sample is None:
-        return None
-    try:
-        payload = json_text.loads(sample.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fail(f"{sample} is not JSON: {error}", ExitCode.USAGE)
-    if not isinstance(payload, dict):
-        fail(f"{sample} is not a JSON object", ExitCode.USAGE)
-    return payload
+def _write_example(directory: Path) -> list[Path]:
+    """A handler that works, and its sample, for a folder that has none."""
+    handler, sample = directory / "handler.py", directory / "samples" / "count_words.json"
+    sample.parent.mkdir()
+    handler.write_text(EXAMPLE_HANDLER, encoding="utf-8")
+    sample.write_text(EXAMPLE_SAMPLE, encoding="utf-8")
+    return [handler, sample]
 
 
-def _endpoint_name(directory: Path) -> str:
+def _name(directory: Path) -> str:
     kept = "".join(char if char.isalnum() and char.isascii() else "-" for char in directory.resolve().name)
-    return kept.strip("-") or "endpoint"
+    return kept.strip("-")[:63].rstrip("-") or "endpoint"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json as json_text
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +23,7 @@ PRECEDENCE = (
 )
 
 
-def serve(config: Path | None, **given: Any) -> None:
+def serve(config: Path | None, json: bool, **given: Any) -> None:
     """Run a server: it prints one line with its URL when it is ready, and stops gracefully on SIGTERM or Ctrl-C."""
     try:
         settings = load_settings(given, config)
@@ -33,21 +35,22 @@ def serve(config: Path | None, **given: Any) -> None:
             "credentials; put TLS in front of it.",
             file=sys.stderr,
         )
-    _run(settings)
+    _run(settings, _say_ready_in_json if json else _say_ready)
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings, say_ready: Callable[[str], None]) -> None:
     import asyncio
 
     import uvloop
 
+    from seatrial.adapters.sql.lock import DataFolderInUse
     from seatrial.wiring import StartError, run_server
 
     set_up_logs(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run_server(settings, _say_ready))
-    except (StartError, ConfigError) as error:
+            runner.run(run_server(settings, say_ready))
+    except (StartError, ConfigError, DataFolderInUse) as error:
         fail(str(error))
     except OSError as error:
         fail(f"cannot start on {settings.data}: {error}")
@@ -55,6 +58,10 @@ def _run(settings: Settings) -> None:
 
 def _say_ready(url: str) -> None:
     print(f"Seatrial is ready at {url}", flush=True)
+
+
+def _say_ready_in_json(url: str) -> None:
+    print(json_text.dumps({"url": url, "pid": os.getpid()}), flush=True)
 
 
 def set_up_logs(settings: Settings) -> None:
@@ -91,7 +98,13 @@ def _signature() -> inspect.Signature:
         default=None,
         annotation=Annotated[Path | None, typer.Option("--config", help=_escaped(text), show_default=False)],
     )
-    return inspect.Signature([config, *(_option(setting) for setting in all_settings())])
+    as_json = inspect.Parameter(
+        "json",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option("--json", help="Print the line with the URL as JSON.")],
+    )
+    return inspect.Signature([config, as_json, *(_option(setting) for setting in all_settings())])
 
 
 def _option(setting: Setting) -> inspect.Parameter:

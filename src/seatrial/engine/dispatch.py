@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from seatrial.domain import commands as c
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.failures import Failure
+from seatrial.domain.jobs import JobState
 from seatrial.engine.bells import Bells
-from seatrial.engine.watch import Watch
+from seatrial.engine.watch import Ended, Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.work_source import SessionClosed
@@ -67,7 +68,9 @@ class Dispatcher:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""
         outcomes = await self._insist(done)
         answers = [one for one in outcomes if isinstance(one, c.Finished | c.Stale)]
-        self._watch.changed(one.job for one in answers if isinstance(one, c.Finished))
+        for finish, answer in zip(done, answers, strict=True):
+            if isinstance(answer, c.Finished):
+                self._watch.ended(_ended(finish, answer))
         return answers
 
     async def release(self, tokens: Sequence[str]) -> None:
@@ -107,3 +110,11 @@ class Dispatcher:
                 return await self._store.apply(commands)
             except StoreUnavailable:
                 await self._clock.sleep_ms(STORE_RETRY_MS)
+
+
+def _ended(finish: c.Finish, answer: c.Finished) -> Ended:
+    """With the small parts at hand, unless an earlier finish of the same token was the one that counted."""
+    if answer.repeated or answer.job.state is not JobState.SUCCEEDED:
+        return Ended(answer.job)
+    small = {part.name: part.sealed.inline for part in finish.parts if part.sealed.inline is not None}
+    return Ended(answer.job, small)

@@ -24,10 +24,16 @@ class Inspector:
         Raises:
             NotFound: no such job.
         """
-        job = self._watch.recent(job_id) or await self._store.job(job_id)
+        ended = self._watch.recent(job_id)
+        job = ended.job if ended else await self._store.job(job_id)
         if job is None:
             raise NotFound(JOB_NOT_FOUND, f"There is no job {job_id!r}.")
         return job
+
+    def small_part(self, job_id: str, part_name: str) -> bytes | None:
+        """A part's bytes, if the job ended here a moment ago and they are small; else read the part's object."""
+        ended = self._watch.recent(job_id)
+        return ended.small_parts.get(part_name) if ended else None
 
     async def jobs(self, which: JobFilter) -> list[Job]:
         """A page of jobs, newest first."""
@@ -43,8 +49,7 @@ class Inspector:
         Raises:
             NotFound: no such job.
         """
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Job] = loop.create_future()
+        ended: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
         def listener(job: Job) -> None:
             if job.ended and not ended.done():
@@ -52,10 +57,12 @@ class Inspector:
 
         stop = self._watch.listen(job_id, listener)
         try:
-            job = await self.job(job_id)
-            if job.ended or timeout_seconds <= 0:
-                return job
-            return await asyncio.wait_for(ended, timeout_seconds)
+            if timeout_seconds <= 0 or not self._watch.is_pending(job_id):
+                job = await self.job(job_id)
+                if job.ended or timeout_seconds <= 0:
+                    return job
+            async with asyncio.timeout(timeout_seconds):
+                return await ended
         except TimeoutError:
             return await self.job(job_id)
         finally:

@@ -221,10 +221,13 @@ class MultipartUploads:
     async def _joined(self, parts: Sequence[ObjectInfo], whole: Checksum | None) -> AsyncIterator[bytes]:
         for part in parts:
             reading = await self._objects.read(part.ref)
-            async for chunk in reading.chunks:
-                if whole is not None:
-                    await asyncio.to_thread(whole.update, chunk)
-                yield chunk
+            try:
+                async for chunk in reading.chunks:
+                    if whole is not None:
+                        await asyncio.to_thread(whole.update, chunk)
+                    yield chunk
+            finally:
+                await reading.close()
 
     async def _reveal(
         self,

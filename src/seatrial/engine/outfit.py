@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial.domain.credentials import Keyring, KeyPair
+from seatrial.domain.credentials import KeyPair, Keyring
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.work import WorkerSpec
 from seatrial.package.manifest import Manifest, read_manifest

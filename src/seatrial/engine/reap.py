@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from seatrial.domain import commands as c
+from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import JobStore, StoreUnavailable
@@ -13,23 +14,29 @@ log = structlog.get_logger()
 
 REAP_INTERVAL_MS = 500
 REAP_JOBS_MAX = 100
+UPLOADS_INTERVAL_MS = 3_600_000
 
 
 class Reaper:
-    """Fails queued jobs whose queue TTL or deadline has passed."""
+    """Fails queued jobs whose queue TTL or deadline has passed, and drops uploads that nobody completes."""
 
-    def __init__(self, store: JobStore, watch: Watch, clock: Clock) -> None:
+    def __init__(self, store: JobStore, watch: Watch, uploads: MultipartUploads, clock: Clock) -> None:
         self._store = store
         self._watch = watch
+        self._uploads = uploads
         self._clock = clock
 
     async def run(self) -> None:
         """For ever, until cancelled."""
+        uploads_due_ms = self._clock.monotonic_ms()
         while True:
             await self._clock.sleep_ms(REAP_INTERVAL_MS)
             try:
                 while await self.reap() == REAP_JOBS_MAX:
                     pass
+                if self._clock.monotonic_ms() >= uploads_due_ms:
+                    uploads_due_ms += UPLOADS_INTERVAL_MS
+                    await self._uploads.expire()
             except StoreUnavailable as error:
                 log.warning("reaper.store_unavailable", error=str(error))
 

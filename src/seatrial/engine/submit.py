@@ -26,12 +26,14 @@ from seatrial.engine.bells import Bells
 from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.prepare import Preparer
+from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
 
 INPUTS_BUCKET = "seatrial-inputs"
 RESULTS_BUCKET = "seatrial-results"
+TRIALS_BUCKET = "seatrial-trials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Submitter:
         directory: Directory,
         preparer: Preparer,
         inspector: Inspector,
+        watch: Watch,
         bells: Bells,
         clock: Clock,
         deaths_max: int,
@@ -103,6 +106,7 @@ class Submitter:
         self._directory = directory
         self._preparer = preparer
         self._inspector = inspector
+        self._watch = watch
         self._bells = bells
         self._clock = clock
         self._deaths_max = deaths_max
@@ -237,6 +241,7 @@ class Submitter:
             case c.Submitted(existing=True, job=Job() as earlier):
                 return Accepted(earlier.id, earlier.output, existing=True)
             case c.Submitted():
+                self._watch.accepted(job.id)
                 self._bells.ring(job.endpoint_id)
                 return Accepted(job.id, job.output)
             case c.KeyConflict(job_id):
@@ -273,9 +278,10 @@ def _again(job: Job) -> Submission:
 def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion) -> OutputPlan:
     """Names for the outcome: `<prefix><uuid>.out`, or what the request chose, and `<prefix><uuid>-error.out`."""
     unique = str(uuid.uuid4())
-    default = ObjectName(RESULTS_BUCKET, f"{endpoint.name}/")
-    result_prefix = version.settings.output_prefix or default
+    result_prefix = version.settings.output_prefix or ObjectName(RESULTS_BUCKET, f"{endpoint.name}/")
     failure_prefix = version.settings.failure_prefix or result_prefix
+    if submission.version_id:  # a trial's own: clients who watch the output folder never see it
+        result_prefix = failure_prefix = ObjectName(TRIALS_BUCKET, f"{endpoint.name}/{version.id}/")
     result = submission.result_filename or f"{unique}.out"
     failure = f"{unique}-error.out"
     if submission.result_filename is not None:

@@ -27,7 +27,7 @@ from seatrial.engine.submit import Submitter
 from seatrial.package.inspect import inspect as inspect_package
 from seatrial.package.manifest import Manifest, contract_to_json
 from seatrial.ports.clock import Clock
-from seatrial.ports.object_store import ObjectStore
+from seatrial.ports.object_store import NoSuchBucket, ObjectStore
 from seatrial.ports.packages import PackageStore
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Trial:
 
     async def _inspect(self, chosen: frozenset[str]) -> tuple[Manifest, str, dict[str, Any]]:
         court, version = self._court, self.version
-        manifest = court.outfitter.manifest(version)
+        manifest = own = court.outfitter.manifest(version)
         if version.settings.samples_uri:
             manifest = await self._outside.added(manifest, version.settings.samples_uri)
         root = court.packages.path(version.package)
@@ -101,12 +101,10 @@ class Trial:
             listed = [{"id": one.id, "message": one.message, "remedy": one.remedy} for one in fatal]
             message = "; ".join(one.message for one in fatal)
             raise Unproven("inspect", message, details={"findings": listed, "remedy": first.remedy})
-        own: dict[str, Any] = {name: value for name, value in manifest.worker.items() if name not in chosen}
-        settings = replace(version.settings, **own)
-        env = dict(manifest.env) | dict(version.settings.env)
-        secrets = dict(manifest.secrets) | dict(version.settings.secrets)
-        settings = replace(settings, env=env, secrets=secrets)
-        await self._save(replace(version, settings=settings, contract=contract_to_json(manifest.contract)))
+        said: dict[str, Any] = {name: value for name, value in own.settings.items() if name not in chosen}
+        settings = replace(version.settings, **said)
+        settings = replace(settings, env=dict(manifest.env) | dict(version.settings.env))
+        await self._save(replace(version, settings=settings, contract=contract_to_json(own.contract)))
         tasks = ", ".join(task.name for task in manifest.contract.tasks) or "undeclared"
         return manifest, f"{manifest.name or version.package.source}: tasks {tasks}", {"warnings": notes}
 
@@ -138,6 +136,7 @@ class Trial:
         raise AssertionError("the last start returns or raises")
 
     async def _prove(self, contract: Contract) -> tuple[bool, str, dict[str, Any]]:
+        await self._output_buckets()
         requests = SampleRequests(self._court.objects, self.version, self._court.packages.path(self.version.package))
         tasks = contract.tasks if contract.declared else (Task("", samples=contract.loose_samples),)
         bare = [task.name for task in tasks if not task.samples]
@@ -151,6 +150,19 @@ class Trial:
         return bool(bare), f"{len(runs)} samples passed", {"samples": runs}
 
     # ------------------------------------------------------------------ samples
+
+    async def _output_buckets(self) -> None:
+        """The trial's own results go to a bucket of the server's; those of clients must be there too."""
+        settings = self.version.settings
+        for prefix in (settings.output_prefix, settings.failure_prefix):
+            if prefix is None:
+                continue
+            try:
+                await self._court.objects.list(prefix.bucket, limit=1)
+            except NoSuchBucket:
+                remedy = f"Create it: aws s3 mb s3://{prefix.bucket}"
+                message = f"The output bucket {prefix.bucket!r} does not exist."
+                raise Unproven("prove", message, details={"remedy": remedy}) from None
 
     async def _run_sample(
         self, requests: SampleRequests, contract: Contract, task: Task, sample: Sample

@@ -27,10 +27,15 @@ def build_app(services: Services) -> ASGIApp:
     """The ASGI application with every door."""
     native = build_native(services)
     aws = AwsDoor(services)
+    hot = HotRoutes(services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and speaks_aws(scope):
+        if scope["type"] != "http":
+            await native(scope, receive, send)
+        elif speaks_aws(scope):
             await aws(scope, receive, send)
+        elif handler := hot.find(scope):
+            await hot.answer(handler, scope, receive, send)
         else:
             await native(scope, receive, send)
 
@@ -47,7 +52,6 @@ def build_native(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         routes=[
-            *HotRoutes(services).routes(),
             Route("/healthz", Health(services).answer, methods=["GET"]),
             Route("/docs", docs_page, methods=["GET"]),
             Route("/", _to_docs, methods=["GET"]),

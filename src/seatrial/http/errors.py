@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -115,12 +115,16 @@ def refused(request: Request, error: SeatrialError) -> Response:
 
 def handle_errors(app: FastAPI) -> None:
     """Let every error of an app leave it as a problem document."""
-    app.add_exception_handler(SeatrialError, _on_ours)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(StoreUnavailable, _on_store_away)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    app.add_exception_handler(Exception, _on_defect)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def problem_of(request: Request, error: Exception) -> Response:
+    """The problem document of any error, for routes outside of an app."""
+    for kind, handler in _HANDLERS.items():
+        if isinstance(error, kind):
+            return await handler(request, error)
+    raise AssertionError("the last handler takes every Exception")
 
 
 async def _on_ours(request: Request, error: Exception) -> Response:
@@ -174,3 +178,13 @@ async def _on_defect(request: Request, error: Exception) -> Response:
     log.error("http.defect", id=defect, method=request.method, path=request.url.path, exc_info=error)
     members = {"id": defect, "remedy": f"Find {defect} in the server's log, and report it."}
     return problem(request, 500, INTERNAL_ERROR, "The server failed to handle this request.", members)
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    SeatrialError: _on_ours,
+    RequestValidationError: _on_invalid,
+    HTTPException: _on_http,
+    StoreUnavailable: _on_store_away,
+    ClientDisconnect: _on_disconnect,
+    Exception: _on_defect,
+}

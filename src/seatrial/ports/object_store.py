@@ -54,6 +54,12 @@ class Reading:
     start: int
     length: int
 
+    async def close(self) -> None:
+        """Read no further; what holds the bytes open is let go of. After the last chunk this does nothing."""
+        close = getattr(self.chunks, "aclose", None)
+        if close is not None:
+            await close()
+
 
 class ObjectStore(Protocol):
     """Stage, reveal, read, discard; and the names themselves."""

@@ -494,7 +494,11 @@ class CancelExamples:
         await world.do(Cancel(claim.job.id, 5_000))
         assert await world.do(success(claim)) == Stale()
         assert await world.do(Finish(claim.token, Outcome.FAILED, 5_500, failure=FAILURE)) == Stale()
-        job = as_a(Finished, await world.do(Finish(claim.token, Outcome.CANCELLED, 6_000))).job
+        cancelling = Finish(claim.token, Outcome.CANCELLED, 6_000)
+        first, second, third = await world.store.apply([success(claim), cancelling, cancelling])
+        assert first == Stale()
+        job = as_a(Finished, second).job
+        assert third == Finished(job, repeated=True)
         assert (job.state, error_type(job)) == (JobState.CANCELLED, "cancelled")
         assert await world.read(job.output.result) is None
 

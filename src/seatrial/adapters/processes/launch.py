@@ -99,6 +99,7 @@ def environment(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, 
         "LANG": "C.UTF-8",
         "TMPDIR": PRIVATE_TMP if surroundings.isolated else str(scratch.tmp),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     marks = {WORKER_VARIABLE: worker_id, DATA_VARIABLE: surroundings.data_id}

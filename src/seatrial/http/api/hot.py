@@ -1,10 +1,12 @@
-"""The routes that every job passes: submit, look, fetch. Plain Starlette: FastAPI's machinery costs more."""
+"""The routes that every job passes: submit, look, fetch. Found and answered ahead of the app's own machinery."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput
@@ -14,9 +16,11 @@ from seatrial.http.api.results import result_response
 from seatrial.http.api.submission import read_submission
 from seatrial.http.api.views import PRIMARY, JobAccepted, JobLinks, JobView
 from seatrial.http.auth import authenticate
+from seatrial.http.errors import problem_of
 from seatrial.http.services import Services
 
 JSON = "application/json"
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class HotRoutes:
@@ -25,13 +29,28 @@ class HotRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def routes(self) -> list[Route]:
-        """In the order of their use."""
-        return [
-            Route("/v1/jobs/{id}", self.show, methods=["GET"]),
-            Route("/v1/jobs/{id}/result", self.result, methods=["GET"]),
-            Route("/v1/endpoints/{name}/jobs", self.submit, methods=["POST"]),
-        ]
+    def find(self, scope: Scope) -> Handler | None:
+        """The handler of a hot request, its path parameters noted in the scope; None: one for the app."""
+        match scope["method"], scope["path"].split("/"):
+            case "GET", ["", "v1", "jobs", job_id] if job_id:
+                scope["path_params"] = {"id": job_id}
+                return self.show
+            case "GET", ["", "v1", "jobs", job_id, "result"]:
+                scope["path_params"] = {"id": job_id}
+                return self.result
+            case "POST", ["", "v1", "endpoints", name, "jobs"]:
+                scope["path_params"] = {"name": name}
+                return self.submit
+        return None
+
+    async def answer(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the handler; every error leaves as a problem document."""
+        request = Request(scope, receive, send)
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the named edge of these routes, as the app has its own
+            response = await problem_of(request, error)
+        await response(scope, receive, send)
 
     async def submit(self, request: Request) -> Response:
         """202 with the accepted job; with `Prefer: wait=N` 200 with the job if it ends in time."""
@@ -57,7 +76,9 @@ class HotRoutes:
         """The bytes of the result, or of one part."""
         authenticate(request, self._services.keyring)
         job = await self._services.inspector.wait(request.path_params["id"], wait_seconds(request))
-        return await result_response(job, request.query_params.get("part", PRIMARY), self._services.objects)
+        part_name = request.query_params.get("part", PRIMARY)
+        at_hand = self._services.inspector.small_part(job.id, part_name)
+        return await result_response(job, part_name, self._services.objects, at_hand)
 
 
 def accepted_view(accepted: Accepted, endpoint_name: str) -> JobAccepted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput, NotFound
@@ -13,6 +13,7 @@ from seatrial.domain.jobs import Job, JobState, Part
 from seatrial.domain.limits import STREAM_CHUNK_BYTES
 from seatrial.http.api.views import JobView
 from seatrial.http.errors import RESULT_GONE
+from seatrial.http.reading_response import ReadingResponse
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore, Reading
 
 _NOSNIFF = {"X-Content-Type-Options": "nosniff"}
@@ -33,8 +34,10 @@ def failure_status(error_type: str) -> int:
     return _STATUS.get(error_type, 500)
 
 
-async def result_response(job: Job, part_name: str, objects: ObjectStore) -> Response:
+async def result_response(job: Job, part_name: str, objects: ObjectStore, at_hand: bytes | None = None) -> Response:
     """The bytes of a part; 202 with the job while it has not ended; the failure document of one without a result.
+
+    `at_hand` are the part's bytes, where the caller has them; otherwise its object is read.
 
     Raises:
         BadInput: the result has no such part.
@@ -53,6 +56,8 @@ async def result_response(job: Job, part_name: str, objects: ObjectStore) -> Res
         names = ", ".join(one.name for one in job.parts)
         raise BadInput(errors.INVALID_FIELD, f"The result has no part {part_name!r}.", field="part", valid=names)
     further = {"ETag": f'"{part.sha256}"', "X-Seatrial-Part": part.name}
+    if at_hand is not None:
+        return _typed(Response(at_hand, 200, _NOSNIFF | further), part.media_type)
     return await _bytes_of(await _open(part, objects), part.media_type, further)
 
 
@@ -63,7 +68,7 @@ async def _open(part: Part, objects: ObjectStore) -> Reading:
     except (NoSuchObject, NoSuchBucket):
         raise NotFound(RESULT_GONE, f"{part.object.uri} was deleted since.", details=remedy) from None
     if reading.info.sealed.sha256 != part.sha256:
-        await _close(reading)
+        await reading.close()
         raise NotFound(RESULT_GONE, f"{part.object.uri} holds something else by now.", details=remedy)
     return reading
 
@@ -90,7 +95,7 @@ async def _bytes_of(reading: Reading, media_type: str, further: Mapping[str, str
         whole = b"".join([chunk async for chunk in reading.chunks])
         response: Response = Response(whole, 200, headers)
     else:
-        response = StreamingResponse(reading.chunks, 200, headers)
+        response = ReadingResponse(reading, 200, headers)
     return _typed(response, media_type)
 
 
@@ -98,9 +103,3 @@ def _typed(response: Response, media_type: str) -> Response:
     """The media type as it is: Starlette itself would add a charset to text types."""
     response.headers["Content-Type"] = media_type
     return response
-
-
-async def _close(reading: Reading) -> None:
-    close = getattr(reading.chunks, "aclose", None)
-    if close is not None:
-        await close()

@@ -151,7 +151,7 @@ def _waits(job: Job) -> tuple[str | None, int | None]:
     if job.state is JobState.QUEUED:
         return "a free worker", job.queue_deadline_ms
     if job.state is JobState.RUNNING:
-        return "the worker to be gone" if job.cancel_requested else "the handler", job.decide_by_ms
+        return "its worker to be gone" if job.cancel_requested else "its worker", job.decide_by_ms
     if job.state is JobState.PUBLISHING:
         return "publication", None
     return None, None

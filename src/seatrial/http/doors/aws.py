@@ -53,7 +53,9 @@ def speaks_aws(scope: Scope) -> bool:
         if name == b"x-amz-target" or (name == b"authorization" and value.startswith((b"AWS4-", b"AWS "))):
             return True
     query: bytes = scope["query_string"]
-    return scope["path"].startswith("/endpoints/") or any(name in query for name in _SIGNED_QUERY)
+    if scope["path"].startswith("/endpoints/"):
+        return True
+    return bool(query) and any(name in query for name in _SIGNED_QUERY)
 
 
 class AwsDoor:

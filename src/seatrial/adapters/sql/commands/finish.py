@@ -21,23 +21,33 @@ _DECIDED = after(JobState.RUNNING, JobEvent.DECIDED)
 
 
 def finish(run: Run, commands: Sequence[Finish]) -> list[Finished | Stale]:
-    """Find all tokens at once; a token ends its job once, however often it is brought."""
+    """All that can be done at once together; a token that comes again sees what it did before."""
+    return [outcome for part in _without_repeats(commands) for outcome in _finish(run, part)]
+
+
+def _without_repeats(commands: Sequence[Finish]) -> list[list[Finish]]:
+    """The commands in order, cut wherever a token comes again."""
+    parts: list[list[Finish]] = [[]]
+    tokens: set[str] = set()
+    for command in commands:
+        if command.token in tokens:
+            parts.append([])
+            tokens.clear()
+        parts[-1].append(command)
+        tokens.add(command.token)
+    return parts
+
+
+def _finish(run: Run, commands: Sequence[Finish]) -> list[Finished | Stale]:
     tokens = [command.token for command in commands]
     rows: dict[str, JobRow] = {row.token: row for row in run.connection.execute(_HOLDING, {"tokens": tokens})}
     endings: dict[str, Ending] = {}
     for command in commands:
         row = rows.get(command.token)
-        if row is not None and command.token not in endings and _may_end(row, command):
+        if row is not None and _may_end(row, command):
             endings[command.token] = _ending(run, row, command)
     ended = dict(zip(endings, end(run, list(endings.values())), strict=True))
-    outcomes: list[Finished | Stale] = []
-    for command in commands:
-        if command.token in ended:
-            outcomes.append(Finished(ended[command.token], repeated=command.token not in endings))
-            endings.pop(command.token, None)
-        else:
-            outcomes.append(_without_effect(rows.get(command.token)))
-    return outcomes
+    return [Finished(ended[token]) if token in ended else _without_effect(rows.get(token)) for token in tokens]
 
 
 def _may_end(row: JobRow, command: Finish) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from seatrial.domain.objects import ObjectInfo, ObjectName
 from seatrial.http.dialects.s3 import conditions, documents, headers
@@ -12,6 +12,7 @@ from seatrial.http.dialects.s3.address import read_copy_source
 from seatrial.http.dialects.s3.errors import invalid_argument, invalid_request, no_such_bucket, no_such_key, not_offered
 from seatrial.http.doors.s3.buckets import XML
 from seatrial.http.doors.s3.call import Incoming, S3Call
+from seatrial.http.reading_response import ReadingResponse
 from seatrial.ports.object_store import ConditionFailed, NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 
 _TRIES = 5  # an object may be replaced between the look at it and the reading of it
@@ -55,7 +56,7 @@ class Objects:
                 reading = await self._objects.read(info.ref, answer.start, answer.length)
             except (ObjectChanged, NoSuchObject):
                 continue
-            return StreamingResponse(reading.chunks, answer.status, answer.headers)
+            return ReadingResponse(reading, answer.status, answer.headers)
         raise no_such_key(call.name)
 
     async def head(self, call: S3Call) -> Response:

@@ -78,7 +78,10 @@ class Uploads:
             reading = await self._objects.read(info.ref, start, length)
         except (NoSuchObject, ObjectChanged):
             raise no_such_key(source) from None
-        sealed = await self._objects.stage(_summed(reading.chunks, checksum), OBJECT_PUT_BYTES_MAX)
+        try:
+            sealed = await self._objects.stage(_summed(reading.chunks, checksum), OBJECT_PUT_BYTES_MAX)
+        finally:
+            await reading.close()
         value = None if checksum is None else checksums.encoded(checksum.digest())
         part = await self._uploads.add(upload, number, sealed, value)
         return Response(multipart.copied_part_document(part), media_type=XML)
