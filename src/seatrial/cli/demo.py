@@ -59,7 +59,7 @@ def _run(package: Path, picture: Path, data: Path, stack: ExitStack, output: Pat
     note(f"the server is ready at {environment['AWS_ENDPOINT_URL']}")
     server = connect(data)
     note(f"deploying {package} as {ENDPOINT!r}: nothing serves before its trial has passed")
-    report(watch_trial(server, send_package(server, str(package), ENDPOINT, {}, update=True)))
+    report(watch_trial(server, send_package(server, str(package), ENDPOINT, {}, update=True)), quiet=True)
     client = demo_client.Client(environment)
     note(f"uploading {picture} and submitting a job, with boto3 as it is")
     job = client.submit(ENDPOINT, TASK, picture)

@@ -20,7 +20,7 @@ from seatrial.cli.failing import fail
 from seatrial.config import load_credentials, read_running
 
 READY_SECONDS_MAX = 60.0
-STOP_GRACE_SECONDS = 5
+STOP_GRACE_SECONDS = 2
 STOP_SECONDS_MAX = STOP_GRACE_SECONDS + 15.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LOG_FILE = "server.log"

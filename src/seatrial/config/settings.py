@@ -15,12 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
-from seatrial.domain.limits import (
-    QUEUE_DEPTH_MAX,
-    SERVER_STOP_GRACE_SECONDS,
-    WORKER_DEATHS_MAX,
-    WORKERS_PER_ENDPOINT_MAX,
-)
+from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, WORKER_DEATHS_MAX
 
 ENV_PREFIX = "SEATRIAL_"
 CONFIG_FILE = "server.toml"  # in the data folder; `seatrial.toml` is a package's
@@ -57,22 +52,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = _setting(
         "auto", "format", "Log lines as text or json; auto: text on a terminal, json elsewhere."
     )
-    workers: int = _setting(
-        1,
-        "processes",
-        "Workers of an endpoint whose deployment does not say how many.",
-        ge=1,
-        le=WORKERS_PER_ENDPOINT_MAX,
-    )
     stop_grace_seconds: float = _setting(
         float(SERVER_STOP_GRACE_SECONDS),
         "seconds",
         "How long running jobs may go on after SIGTERM before they are handed back to the queue.",
         ge=0,
         le=3_600,
-    )
-    queue_depth_max: int = _setting(
-        QUEUE_DEPTH_MAX, "jobs", "Queued and running jobs of one endpoint before submissions are refused.", ge=1
     )
     worker_deaths_max: int = _setting(
         WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1

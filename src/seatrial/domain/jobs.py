@@ -158,6 +158,7 @@ class Job:
     ended_at_ms: int | None = None
     cancel_requested: bool = False
     parts: tuple[Part, ...] = ()
+    taken_by: str | None = None  # the version that took it last
     failure: Mapping[str, Any] | None = None  # the failure document, see domain/failures.py
     retry_of: str | None = None
 

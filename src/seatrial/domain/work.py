@@ -65,6 +65,11 @@ class Work:
     media: Mapping[str, bytes | Path] = field(default_factory=dict)
     media_forms: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_files(self) -> bool:
+        """True when some of it lies in files of its own."""
+        return isinstance(self.body, Path) or any(isinstance(one, Path) for one in self.media.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Produced:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.errors import LOAD_FAILED, SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     RESTART_BACKOFF_SECONDS_MAX,
@@ -47,7 +48,7 @@ class Crew:
 
     `make_spec` gives a fresh spec (its own scratch folder) per worker. `on_broken` is called once, with the
     reason, when workers died or failed to load more than RESTARTS_PER_WINDOW_MAX times within
-    RESTART_WINDOW_SECONDS.
+    RESTART_WINDOW_SECONDS, or failed to load so often in a row, however long each load took.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class Crew:
         self._keepers: set[asyncio.Task[None]] = set()
         self._between: set[asyncio.Task[None]] = set()  # keepers that have no serving worker: safe to cancel
         self._falls_ms: deque[int] = deque(maxlen=RESTARTS_PER_WINDOW_MAX + 1)
+        self._failed_loads = 0  # in a row
+        self._broken_by: Failure | None = None
         self._stopping = False
 
     @property
@@ -73,14 +76,20 @@ class Crew:
         """Workers that have loaded and take work."""
         return len(self._runners)
 
+    @property
+    def broken_by(self) -> Failure | None:
+        """Why it gave up; None while it goes on."""
+        return self._broken_by
+
     async def start_first(self) -> Loaded:
         """Start one worker and wait until it is loaded; it takes work from then on.
 
         Raises:
             LoadFailed: it did not load.
+            SeatrialError, OSError: it could not be started.
         """
         worker, spec = await self._start()
-        loaded = await worker.load()
+        loaded = await _loaded(worker)
         self._desired = max(self._desired, 1)
         self._keep(self._serve_then_replace(worker, spec))
         return loaded
@@ -104,14 +113,15 @@ class Crew:
     async def retire(self, grace_seconds: float) -> None:
         """Let what runs end within the grace, then end every worker; none is left when this returns."""
         self._stopping = True
+        for keeper in self._between:
+            keeper.cancel()
         for runner in self._runners:
             runner.retire()
         if self._keepers:
             await asyncio.wait(self._keepers, timeout=grace_seconds)
         await self.stop_all()
-        for keeper in self._between:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        if self._keepers:
+            await asyncio.wait(self._keepers)
 
     async def stop_all(self) -> None:
         """End every serving worker now; what it held goes back to the queue."""
@@ -120,7 +130,12 @@ class Crew:
     def _keep(self, serving: Coroutine[Any, Any, None]) -> None:
         keeper = asyncio.create_task(serving)
         self._keepers.add(keeper)
-        keeper.add_done_callback(self._keepers.discard)
+        keeper.add_done_callback(self._kept)
+
+    def _kept(self, keeper: asyncio.Task[None]) -> None:
+        self._keepers.discard(keeper)
+        if not keeper.cancelled() and keeper.exception() is not None:
+            log.error("crew.defect", endpoint=self._deployed.version.endpoint_name, exc_info=keeper.exception())
 
     async def _start(self) -> tuple[Worker, WorkerSpec]:
         spec = self._make_spec()
@@ -133,24 +148,32 @@ class Crew:
             await self._replace()
 
     async def _replace(self) -> None:
-        while True:
-            worker, spec = await self._start()
-            fallen = await self._load(worker)
-            if fallen is None:
-                fallen = await self._serve(worker, spec)
+        while not self._stopping:
+            fallen = await self._live()
             if not await self._go_on(fallen):
                 return
 
-    async def _load(self, worker: Worker) -> Failure | None:
+    async def _live(self) -> Failure | None:
+        """One worker from its start to its end; why it fell, unless we ended it."""
         with self._cancellable():
             try:
-                await worker.load()
+                worker, spec = await self._start()
+                await _loaded(worker)
             except LoadFailed as failed:
-                return failed.failure
-            except asyncio.CancelledError:
-                await worker.stop(0)
-                raise
-        return None
+                return self._not_loaded(failed.failure)
+            except SeatrialError as error:
+                return self._not_loaded(Failure(error.error_type, error.message, error.details))
+            except OSError as error:
+                return self._not_loaded(Failure(LOAD_FAILED, f"No worker process could be started: {error}"))
+        self._failed_loads = 0
+        if len(self._runners) >= self._desired:  # fewer are wanted by now
+            await worker.stop(WORKER_STOP_GRACE_SECONDS)
+            return None
+        return await self._serve(worker, spec)
+
+    def _not_loaded(self, failure: Failure) -> Failure:
+        self._failed_loads += 1
+        return failure
 
     @contextmanager
     def _cancellable(self) -> Iterator[None]:
@@ -169,12 +192,14 @@ class Crew:
             self._deployed, spec.layout, worker, spec.scratch, bench.source, bench.preparer, bench.sealer, bench.clock
         )
         self._runners.add(runner)
+        if self._stopping:
+            runner.retire()
         try:
             await runner.serve()
         finally:
             self._runners.discard(runner)
             await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))
-        return runner.death
+        return runner.fallen
 
     async def _go_on(self, fallen: Failure | None) -> bool:
         """Whether another worker should follow; waits the back-off first."""
@@ -187,11 +212,21 @@ class Crew:
         self._falls_ms.append(now_ms)
         recent = [at for at in self._falls_ms if now_ms - at <= RESTART_WINDOW_SECONDS * 1000]
         log.warning("worker.fell", endpoint=name, reason=fallen.message, falls=len(recent))
-        if len(recent) > RESTARTS_PER_WINDOW_MAX:
+        if max(len(recent), self._failed_loads) > RESTARTS_PER_WINDOW_MAX:
             self._stopping = True
+            self._broken_by = fallen
             await self._on_broken(self._deployed.version, fallen)
             return False
         backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (len(recent) - 2))
         with self._cancellable():
             await self._bench.clock.sleep_ms(int(backoff_seconds * 1000))
         return not self._stopping
+
+
+async def _loaded(worker: Worker) -> Loaded:
+    """Wait until it has loaded; when that is given up, no process is left."""
+    try:
+        return await worker.load()
+    except asyncio.CancelledError:
+        await worker.stop(0)
+        raise

@@ -176,16 +176,19 @@ class Runner:
 
     async def _work(self, claim: Claim) -> tuple[tuple[StagedPart, ...], int]:
         contract = self._deployed.contract
+        has_files = True  # until it is known: what a failed preparation wrote must go too
         try:
             work = await self._preparer.prepare(
                 claim.job, self.version, contract, self._layout, claim.token, self._scratch
             )
+            has_files = work.has_files
             produced = await self._worker.run(work)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._observe(produced.handler_ms)
             return await self._sealer.seal(claim.job, contract, produced, work.task), started_at_ms
         finally:
-            await discard_inputs(claim.token, self._scratch)
+            if has_files:
+                await discard_inputs(claim.token, self._scratch)
 
     def _observe(self, handler_ms: float) -> None:
         mean = self._mean_ms

@@ -152,8 +152,13 @@ class JobModel:
         chosen = [entry for *_, entry in sorted(waiting, key=lambda one: one[:3])]
         for entry, token in zip(chosen, command.tokens, strict=False):
             entry.token, entry.session = token, command.session
-            attempt = entry.job.attempt + 1
-            entry.job = replace(entry.job, state=JobState.RUNNING, attempt=attempt, started_at_ms=command.now_ms)
+            entry.job = replace(
+                entry.job,
+                state=JobState.RUNNING,
+                attempt=entry.job.attempt + 1,
+                taken_by=session.version_id,
+                started_at_ms=command.now_ms,
+            )
         return self._claims(command)
 
     def _claims(self, command: Take) -> Taken:

@@ -27,6 +27,12 @@ _RUN_CHARS = 8
 _BLOB = re.compile(r"[0-9a-f]{32}")
 
 
+def sealed_inline(body: bytes) -> Sealed:
+    """Small bytes as they will lie in the database's row."""
+    etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return Sealed(len(body), hashlib.sha256(body).hexdigest(), etag, inline=body)
+
+
 class BlobFiles:
     """A folder of blobs, `xx/<id>`. All file work happens in threads; memory holds about 2 MiB of each stream.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from seatrial.adapters.objects.blobs import BlobFiles
-from seatrial.domain.limits import LIST_KEYS_MAX, STREAM_CHUNK_BYTES
+from seatrial.adapters.objects.blobs import BlobFiles, sealed_inline
+from seatrial.domain.limits import LIST_KEYS_MAX, ROW_INLINE_BYTES_MAX, STREAM_CHUNK_BYTES
 from seatrial.domain.objects import Bucket, ListPage, ObjectInfo, ObjectName, ObjectRef, PutCondition, Sealed
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_names import ObjectNames
@@ -34,6 +34,8 @@ class EmbeddedObjects:
         """
         if isinstance(body, Path):
             return await self._blobs.keep_file(body, limit_bytes)
+        if isinstance(body, bytes) and len(body) <= min(limit_bytes, ROW_INLINE_BYTES_MAX):
+            return sealed_inline(body)
         return await self._blobs.keep(_slices(body) if isinstance(body, bytes) else body, limit_bytes)
 
     async def reveal(

@@ -112,6 +112,7 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "invocation_timeout_ms": row.invocation_timeout_ms,
         "decide_by_ms": row.decide_by_ms,
         "started_at_ms": row.started_at_ms,
+        "taken_by": row.taken_by,
         "ended_at_ms": row.ended_at_ms,
         "cancel_requested": row.cancel_requested,
         "parts": tuple(_part(values) for values in row.parts or ()),

@@ -124,6 +124,7 @@ jobs = Table(
     Column("endpoint_id", Text, nullable=False),
     Column("endpoint_name", Text, nullable=False),
     Column("version_id", Text),
+    Column("taken_by", Text),  # the version that took it last
     Column("purpose", Text, nullable=False),
     Column("door", Text, nullable=False),
     Column("task", Text),

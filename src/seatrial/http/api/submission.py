@@ -58,7 +58,8 @@ class JobOptions(BaseModel):
 
 _NAMES = tuple(JobOptions.model_fields)
 _DEFAULTS = JobOptions()
-_HEADERS = {name: "x-seatrial-" + name.replace("_", "-") for name in _NAMES}
+_HEADER_PREFIX = b"x-seatrial-"
+_BY_HEADER = {_HEADER_PREFIX + name.replace("_", "-").encode(): name for name in _NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,11 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
 
 
 def _options(request: Request) -> JobOptions:
-    given: dict[str, str] = {}
-    for name, header in _HEADERS.items():
-        value = request.headers.get(header)
-        if value is not None:
-            given[name] = value
+    given = {
+        _BY_HEADER[header]: value.decode("latin-1")
+        for header, value in request.scope["headers"]
+        if header.startswith(_HEADER_PREFIX) and header in _BY_HEADER
+    }
     given.update(request.query_params)
     if not given:
         return _DEFAULTS

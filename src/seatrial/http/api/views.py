@@ -113,7 +113,7 @@ class JobView(BaseModel):
         return cls(
             id=job.id,
             endpoint=job.endpoint_name,
-            version=job.version_id,
+            version=job.taken_by or job.version_id,
             status=job.state,
             task=job.task,
             waits_for=waits_for,

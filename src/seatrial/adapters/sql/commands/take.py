@@ -21,7 +21,7 @@ _TAKEN_WITH = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=
 _MARK_TAKEN = Prepared(
     update(jobs)
     .where(jobs.c.seq == bindparam("at"))
-    .values({name: bindparam(name) for name in ("state", "attempt", "token", "session", "started_at_ms")})
+    .values({name: bindparam(name) for name in ("state", "attempt", "token", "session", "taken_by", "started_at_ms")})
 )
 
 
@@ -70,6 +70,7 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
             "state": _TAKEN,
             "attempt": row.attempt + 1,
             "started_at_ms": command.now_ms,
+            "taken_by": session.version_id,
         }
         claims.append(_claim(to_job(row, change), token, command.now_ms))
         moves.append({**change, "state": _TAKEN.value, "at": row.seq, "token": token, "session": command.session})

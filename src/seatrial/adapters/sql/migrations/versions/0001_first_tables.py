@@ -83,6 +83,7 @@ def upgrade() -> None:
         sa.Column("endpoint_id", sa.Text(), nullable=False),
         sa.Column("endpoint_name", sa.Text(), nullable=False),
         sa.Column("version_id", sa.Text(), nullable=True),
+        sa.Column("taken_by", sa.Text(), nullable=True),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("door", sa.Text(), nullable=False),
         sa.Column("task", sa.Text(), nullable=True),
