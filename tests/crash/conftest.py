@@ -1,19 +1,35 @@
-"""Real worker processes for tests: a pool on a fresh data folder, packages written on the spot."""
+"""Real worker processes for tests: a pool on a fresh data folder, or the whole server without its doors."""
 
 import asyncio
+import contextlib
+import json
+import os
 import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
+from seatrial import wiring
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
+from seatrial.config import Settings
+from seatrial.domain.endpoint import Endpoint, EndpointStatus
+from seatrial.domain.errors import NotFound
+from seatrial.domain.jobs import Job, JobFilter, JobPurpose
 from seatrial.domain.logs import LogFilter, LogLine, LogStream
+from seatrial.domain.objects import ObjectName
 from seatrial.domain.work import Produced, Work, WorkerSpec
+from seatrial.engine.deploy import Deployment
+from seatrial.engine.submit import Accepted, Submission
+from seatrial.ports.object_store import NoSuchObject
+
+PACKAGES = Path(__file__).resolve().parents[1] / "packages"
+PATIENCE_SECONDS = 30
 
 
 class RecordedLogs:
@@ -137,5 +153,197 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
 async def open_yard(tmp_path: Path) -> AsyncIterator[Yard]:
     """One whose workers get no view of their own, as on systems that do not allow it."""
     made = Yard(tmp_path, isolate=False)
+    yield made
+    await made.close()
+
+
+# ---------------------------------------------------------------------- the whole server, without its doors
+
+
+class HastyClock(SystemClock):
+    """The machine's clock, except that whoever sleeps by it is woken at once, that much later."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+    def monotonic_ms(self) -> int:
+        return super().monotonic_ms() + self.ahead_ms
+
+    async def sleep_ms(self, duration_ms: int) -> None:
+        self.ahead_ms += duration_ms
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """Holds a handler at `gate(path)` between `reached` and `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.mkfifo(path)
+        self._held: TextIO | None = None
+
+    async def reached(self) -> None:
+        """Wait until a handler is at the gate."""
+        self.open()
+        self._held = await asyncio.wait_for(asyncio.to_thread(self.path.open, "w"), PATIENCE_SECONDS)
+
+    def open(self) -> None:
+        """Let it go on."""
+        if self._held is not None:
+            self._held.close()
+
+    @property
+    def code(self) -> str:
+        """What to ask of the obedient package."""
+        return f"gate({str(self.path)!r})"
+
+
+class Engine:
+    """A server put together by its own wiring, on a data folder of its own; it may be closed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self._stack = AsyncExitStack()
+        self._gates: list[Gate] = []
+
+    async def start(self, **settings: Any) -> "Engine":
+        self.data.mkdir(exist_ok=True)
+        chosen = Settings(data=self.data, **settings)
+        put_together = wiring._put_together(chosen, wiring.Folders(self.data), "http://127.0.0.1:1")
+        server = await self._stack.enter_async_context(put_together)
+        self.deployer, self.dispatcher, self.reaper = server.deployer, server.dispatcher, server.reaper
+        self.inspector, self.canceller = server.services.inspector, server.services.canceller
+        self.submitter, self.objects = server.services.submitter, server.services.objects
+        self.logs = server.services.logs
+        return self
+
+    async def close(self, grace_seconds: float = 0) -> None:
+        for gate in self._gates:
+            gate.open()
+        await self.deployer.close(grace_seconds)
+        await self._stack.aclose()
+
+    def gate(self) -> Gate:
+        gate = Gate(self.data / f"gate-{len(self._gates)}")
+        self._gates.append(gate)
+        return gate
+
+    # --- endpoints
+
+    def package(self, files: Mapping[str, str]) -> Path:
+        package = self.folder / f"package-{len(list(self.folder.iterdir()))}"
+        for name, text in files.items():
+            path = package / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return package
+
+    def deployment(self, package: str | Path, name: str, settings: Mapping[str, Any]) -> Deployment:
+        return Deployment(name, "owner", PACKAGES / package, "label", settings)
+
+    async def create(self, package: str | Path = "obedient", name: str = "e", **settings: Any) -> Endpoint:
+        return await self.deployer.create(self.deployment(package, name, settings))
+
+    async def update(self, package: str | Path = "obedient", name: str = "e", **settings: Any) -> Endpoint:
+        return await self.deployer.update(self.deployment(package, name, settings))
+
+    async def deploy(self, package: str | Path = "obedient", name: str = "e", **settings: Any) -> Endpoint:
+        """Created and in service."""
+        await self.create(package, name, **settings)
+        endpoint = await self.settled(name)
+        assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
+        return endpoint
+
+    async def settled(self, name: str = "e") -> Endpoint:
+        """The endpoint once it is in service or failed."""
+        return await self.until(
+            lambda one: one.status in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED), name, "settled"
+        )
+
+    async def until(self, is_it: Callable[[Endpoint], bool], name: str = "e", what: str = "so") -> Endpoint:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not is_it(endpoint := await self.deployer.endpoint(name)):
+                await self.deployer.wait(name, 0.2)
+        return endpoint
+
+    async def ready(self, workers: int = 1, name: str = "e") -> None:
+        """Wait for that many workers of the active version."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.deployer.workers(name) != workers:
+                await self.deployer.wait(name, 0.02)
+
+    async def gone(self, name: str = "e") -> None:
+        """Wait until there is no such endpoint."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with contextlib.suppress(NotFound):
+                while True:
+                    await self.deployer.wait(name, 0.02)
+
+    # --- jobs
+
+    async def accept(self, code: str = "1", name: str = "e", **more: Any) -> Accepted:
+        body = json.dumps({"code": code}).encode()
+        return await self.submitter.submit(Submission(name, "owner", "test", **{"body": body} | more))
+
+    async def submit(self, code: str = "1", name: str = "e", **more: Any) -> str:
+        return (await self.accept(code, name, **more)).job_id
+
+    async def ended(self, job_id: str) -> Job:
+        job = await self.inspector.wait(job_id, PATIENCE_SECONDS)
+        assert job.ended, job
+        return job
+
+    async def run(self, code: str = "1", name: str = "e", **more: Any) -> Any:
+        """The value of an expression, worked out by a worker."""
+        return await self.value(await self.submit(code, name, **more))
+
+    async def value(self, job_id: str) -> Any:
+        job = await self.ended(job_id)
+        assert job.failure is None, job.failure
+        return json.loads(await self.read(job.output.result))["value"]
+
+    async def read(self, name: ObjectName) -> bytes:
+        reading = await self.objects.read(name)
+        return b"".join([chunk async for chunk in reading.chunks])
+
+    async def published(self, job: Job) -> list[str]:
+        """Which of its two names are visible."""
+        found = []
+        for word, name in (("result", job.output.result), ("failure", job.output.failure)):
+            try:
+                await self.objects.head(name)
+            except NoSuchObject:
+                continue
+            found.append(word)
+        return found
+
+    async def jobs(self, purpose: JobPurpose | None = JobPurpose.CLIENT) -> list[Job]:
+        return await self.inspector.jobs(JobFilter(purpose=purpose, limit=1_000))
+
+    async def warm_up(self) -> None:
+        """Short jobs, until the worker is trusted with many at a time."""
+        for _ in range(3):
+            await self.run()
+
+    async def lines(self, name: str = "e") -> list[str]:
+        found = await self.logs.lines(LogFilter(f"/aws/sagemaker/Endpoints/{name}"))
+        return [line.text for line in found]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HastyClock:
+    """Ask for it before the engine, and nobody in there sleeps."""
+    hasty = HastyClock()
+    monkeypatch.setattr(wiring, "SystemClock", lambda: hasty)
+    return hasty
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    made = await Engine(tmp_path).start()
     yield made
     await made.close()

@@ -143,7 +143,7 @@ async def test_the_environment_is_what_the_spec_says(yard: Any, monkeypatch: pyt
     monkeypatch.setenv("SERVERS_OWN_KEY", "must not pass")
     worker = await yard.python(LOOK, env={"MODE": "fast"}, secrets={"TOKEN": "hush-hush"})
     seen = await ask(yard, worker, "dict(os.environ)")
-    own = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    own = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"}
     assert set(seen) == own | {"MODE", "TOKEN", "SEATRIAL_WORKER", "SEATRIAL_DATA", "LC_CTYPE"} - (
         {"LC_CTYPE"} - set(seen)
     )

@@ -26,8 +26,11 @@ from seatrial.http.sigv4 import Claimed, Flaw, Form, SignatureRefused, SignedReq
 KEYRING = Keyring(Credentials("AKIDOFTHETESTS", "the/secret+of the tests", "key"))
 BOTO = BotoCredentials("AKIDOFTHETESTS", "the/secret+of the tests")
 HOST = "127.0.0.1:8400"
-NOW = datetime.now(UTC)
-NOW_MS = int(NOW.timestamp() * 1000)
+
+
+def at_ms(seconds: float = 0.0) -> int:
+    """That many seconds from now: botocore signs by the machine's clock, so this must be asked when it has."""
+    return int((datetime.now(UTC).timestamp() + seconds) * 1000)
 
 
 def as_sent(request: AWSRequest) -> SignedRequest:
@@ -44,12 +47,14 @@ def boto_request(method: str, path: str, query: str = "", headers: dict[str, str
     return AWSRequest(method, url, headers or {}, body)
 
 
-def check(request: SignedRequest, body: bytes = b"", now_ms: int = NOW_MS) -> Verified:
+def check(request: SignedRequest, body: bytes = b"", now_ms: int | None = None) -> Verified:
     body_sha256 = hashlib.sha256(body).hexdigest()
-    return verify(request, read_claim(request), KEYRING.by_access_key, body_sha256, now_ms)
+    return verify(
+        request, read_claim(request), KEYRING.by_access_key, body_sha256, at_ms() if now_ms is None else now_ms
+    )
 
 
-def flaw_of(request: SignedRequest, body: bytes = b"", now_ms: int = NOW_MS) -> Flaw:
+def flaw_of(request: SignedRequest, body: bytes = b"", now_ms: int | None = None) -> Flaw:
     with pytest.raises(SignatureRefused) as refused:
         check(request, body, now_ms)
     return refused.value.flaw
@@ -304,16 +309,16 @@ def test_the_clock_may_be_off_by_fifteen_minutes() -> None:
     body = b'{"EndpointName": "a"}'
     sent = json_call(body)
     for seconds in (-890, 890):
-        check(sent, body, NOW_MS + seconds * 1000)
+        check(sent, body, at_ms(seconds))
     for seconds in (-1000, 1000):
-        assert flaw_of(sent, body, NOW_MS + seconds * 1000) is Flaw.SKEWED
+        assert flaw_of(sent, body, at_ms(seconds)) is Flaw.SKEWED
 
 
 @pytest.mark.parametrize("make", [s3_presigned, s3_presigned_v2])
 def test_presigned_urls_end(make: Callable[[], SignedRequest]) -> None:
     sent = make()
-    check(sent, now_ms=NOW_MS + 55_000)
-    assert flaw_of(sent, now_ms=NOW_MS + 90_000) is Flaw.EXPIRED
+    check(sent, now_ms=at_ms(55))
+    assert flaw_of(sent, now_ms=at_ms(90)) is Flaw.EXPIRED
 
 
 def test_a_presigned_url_may_not_outlive_a_week() -> None:

@@ -31,8 +31,9 @@ REACH_MAX = 420
 DOOR_WIDTH = (24, 170)
 """Shortest and longest plausible door, in sheet pixels: a mansion's and a one-room flat's."""
 
-STROKE_MAX = 7
-"""Thicker ink (filled furniture) is no line of a window or a door."""
+STROKE_MAX, STROKE_MAX_PICTURE = 7, 4.5
+"""Thicker ink (filled furniture) is no line of a window or a door: in pixels of the sheet, and of the
+picture where that is more."""
 
 SWING_MAX = 280
 """Widest opening that a drawn door (or a pair of doors) can vouch for."""
@@ -79,10 +80,11 @@ class Opening:
         return self.bottom - self.top if self.along == "x" else self.right - self.left
 
 
-def openings(walls: np.ndarray, ink: np.ndarray) -> list[Opening]:
+def openings(walls: np.ndarray, ink: np.ndarray, picture_pixel: float) -> list[Opening]:
     """Every plausible opening between walls, duplicates (seen from both ends) removed."""
+    stroke_max = max(STROKE_MAX, round(STROKE_MAX_PICTURE * picture_pixel))
     found: dict[Box, Opening] = {}
-    strokes = ink & ~grown(opened(ink, STROKE_MAX, STROKE_MAX), 1) & ~grown(walls, 2)
+    strokes = ink & ~grown(opened(ink, stroke_max, stroke_max), 1) & ~grown(walls, 2)
     masks = (walls, _piece_extents(walls), strokes, grown(strokes, 2))
     for along, back, (walls_, pieces, lines, near_ink) in _views(masks):
         for box, facing, corner in _look_ahead(walls_, pieces):

@@ -57,7 +57,7 @@ def find_rooms(rgb: np.ndarray) -> list[Room]:
     sheet = lay(rgb)
     tone = without_lettering(sheet.tone)
     with ThreadPoolExecutor(READERS) as pool:
-        readings = list(pool.map(lambda style: read(style, tone), styles(sheet.picture_pixel)))
+        readings = list(pool.map(lambda style: read(style, tone, sheet.picture_pixel), styles(sheet.picture_pixel)))
     best = max(readings, key=lambda reading: reading.score)
     others = [reading for reading in readings if reading is not best and reading.score > 0.3 * best.score]
     rooms = [trace(region, best.labels, sheet, _confidence(region, best, others)) for region in best.regions]
@@ -65,10 +65,10 @@ def find_rooms(rgb: np.ndarray) -> list[Room]:
     return sorted(rooms, key=lambda room: (int(room.centroid[1] / row), room.centroid[0]))
 
 
-def read(style: Style, tone: np.ndarray) -> Reading:
+def read(style: Style, tone: np.ndarray, picture_pixel: float) -> Reading:
     """Read the drawing as if its walls were drawn in this style."""
     walls = style.draw(tone)
-    found = openings(walls, (tone < FAINT_TONE).astype(np.uint8))
+    found = openings(walls, (tone < FAINT_TONE).astype(np.uint8), picture_pixel)
     labels, regions, bounding = enclose(walls, found)
     return Reading(style, walls, bounding, labels, regions)
 

@@ -9,15 +9,23 @@ import cv2
 import numpy as np
 
 from floorplan.doors import Opening, close
-from floorplan.morphology import grown
+from floorplan.morphology import grown, opened
+from floorplan.space import Space, free_space
 
 ROOM_SHARE_MIN = 0.0025
 """Smallest room as a share of the area of the whole building (a cupboard is not a room)."""
 
-WIDTH_MIN = 22
-"""Smallest clear width of a room, in sheet pixels."""
-SLIM_WIDTH_MIN = 40
-"""The same for a region six times as long as wide: a hollow wall or a window, unless wide enough."""
+WIDTH_MIN, SLIM_WIDTH_MIN = 0.5, 0.75
+"""Smallest clear width of a room in door widths; of one that is more than four times as long."""
+
+AREA_MIN = 1.0
+"""Smallest area in squares of a door's width; the quarter circle of a drawn door has 0.79."""
+
+DOOR_FOR_ROOMS = (45.0, 90.0)
+"""However wide the openings seem, rooms are judged by a door between these widths, in sheet pixels."""
+
+STURDY = 0.12
+"""Thinner than this share of the plan's walls is no evidence of a wall: a dimension line, a rail."""
 
 LEAK = 1.4
 """Widest gap to outdoors, in door widths, that does not make a room part of outdoors."""
@@ -48,60 +56,24 @@ class Region:
         return (labels[top:bottom, left:right] == self.label).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Space:
-    """What is not wall, labelled by connected region; label 0 is wall and all that is outdoors."""
-
-    labels: np.ndarray
-    areas: np.ndarray
-    boxes: list[tuple[int, int, int, int]]
-    clear_widths: np.ndarray
-
-
 def enclose(walls: np.ndarray, found: list[Opening]) -> tuple[np.ndarray, list[Region], list[Opening]]:
     """Label the enclosed space; return the labels, the regions that are rooms, and the openings
     that bound them."""
-    bounding = _without_passages(walls, found)
+    door = _door_width(found)
+    bounding = _without_passages(walls, found, door)
     closed = _without_loose_pieces(close(walls, bounding))
-    space = free_space(_leaks_stopped(closed, LEAK * _door_width(found)))
-    sure = close(walls, [opening for opening in bounding if opening.is_drawn])
-    return space.labels, _rooms(space, sure), bounding
+    space = free_space(_leaks_stopped(closed, LEAK * door))
+    evident = close(_sturdy(walls), [opening for opening in bounding if opening.is_drawn])
+    return space.labels, _rooms(space, evident, door), bounding
 
 
-def free_space(closed: np.ndarray) -> Space:
-    """Label the free space; what is connected to the sheet's border is outdoors."""
-    free = (1 - closed).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4)
-    outdoors = np.zeros(len(stats), bool)
-    outdoors[0] = True  # not outdoors but wall: neither is a region
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        outdoors[border] = True
-    names = np.arange(len(stats), dtype=np.int32)
-    names[outdoors] = 0
-    labels = names[labels]
-    areas = np.where(outdoors, 0, stats[:, cv2.CC_STAT_AREA])
-    boxes = [(left, top, left + width, top + height) for left, top, width, height, _ in stats.tolist()]
-    return Space(labels, areas, boxes, _clear_widths(labels, len(stats)))
-
-
-def _clear_widths(labels: np.ndarray, count: int) -> np.ndarray:
-    """Diameter of the largest circle inside each region; infinite outdoors."""
-    distance = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, 3)
-    peaks = np.flatnonzero((distance > 1) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))))
-    widths = np.full(count, 2.0)
-    np.maximum.at(widths, labels.ravel()[peaks], 2 * distance.ravel()[peaks])
-    widths[0] = np.inf
-    return widths
-
-
-def _without_passages(walls: np.ndarray, found: list[Opening]) -> list[Opening]:
+def _without_passages(walls: np.ndarray, found: list[Opening], door: float) -> list[Opening]:
     """Drop openings that only divide one open space: too wide for the spaces they would divide.
 
     The weakest are judged first; what a dropped opening had divided is one space from then on.
     """
     space = free_space(close(walls, found))
     width = space.clear_widths.tolist()
-    door = _door_width(found)
     parent = list(range(len(width)))
 
     def whole(label: int) -> int:
@@ -140,7 +112,7 @@ def _leaks_stopped(closed: np.ndarray, leak: float) -> np.ndarray:
 
 
 def _is_passage(opening: Opening, door: float, narrower_side: float) -> bool:
-    if narrower_side < WIDTH_MIN:
+    if narrower_side < WIDTH_MIN * door:
         return True
     if opening.is_window:
         return False
@@ -160,12 +132,11 @@ def _doubt(opening: Opening, door: float) -> float:
 def _door_width(found: list[Opening]) -> float:
     """The plan's own door width: from doors drawn with their swing, else from plain gaps."""
     swings = [o.length for o in found if o.swing > 0.7]
-    plain = [o.length for o in found if o.facing and o.lined < 0.5]
+    plain = [o.length for o in found if o.facing and o.lined < 0.5 and o.length >= 20]
     for lengths in (swings, plain):
-        usable = [n for n in lengths if n >= 20]
-        if len(usable) >= 2:
-            return float(np.clip(np.percentile(usable, 50), 30, 150))
-    return 80.0
+        if len(lengths) >= 3:
+            return float(np.clip(np.median(lengths), 30, 150))
+    return 75.0
 
 
 def _sides(labels: np.ndarray, opening: Opening) -> tuple[int, int]:
@@ -192,17 +163,27 @@ def _without_loose_pieces(closed: np.ndarray) -> np.ndarray:
     return keep.astype(np.uint8)[labels]
 
 
-def _rooms(space: Space, walls: np.ndarray) -> list[Region]:
-    big = np.flatnonzero(space.areas >= max(1.0, ROOM_SHARE_MIN * space.areas.sum())).tolist()
-    near_wall = grown(walls, 2)
+def _sturdy(walls: np.ndarray) -> np.ndarray:
+    """The walls that are not much thinner than the plan's walls usually are."""
+    depth = cv2.distanceTransform(walls, cv2.DIST_L2, 3)
+    ridge = depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))]
+    usual = 2 * float(np.percentile(ridge, 75)) if len(ridge) else 0.0
+    thinnest = int(STURDY * usual)
+    return opened(walls, thinnest, thinnest) if thinnest >= 2 else walls
+
+
+def _rooms(space: Space, evident: np.ndarray, door: float) -> list[Region]:
+    door = float(np.clip(door, *DOOR_FOR_ROOMS))
+    area_min = max(ROOM_SHARE_MIN * space.areas.sum(), AREA_MIN * door**2)
+    near_wall = grown(evident, 2)
     return [
-        _region(label, space, near_wall) for label in big
-        if space.clear_widths[label] >= _clear_width_min(space.areas[label], space.clear_widths[label])
+        _region(label, space, near_wall) for label in np.flatnonzero(space.areas >= area_min).tolist()
+        if space.clear_widths[label] >= door * _width_min(space.areas[label], space.clear_widths[label])
     ]
 
 
-def _clear_width_min(area: float, clear_width: float) -> float:
-    return SLIM_WIDTH_MIN if area > 6 * clear_width**2 else WIDTH_MIN
+def _width_min(area: float, clear_width: float) -> float:
+    return SLIM_WIDTH_MIN if area > 4 * clear_width**2 else WIDTH_MIN
 
 
 def _region(label: int, space: Space, near_wall: np.ndarray) -> Region:

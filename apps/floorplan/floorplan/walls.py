@@ -15,12 +15,13 @@ import numpy as np
 
 from floorplan.morphology import closed, opened
 from floorplan.sheet import INK_TONE
-
-LINE_LENGTH = 34
-"""Shortest straight line that can be the face of a hollow wall, in sheet pixels."""
+from floorplan.space import free_space
 
 SPECK = 10
 """Wall pieces smaller than this in both directions are dirt or letters."""
+
+CAVITY_LENGTH = 2.5
+"""A cavity is longer than this many times its width."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ def styles(picture_pixel: float) -> Iterator[Style]:
         for extra in (5, 2, 0):
             yield Style(f"filled-{tone}-{extra}", trust * (1.0 if extra else 0.92),
                         partial(filled, darker_than=tone, thickness=thinnest + extra))
-    for width in (18, 36):
-        yield Style(f"hollow-{width}", 0.88, partial(hollow, width=width))
+    for width in (28, 54):
+        yield Style(f"hollow-{width}", 0.85, partial(hollow, width=width))
+    yield Style("hatched", 0.85, hatched)
     yield Style("lines", 0.42, lines)
 
 
@@ -55,14 +57,19 @@ def filled(tone: np.ndarray, darker_than: float, thickness: int) -> np.ndarray:
 
 
 def hollow(tone: np.ndarray, width: int) -> np.ndarray:
-    """Double-line or hatched walls: the space between long parallel lines at most `width` apart."""
+    """Double-line walls: strokes, and the long slim cavities of at most `width` between them."""
+    strokes = lines(tone)
+    space = free_space(strokes)
+    slim = (space.clear_widths <= width) & (space.areas > CAVITY_LENGTH * space.clear_widths**2)
+    walls = strokes | slim.astype(np.uint8)[space.labels]
+    solid = opened(walls, 6, 6)
+    return without_specks(solid, SPECK) if solid.sum() > 0.5 * walls.sum() else strokes
+
+
+def hatched(tone: np.ndarray) -> np.ndarray:
+    """Walls filled with a pattern of strokes, which a closing makes solid."""
     ink = (tone < INK_TONE).astype(np.uint8)
-    walls = filled(tone, 0.45, 5)
-    across = closed(opened(ink, LINE_LENGTH, 1), 1, width)
-    upright = closed(opened(ink, 1, LINE_LENGTH), width, 1)
-    walls |= opened(across, 4, 4) | opened(upright, 4, 4)
-    blobs = opened(walls, int(1.5 * width), int(1.5 * width))
-    return without_specks(walls & ~blobs, SPECK)
+    return without_specks(opened(closed(ink, 11, 11), 13, 13), 2 * SPECK)
 
 
 def lines(tone: np.ndarray) -> np.ndarray:

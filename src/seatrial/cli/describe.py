@@ -41,8 +41,8 @@ def describe(
         shown = {key: {kind: make(one) for kind, make in CALLS.items()} for key, one in calls.items()}
         print_json({"endpoint": name, "status": endpoint["status"], "contract": contract, "calls": shown})
     else:
-        print_facts([("endpoint", name), ("status", state(endpoint))])
-        for one in tasks:
+        print_facts([("endpoint", name), ("status", state(endpoint)), ("reason", endpoint["failure_reason"])])
+        for one in tasks if contract else ():  # no contract is known before the package was inspected
             _print_task(one, contract)
             for kind, make in CALLS.items():
                 print(f"\n# {kind}\n{make(calls[one['name'] if one else ''])}")

@@ -97,9 +97,9 @@ class Crew:
     def scale(self, desired: int) -> None:
         """Aim for that many workers: more are started in the background, superfluous ones retire."""
         self._desired = desired
-        while len(self._keepers) < desired:
+        while self._staying() < desired:
             self._keep(self._replace())
-        for runner in list(self._runners)[desired:]:
+        for runner in self._taking()[desired:]:
             runner.retire()
 
     async def stop_session(self, session: str) -> bool:
@@ -126,6 +126,14 @@ class Crew:
     async def stop_all(self) -> None:
         """End every serving worker now; what it held goes back to the queue."""
         await asyncio.gather(*(runner.stop(WORKER_STOP_GRACE_SECONDS) for runner in list(self._runners)))
+
+    def _taking(self) -> list[Runner]:
+        """Those that take work; the others only end what they have."""
+        return [runner for runner in self._runners if not runner.retiring]
+
+    def _staying(self) -> int:
+        """Workers that take work, or are on their way to it."""
+        return len(self._keepers) - (len(self._runners) - len(self._taking()))
 
     def _keep(self, serving: Coroutine[Any, Any, None]) -> None:
         keeper = asyncio.create_task(serving)
@@ -166,7 +174,7 @@ class Crew:
             except OSError as error:
                 return self._not_loaded(Failure(LOAD_FAILED, f"No worker process could be started: {error}"))
         self._failed_loads = 0
-        if len(self._runners) >= self._desired:  # fewer are wanted by now
+        if len(self._taking()) >= self._desired:  # fewer are wanted by now
             await worker.stop(WORKER_STOP_GRACE_SECONDS)
             return None
         return await self._serve(worker, spec)
@@ -196,6 +204,9 @@ class Crew:
             runner.retire()
         try:
             await runner.serve()
+        except Exception as error:  # the named edge: a defect of ours must not cost the crew its worker
+            log.exception("runner.defect", endpoint=self._deployed.version.endpoint_name)
+            return Failure("internal_error", f"The server failed to drive the worker: {error}")
         finally:
             self._runners.discard(runner)
             await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))
@@ -203,7 +214,7 @@ class Crew:
 
     async def _go_on(self, fallen: Failure | None) -> bool:
         """Whether another worker should follow; waits the back-off first."""
-        if self._stopping or len(self._keepers) > self._desired:
+        if self._stopping or self._staying() > self._desired:
             return False
         if fallen is None:
             return True

@@ -6,8 +6,9 @@ import asyncio
 import re
 import tempfile
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,28 @@ import structlog
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
-from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
-from seatrial.domain.errors import BadInput, Conflict, SeatrialError, Unproven
+from seatrial.domain.endpoint import (
+    Endpoint,
+    EndpointStatus,
+    EndpointVersion,
+    PackageRef,
+    StageState,
+    TrialStage,
+    VersionSettings,
+)
+from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
 from seatrial.engine.crew import Crew
+from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
-from seatrial.engine.trial import Court, Trial, failure_reason
+from seatrial.engine.outfit import Outfit
+from seatrial.engine.trial import Court, Proved, Trial, failure_reason
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
-from seatrial.ports.job_store import JobStore
+from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
 from seatrial.ports.packages import PackageStore
 
@@ -35,7 +46,9 @@ log = structlog.get_logger()
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ENDPOINT_EXISTS = "endpoint_exists"
 ENDPOINT_BUSY = "endpoint_busy"
+SERVER_STOPPING = "server_stopping"
 FAIL_BATCH = 500
+STORE_RETRY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,10 @@ class Deployment:
 
 
 class Deployer:
-    """Each call returns at once; trials and shutdowns go on in the background and show in the status."""
+    """Each call returns at once; trials and shutdowns go on in the background and show in the status.
+
+    Whatever changes an endpoint's status does so in its turn (`_turn`), on the endpoint as it is then.
+    """
 
     def __init__(
         self,
@@ -68,7 +84,8 @@ class Deployer:
         bells: Bells,
         clock: Clock,
     ) -> None:
-        self._court = court
+        self._court = replace(court, make_crew=self._make_crew)
+        self._make_plain_crew = court.make_crew
         self._directory = directory
         self._packages = packages
         self._store = store
@@ -76,9 +93,11 @@ class Deployer:
         self._watch = watch
         self._bells = bells
         self._clock = clock
-        self._crews: dict[str, Crew] = {}  # by version id
+        self._crews = Crews()
+        self._turns: dict[str, asyncio.Lock] = {}  # by endpoint name
         self._proofs: dict[str, asyncio.Task[None]] = {}  # by endpoint name
         self._chores: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     # ------------------------------------------------------------------ verbs
 
@@ -88,7 +107,9 @@ class Deployer:
         Raises:
             Conflict: the name is taken.
             BadInput: the name or a setting is not valid.
+            Busy: the server is stopping.
         """
+        self._check_open()
         name = deployment.endpoint_name
         if NAME.fullmatch(name) is None:
             raise BadInput(
@@ -96,10 +117,6 @@ class Deployer:
                 f"{name!r} is not a valid endpoint name.",
                 field="name",
                 valid="1 to 63 letters, digits and inner hyphens",
-            )
-        if self._directory.has(name):
-            raise Conflict(
-                ENDPOINT_EXISTS, f"There is an endpoint {name!r} already: update or delete it.", field="name"
             )
         now_ms = self._clock.now_ms()
         version = _version(deployment, str(uuid.uuid4()), 1, now_ms)
@@ -114,8 +131,13 @@ class Deployer:
             workers_desired=version.settings.workers,
             marks=deployment.marks,
         )
-        await self._directory.create(endpoint, version)
-        self._start_proof(endpoint, version, deployment)
+        async with self._turn(name):
+            if self._directory.has(name):
+                raise Conflict(
+                    ENDPOINT_EXISTS, f"There is an endpoint {name!r} already: update or delete it.", field="name"
+                )
+            await self._directory.create(endpoint, version)
+            self._start_proof(endpoint, version, deployment)
         return endpoint
 
     async def update(self, deployment: Deployment) -> Endpoint:
@@ -125,19 +147,24 @@ class Deployer:
             NotFound: no such endpoint.
             Conflict: it is being created, updated or deleted.
             BadInput: a setting is not valid.
+            Busy: the server is stopping.
         """
-        endpoint = self._directory.endpoint(deployment.endpoint_name)
-        if endpoint.status not in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED):
-            raise Conflict(
-                ENDPOINT_BUSY, f"Endpoint {endpoint.name!r} is {endpoint.status}: wait until that has ended."
-            )
-        number = len(self._directory.versions(endpoint.id)) + 1
-        version = _version(deployment, endpoint.id, number, self._clock.now_ms())
-        await self._directory.add_version(version)
-        status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
-        marks = dict(endpoint.marks) | dict(deployment.marks)
-        updated = await self._save(endpoint, status=status, target_version=version.id, failure_reason=None, marks=marks)
-        self._start_proof(updated, version, deployment)
+        self._check_open()
+        name = deployment.endpoint_name
+        self._directory.endpoint(name)
+        async with self._turn(name):
+            endpoint = self._directory.endpoint(name)
+            idle = endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
+            if not idle or endpoint.target_version is not None:
+                raise Conflict(ENDPOINT_BUSY, f"Endpoint {name!r} is {endpoint.status}: wait until that has ended.")
+            number = len(self._directory.versions(endpoint.id)) + 1
+            version = _version(deployment, endpoint.id, number, self._clock.now_ms())
+            await self._directory.add_version(version)
+            status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
+            marks = dict(endpoint.marks) | dict(deployment.marks)
+            changes = {"status": status, "target_version": version.id, "failure_reason": None, "marks": marks}
+            updated = await self._save(endpoint, **changes)
+            self._start_proof(updated, version, deployment)
         return updated
 
     async def scale(self, endpoint_name: str, workers: int) -> Endpoint:
@@ -149,10 +176,12 @@ class Deployer:
         if not 1 <= workers <= WORKERS_PER_ENDPOINT_MAX:
             valid = f"1 to {WORKERS_PER_ENDPOINT_MAX}"
             raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)
-        endpoint = await self._save(self._directory.endpoint(endpoint_name), workers_desired=workers)
-        crew = self._crews.get(endpoint.active_version or "")
-        if crew is not None:
-            crew.scale(workers)
+        self._directory.endpoint(endpoint_name)
+        async with self._turn(endpoint_name):
+            endpoint = await self._save(self._directory.endpoint(endpoint_name), workers_desired=workers)
+            crew = self._crews.of(endpoint.active_version)
+            if crew is not None:
+                crew.scale(workers)
         return endpoint
 
     async def delete(self, endpoint_name: str) -> None:
@@ -160,12 +189,15 @@ class Deployer:
 
         Raises:
             NotFound: no such endpoint.
+            Busy: the server is stopping.
         """
-        endpoint = self._directory.endpoint(endpoint_name)
-        if endpoint.status is EndpointStatus.DELETING:
-            return
-        endpoint = await self._save(endpoint, status=EndpointStatus.DELETING)
-        self._background(self._delete(endpoint))
+        self._check_open()
+        self._directory.endpoint(endpoint_name)
+        async with self._turn(endpoint_name):
+            endpoint = self._directory.endpoint(endpoint_name)
+            if endpoint.status is not EndpointStatus.DELETING:
+                endpoint = await self._save(endpoint, status=EndpointStatus.DELETING)
+                self._background(self._insist(lambda: self._delete(endpoint)))
 
     # ------------------------------------------------------------------ looks
 
@@ -197,14 +229,12 @@ class Deployer:
 
     def workers(self, endpoint_name: str) -> int:
         """Workers of the active version that are ready now. Raises NotFound."""
-        crew = self._crews.get(self._directory.endpoint(endpoint_name).active_version or "")
+        crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
         return crew.ready if crew else 0
 
     async def stop_session(self, session: str) -> None:
         """End the worker that holds a session, and every process of it."""
-        for crew in list(self._crews.values()):
-            if await crew.stop_session(session):
-                return
+        await self._crews.stop_session(session)
 
     # ------------------------------------------------------------------ server start and stop
 
@@ -212,31 +242,45 @@ class Deployer:
         """After a restart: active versions start again, unfinished trials begin anew, deletions go on."""
         for endpoint in self._directory.endpoints():
             if endpoint.status is EndpointStatus.DELETING:
-                self._background(self._delete(endpoint))
+                self._background(self._insist(partial(self._delete, endpoint)))
                 continue
-            if endpoint.active_version is not None and endpoint.status is not EndpointStatus.FAILED:
-                self._background(self._restart(endpoint, endpoint.active_version))
+            if endpoint.status is EndpointStatus.ROLLING_BACK:  # all but the last word of it was said
+                await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
+            if endpoint.active_version is not None:
+                self._background(self._restart(self._directory.version(endpoint.active_version).version))
             if endpoint.target_version is not None:
                 self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
 
     async def close(self, grace_seconds: float) -> None:
         """Stop trials and workers: what runs may end within the grace, the rest goes back to the queue."""
+        self._closing = True
         tasks = [*self._proofs.values(), *self._chores]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(crew.retire(grace_seconds) for crew in list(self._crews.values())))
-        self._crews.clear()
+        await self._crews.retire_all(grace_seconds)
 
     async def hurry(self) -> None:
         """End what `close` still waits for: its work goes back to the queue."""
-        await asyncio.gather(*(crew.stop_all() for crew in list(self._crews.values())))
+        await self._crews.stop_all()
 
     async def broken(self, version: EndpointVersion, failure: Failure) -> None:
         """A crew's workers keep dying: the endpoint leaves service with the reason; its queue waits for an update."""
-        self._background(self._leave_service(version, failure))
+        self._background(self._insist(lambda: self._leave_service(version, failure)))
 
     # ------------------------------------------------------------------ inside
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Busy(SERVER_STOPPING, "The server is stopping: ask again once it is back.")
+
+    def _make_crew(self, version: EndpointVersion, outfit: Outfit) -> Crew:
+        crew = self._make_plain_crew(version, outfit)
+        self._crews.keep(version.id, crew)
+        return crew
 
     def _start_proof(self, endpoint: Endpoint, version: EndpointVersion, deployment: Deployment | None) -> None:
         proof = asyncio.create_task(self._prove(endpoint.name, version, deployment))
@@ -244,25 +288,26 @@ class Deployer:
         proof.add_done_callback(lambda done: self._proofs.pop(endpoint.name, None))
 
     async def _prove(self, name: str, version: EndpointVersion, deployment: Deployment | None) -> None:
-        trial = Trial(self._court, version)
         try:
             if deployment is not None:
-                trial.version = version = await self._store_package(version, deployment)
+                version = await self._store_package(version, deployment)
             elif not version.package.sha256:
                 raise Unproven("inspect", "The server stopped before the package was stored. Remedy: deploy it again.")
-            proved = await trial.run(frozenset(deployment.settings if deployment else _setting_names()))
+            chosen = deployment.settings if deployment else _chosen(version)
+            proved = await Trial(self._court, version).run(frozenset(chosen))
+            await self._insist(lambda: self._take_over(name, proved))
         except SeatrialError as error:
-            await self._drop(trial.crew, version)
-            await self._not_proved(name, version, failure_reason(error))
+            reason = failure_reason(error)
         except asyncio.CancelledError:
-            await self._drop(trial.crew, version)
+            await self._end_trial(version)
             raise
         except Exception as error:  # the named edge: a defect of ours must show as Failed, not as Creating for ever
             log.exception("trial.defect", endpoint=name)
-            await self._drop(trial.crew, version)
-            await self._not_proved(name, version, f"The server failed to run the trial: {error}")
+            reason = f"The server failed to run the trial: {error}"
         else:
-            await self._take_over(name, proved.version, proved.crew, proved.unproven)
+            return
+        await self._insist(lambda: self._end_trial(version))
+        await self._insist(lambda: self._not_proved(name, version, reason))
 
     async def _store_package(self, version: EndpointVersion, deployment: Deployment) -> EndpointVersion:
         source = deployment.package
@@ -294,89 +339,94 @@ class Deployer:
             archive.flush()
             return await self._packages.add(Path(archive.name), label)
 
-    async def _drop(self, crew: Crew | None, version: EndpointVersion) -> None:
+    async def _end_trial(self, version: EndpointVersion) -> None:
         """A trial is over without success: its workers end and its jobs fail."""
-        if crew is not None:
-            self._crews.pop(version.id, None)
-            await asyncio.shield(crew.retire(0))
-        await self._fail_queued(
-            version.endpoint_id, Failure(errors.CANCELLED, "The trial of this version ended."), version.id
-        )
+        await asyncio.shield(self._crews.retire(version.id, 0))
+        failure = Failure(errors.CANCELLED, "The trial of this version ended.")
+        await self._fail_queued(version.endpoint_id, failure, version.id)
 
     async def _not_proved(self, name: str, version: EndpointVersion, reason: str) -> None:
-        if not self._directory.has(name):
-            return
-        endpoint = self._directory.endpoint(name)
-        if endpoint.status is EndpointStatus.DELETING:
-            return
-        if endpoint.active_version is None:
-            await self._save(endpoint, status=EndpointStatus.FAILED, target_version=None, failure_reason=reason)
-        else:
-            await self._save(endpoint, status=EndpointStatus.ROLLING_BACK, target_version=None)
-            await self._save(
-                self._directory.endpoint(name),
-                status=EndpointStatus.IN_SERVICE,
-                failure_reason=f"Rolled back. {reason}",
-            )
+        async with self._turn(name):
+            endpoint = self._directory.endpoint(name)
+            if endpoint.status is EndpointStatus.DELETING:
+                return
+            changes: dict[str, Any] = {"target_version": None, "failure_reason": reason}
+            if endpoint.active_version is None:
+                await self._save(endpoint, status=EndpointStatus.FAILED, **changes)
+            else:
+                changes["failure_reason"] = f"Rolled back. {reason}"
+                endpoint = await self._save(endpoint, status=EndpointStatus.ROLLING_BACK, **changes)
+                await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
         self._court.say(version, f"trial: failed: {reason}")
 
-    async def _take_over(self, name: str, version: EndpointVersion, crew: Crew, unproven: bool) -> None:
-        endpoint = self._directory.endpoint(name)
-        before = self._crews.pop(endpoint.active_version or "", None)
-        self._crews[version.id] = crew
-        await self._save(
-            endpoint,
-            status=EndpointStatus.IN_SERVICE,
-            active_version=version.id,
-            target_version=None,
-            failure_reason=None,
-            unproven=unproven,
-            workers_desired=version.settings.workers,
-        )
-        crew.scale(version.settings.workers)
+    async def _take_over(self, name: str, proved: Proved) -> None:
+        version, workers = proved.version, proved.version.settings.workers
+        async with self._turn(name):
+            endpoint = self._directory.endpoint(name)
+            if endpoint.status is EndpointStatus.DELETING:
+                raise Conflict(ENDPOINT_BUSY, f"Endpoint {name!r} is {endpoint.status}.")
+            await self._save(
+                endpoint,
+                status=EndpointStatus.IN_SERVICE,
+                active_version=version.id,
+                target_version=None,
+                failure_reason=None,
+                unproven=proved.unproven,
+                workers_desired=workers,
+            )
+            if endpoint.active_version is not None:
+                self._crews.retire_later(endpoint.active_version, SERVER_STOP_GRACE_SECONDS)
+        proved.crew.scale(workers)
         self._bells.ring(endpoint.id)
-        self._court.say(version, f"in service: version {version.number}" + (" (unproven)" if unproven else ""))
-        if before is not None:
-            self._background(before.retire(SERVER_STOP_GRACE_SECONDS))
+        self._court.say(version, f"in service: version {version.number}" + (" (unproven)" if proved.unproven else ""))
 
-    async def _restart(self, endpoint: Endpoint, version_id: str) -> None:
-        version = self._directory.version(version_id).version
-
+    async def _restart(self, version: EndpointVersion) -> None:
         def progress(what: str, done: int, total: int | None) -> None:
             self._court.say(version, f"restart: {what} {done}" + (f" of {total}" if total else ""))
 
         try:
             outfit = await self._court.outfitter.complete(version, progress)
-            crew = self._court.make_crew(version, outfit)
         except SeatrialError as error:
-            await self._leave_service(version, Failure(error.error_type, error.message, error.details))
+            await self.broken(version, Failure(error.error_type, error.message, error.details))
             return
-        self._crews[version.id] = crew
-        crew.scale(endpoint.workers_desired)
+        except Exception as error:  # the named edge: InService without workers would hang every job
+            log.exception("restart.defect", endpoint=version.endpoint_name)
+            await self.broken(version, Failure("internal_error", f"The server failed to start it again: {error}"))
+            return
+        async with self._turn(version.endpoint_name):
+            endpoint = self._serving(version)
+            if endpoint is not None:
+                self._court.make_crew(version, outfit).scale(endpoint.workers_desired)
 
     async def _leave_service(self, version: EndpointVersion, failure: Failure) -> None:
-        crew = self._crews.pop(version.id, None)
-        if crew is not None:
-            await crew.retire(0)
-        if not self._directory.has(version.endpoint_name):
-            return
-        endpoint = self._directory.endpoint(version.endpoint_name)
-        if endpoint.active_version != version.id or endpoint.status is EndpointStatus.DELETING:
-            return
-        said = Unproven(failure.error_type, f"Workers keep failing. {failure.message}", details=dict(failure.details))
-        reason = failure_reason(said)
-        await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
+        await self._crews.retire(version.id, 0)
+        await self._fail_queued(version.endpoint_id, failure, version.id)  # a trial waits for these
+        async with self._turn(version.endpoint_name):
+            endpoint = self._serving(version)
+            if endpoint is None:
+                return
+            said = Unproven(
+                failure.error_type, f"Workers keep failing. {failure.message}", details=dict(failure.details)
+            )
+            reason = failure_reason(said)
+            await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
         self._court.say(version, f"out of service: {reason}")
+
+    def _serving(self, version: EndpointVersion) -> Endpoint | None:
+        """Its endpoint, if this is the version that takes ordinary jobs."""
+        if not self._directory.has(version.endpoint_name):
+            return None
+        endpoint = self._directory.endpoint(version.endpoint_name)
+        is_serving = endpoint.active_version == version.id and endpoint.status is not EndpointStatus.DELETING
+        return endpoint if is_serving else None
 
     async def _delete(self, endpoint: Endpoint) -> None:
         proof = self._proofs.get(endpoint.name)
         if proof is not None:
             proof.cancel()
-            await asyncio.gather(proof, return_exceptions=True)
+            await asyncio.wait({proof})
         for version in self._directory.versions(endpoint.id):
-            crew = self._crews.pop(version.id, None)
-            if crew is not None:
-                await crew.retire(0)
+            await self._crews.retire(version.id, 0)
         failure = Failure(errors.ENDPOINT_DELETED, f"Endpoint {endpoint.name!r} was deleted before the job ran.")
         await self._fail_queued(endpoint.id, failure, None)
         await self._directory.remove(endpoint)
@@ -395,14 +445,40 @@ class Deployer:
         await self._directory.save_endpoint(changed)
         return changed
 
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A step that can be repeated is not given up because the store is away."""
+        while True:
+            try:
+                return await step()
+            except StoreUnavailable as error:
+                log.warning("deploy.store_unavailable", error=str(error))
+                await self._clock.sleep_ms(STORE_RETRY_MS)
+
     def _background(self, chore: Coroutine[Any, Any, None]) -> None:
+        if self._closing:
+            chore.close()  # the next start comes to it again
+            return
         task = asyncio.create_task(chore)
         self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, chore: asyncio.Task[None]) -> None:
+        self._chores.discard(chore)
+        if not chore.cancelled() and chore.exception() is not None:
+            log.error("deploy.defect", exc_info=chore.exception())
 
 
 def _setting_names() -> frozenset[str]:
     return frozenset(one.name for one in fields(VersionSettings))
+
+
+def _chosen(version: EndpointVersion) -> frozenset[str]:
+    """The settings that the package has no say in, of a version whose trial begins anew."""
+    inspected = any(one.stage is TrialStage.INSPECT and one.state is StageState.PASSED for one in version.stages)
+    if inspected:
+        return _setting_names()
+    unsaid = VersionSettings()
+    return frozenset(name for name in _setting_names() if getattr(version.settings, name) != getattr(unsaid, name))
 
 
 def _version(deployment: Deployment, endpoint_id: str, number: int, now_ms: int) -> EndpointVersion:

@@ -38,10 +38,16 @@ class Dispatcher:
         self._draining = False
 
     async def open(self, version: EndpointVersion, kind: str) -> str:
-        """Open a session for a worker of that version; its id."""
+        """Open a session for a worker of that version; its id.
+
+        Raises:
+            SessionClosed: there is no such version any more.
+        """
         session = uuid.uuid4().hex
         opening = c.OpenSession(session, version.endpoint_id, version.id, kind, self._server, self._clock.now_ms())
-        await self._insist([opening])
+        (outcome,) = await self._insist([opening])
+        if isinstance(outcome, c.SessionGone):
+            raise SessionClosed(session)
         self._endpoint_of[session] = version.endpoint_id
         return session
 

@@ -7,23 +7,25 @@ PREFETCH_HORIZON_MS): an hour-long job is never claimed by a worker that is stil
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from seatrial.domain import errors
 from seatrial.domain.commands import Claim, Finish, Finished, Outcome, StagedPart
+from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import PREFETCH_HORIZON_MS, PREFETCH_JOBS_MAX
-from seatrial.domain.work import HandlerFailed, WorkerDied, WorkTimedOut
+from seatrial.domain.work import HandlerFailed, Work, WorkerDied, WorkTimedOut
 from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer, discard_inputs
 from seatrial.ports.clock import Clock
 from seatrial.ports.model_pool import Worker
-from seatrial.ports.work_source import SessionClosed, WorkSource
+from seatrial.ports.work_source import WorkSource
 
 log = structlog.get_logger()
 
@@ -55,8 +57,12 @@ class Runner:
         self._clock = clock
         self._session: str | None = None
         self._held: dict[str, asyncio.Task[None]] = {}
+        self._preparing: set[asyncio.Task[None]] = set()
         self._lost: list[str] = []
         self._death: Failure | None = None
+        self._fault: Failure | None = None
+        self._ended_by_us = False
+        self._closing = False
         self._room = asyncio.Event()
         self._retired = asyncio.Event()
         self._mean_ms: float | None = None
@@ -72,9 +78,14 @@ class Runner:
         return self._deployed.version
 
     @property
-    def death(self) -> Failure | None:
-        """Why the worker died by itself; None while it lives, or when we ended it."""
-        return self._death
+    def fallen(self) -> Failure | None:
+        """Why the worker died by itself, or why no work could be taken for it; None when we ended it."""
+        return self._death or self._fault
+
+    @property
+    def retiring(self) -> bool:
+        """True once it takes no more work."""
+        return self._retired.is_set()
 
     def retire(self) -> None:
         """Take no more work; `serve` returns once what runs has ended."""
@@ -83,6 +94,7 @@ class Runner:
 
     async def stop(self, grace_seconds: float) -> None:
         """End the worker and every process of it; what it held goes back to the queue at no cost."""
+        self._ended_by_us = True
         self.retire()
         await self._worker.stop(grace_seconds)
 
@@ -97,6 +109,7 @@ class Runner:
         finally:
             retired.cancel()
             await self._stop_taking(taking)
+            self._hand_back()
             await asyncio.gather(*self._held.values(), return_exceptions=True)
             await self._leave(gone)
 
@@ -105,14 +118,23 @@ class Runner:
         taking.cancel()
         try:
             await taking
-        except (asyncio.CancelledError, SessionClosed):
+        except asyncio.CancelledError:
             pass
-        except Exception:  # the named edge: a defect in taking must not keep the session open
+        except Exception as error:  # the named edge: a defect in taking must not keep the session open
             log.exception("runner.defect", endpoint=self.version.endpoint_name)
+            self._fault = Failure("internal_error", f"No work could be taken for the worker: {error}")
+
+    def _hand_back(self) -> None:
+        """What has not reached the worker yet stays behind: closing the session hands it back at no cost."""
+        self._closing = True
+        for preparing in self._preparing:
+            preparing.cancel()
 
     async def _leave(self, gone: asyncio.Task[None]) -> None:
-        if not gone.done() and self._lost:
+        if not gone.done() and (self._lost or self._ended_by_us):
             await gone
+        if gone.done() and not self._ended_by_us and self._death is None:
+            self._fault = Failure(errors.WORKER_CRASHED, "The worker process went away while it had no work.")
         gone.cancel()
         begun = [token for token in self._lost if self._worker.begun(token)]
         if self._session is not None:
@@ -143,14 +165,18 @@ class Runner:
         try:
             finish = await self._outcome(claim)
             if finish is not None:
-                await self._finish(finish)
+                await self._finish(claim, finish)
                 self._worker.forget(claim.token)
         finally:
             del self._held[claim.token]
             self._room.set()
 
-    async def _finish(self, finish: Finish) -> None:
-        (answer,) = await self._source.finish([finish])
+    async def _finish(self, claim: Claim, finish: Finish) -> None:
+        try:
+            (answer,) = await self._source.finish([finish])
+        except Exception as error:  # the named edge: an outcome that cannot be kept must end the job, not hang it
+            log.exception("job.defect", job=claim.job.id)
+            (answer,) = await self._source.finish([self._defect(claim, error)])
         if not isinstance(answer, Finished):
             log.info("job.stale", token=finish.token[:8], endpoint=self.version.endpoint_name)
 
@@ -164,23 +190,24 @@ class Runner:
         except SeatrialError as error:
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
         except WorkTimedOut:
+            self._ended_by_us = True
             return self._failed(claim, _timeout(claim))
         except WorkerDied as died:
             self._lost.append(claim.token)
-            if not died.by_us:
+            if died.by_us:
+                self._ended_by_us = True
+            else:
                 self._death = died.failure
             return None
         except Exception as error:  # the named edge: a defect of ours must end the job, not hang it
             log.exception("job.defect", job=claim.job.id)
-            return self._failed(claim, Failure("internal_error", f"The server failed to run the job: {error}"))
+            return self._defect(claim, error)
 
     async def _work(self, claim: Claim) -> tuple[tuple[StagedPart, ...], int]:
         contract = self._deployed.contract
         has_files = True  # until it is known: what a failed preparation wrote must go too
         try:
-            work = await self._preparer.prepare(
-                claim.job, self.version, contract, self._layout, claim.token, self._scratch
-            )
+            work = await self._prepare(claim, contract)
             has_files = work.has_files
             produced = await self._worker.run(work)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
@@ -190,6 +217,20 @@ class Runner:
             if has_files:
                 await discard_inputs(claim.token, self._scratch)
 
+    async def _prepare(self, claim: Claim, contract: Contract) -> Work:
+        """What the worker needs; its time ends with the job's deadline."""
+        if self._closing:
+            raise asyncio.CancelledError
+        task = self._held[claim.token]
+        self._preparing.add(task)
+        try:
+            work = await self._preparer.prepare(
+                claim.job, self.version, contract, self._layout, claim.token, self._scratch
+            )
+        finally:
+            self._preparing.discard(task)
+        return replace(work, timeout_ms=claim.time_left_ms) if claim.time_left_ms < work.timeout_ms else work
+
     def _observe(self, handler_ms: float) -> None:
         mean = self._mean_ms
         self._mean_ms = handler_ms if mean is None else mean + SMOOTHING * (handler_ms - mean)
@@ -197,8 +238,14 @@ class Runner:
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
         return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)
 
+    def _defect(self, claim: Claim, error: Exception) -> Finish:
+        return self._failed(claim, Failure("internal_error", f"The server failed to run the job: {error}"))
+
 
 def _timeout(claim: Claim) -> Failure:
+    if claim.time_left_ms < claim.job.invocation_timeout_ms:
+        message = "The job's deadline passed while the handler ran; it was stopped and its process is gone."
+        return Failure(errors.DEADLINE_EXCEEDED, message)
     seconds = claim.job.invocation_timeout_ms / 1000
     return Failure(
         errors.INVOCATION_TIMEOUT,

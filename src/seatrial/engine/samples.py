@@ -65,16 +65,17 @@ class SampleRequests:
         if sample.expect is None:
             return
         schema = json.loads(await asyncio.to_thread((self._root / sample.expect).read_bytes))
+        expected = Path(sample.expect).name
         reading = await self._objects.read(job.parts[-1].object)
-        answer = json.loads(b"".join([chunk async for chunk in reading.chunks]))
+        try:
+            answer = json.loads(b"".join([chunk async for chunk in reading.chunks]))
+        except ValueError:
+            media_type = job.parts[-1].media_type
+            raise _unexpected(job, f"{where}: the answer is {media_type}, and {expected} expects JSON.") from None
         problem = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(answer)), None)
         if problem is not None:
-            expected = Path(sample.expect).name
-            raise Unproven(
-                "prove",
-                f"{where}: the answer is not what {expected} expects, at {problem.json_path}: {problem.message[:300]}",
-                details={"remedy": "Mend the handler, or the expectation if the answer is right.", "job_id": job.id},
-            )
+            at = f"at {problem.json_path}: {problem.message[:300]}"
+            raise _unexpected(job, f"{where}: the answer is not what {expected} expects, {at}")
 
     async def _body(self, sample: Sample) -> bytes:
         if sample.input is None:
@@ -150,6 +151,11 @@ def _write_inside(folder: Path, name: str, content: bytes) -> None:
         raise _refusal(f"The sample {name!r} has no place inside a folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
+
+
+def _unexpected(job: Job, message: str) -> Unproven:
+    remedy = "Mend the handler, or the expectation if the answer is right."
+    return Unproven("prove", message, details={"remedy": remedy, "job_id": job.id})
 
 
 def _refusal(message: str) -> Unproven:

@@ -169,6 +169,7 @@ class Trial:
     ) -> dict[str, Any]:
         started_ms = self._court.clock.monotonic_ms()
         where = f"Sample {sample.name!r}" + (f" of task {task.name!r}" if task.name else "")
+        self._check_crew()
         try:
             submission = await requests.submission(contract, task, sample)
             accepted = await self._court.submitter.submit(submission)
@@ -176,6 +177,7 @@ class Trial:
             raise Unproven("prove", f"{where}: {error.message}", details=error.details) from None
         job = await self._court.inspector.wait(accepted.job_id, LONG_POLL_SECONDS_MAX)
         while not job.ended:
+            self._check_crew()
             job = await self._court.inspector.wait(accepted.job_id, LONG_POLL_SECONDS_MAX)
         if job.state is not JobState.SUCCEEDED:
             document = dict(job.failure or {})
@@ -184,6 +186,11 @@ class Trial:
         await requests.expect(job, sample, where)
         duration_ms = self._court.clock.monotonic_ms() - started_ms
         return {"task": task.name, "sample": sample.name, "job_id": job.id, "duration_ms": duration_ms}
+
+    def _check_crew(self) -> None:
+        """A crew that gave up takes no more samples."""
+        if self.crew is not None and self.crew.broken_by is not None:
+            raise _unproven("prove", "Workers keep failing", self.crew.broken_by)
 
     # ------------------------------------------------------------------ reports
 
