@@ -66,7 +66,7 @@ def seatrial_stack() -> Iterator[Stack]:
             assert process.stdout is not None
             url = next(word for word in process.stdout.readline().split() if word.startswith("http"))
             subprocess.run(
-                [*cli, "deploy", str(ECHO), "--name", "echo", "--data", data], check=True, stdout=subprocess.DEVNULL
+                [*cli, "deploy", str(ECHO), "--name", "echo", "--data", data], check=True, capture_output=True
             )
             told = subprocess.run([*cli, "env", "--data", data, "--json"], check=True, capture_output=True, text=True)
             key = httpx.Response(200, text=told.stdout).json()["SEATRIAL_API_KEY"]

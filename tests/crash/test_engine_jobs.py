@@ -68,7 +68,7 @@ async def test_an_input_by_reference_is_pinned(engine: Any) -> None:
     kept, changed, removed = [await put(engine, key, b'{"code": "5"}') for key in ("kept", "changed", "removed")]
     jobs = [await engine.submit(object=name, body=None) for name in (kept, changed, removed)]
     await put(engine, "changed", b'{"code": "6"}')
-    await engine.objects.delete([removed])
+    await engine.objects.delete(removed)
     gate.open()
     await engine.value(busy)
     assert await engine.value(jobs[0]) == 5

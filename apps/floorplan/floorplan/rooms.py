@@ -21,7 +21,7 @@ WIDTH_MIN, SLIM_WIDTH_MIN = 0.5, 0.75
 AREA_MIN = 1.0
 """Smallest area in squares of a door's width; the quarter circle of a drawn door has 0.79."""
 
-DOOR_FOR_ROOMS = (45.0, 90.0)
+DOOR_FOR_ROOMS = (45.0, 100.0)
 """However wide the openings seem, rooms are judged by a door between these widths, in sheet pixels."""
 
 STURDY = 0.12

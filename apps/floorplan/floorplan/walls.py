@@ -42,10 +42,10 @@ def styles(picture_pixel: float) -> Iterator[Style]:
     thinnest = max(3, round(1.3 * picture_pixel) + 1)
     for tone, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.78)):
         for extra in (5, 2, 0):
-            yield Style(f"filled-{tone}-{extra}", trust * (1.0 if extra else 0.92),
+            yield Style(f"filled-{tone}-{extra}", trust * (1.0 if extra else 0.86),
                         partial(filled, darker_than=tone, thickness=thinnest + extra))
     for width in (28, 54):
-        yield Style(f"hollow-{width}", 0.85, partial(hollow, width=width))
+        yield Style(f"hollow-{width}", 0.90, partial(hollow, width=width))
     yield Style("hatched", 0.85, hatched)
     yield Style("lines", 0.42, lines)
 
@@ -62,8 +62,7 @@ def hollow(tone: np.ndarray, width: int) -> np.ndarray:
     space = free_space(strokes)
     slim = (space.clear_widths <= width) & (space.areas > CAVITY_LENGTH * space.clear_widths**2)
     walls = strokes | slim.astype(np.uint8)[space.labels]
-    solid = opened(walls, 6, 6)
-    return without_specks(solid, SPECK) if solid.sum() > 0.5 * walls.sum() else strokes
+    return without_specks(opened(walls, 6, 6), SPECK)
 
 
 def hatched(tone: np.ndarray) -> np.ndarray:

@@ -66,6 +66,7 @@ class Runner:
         self._room = asyncio.Event()
         self._retired = asyncio.Event()
         self._mean_ms: float | None = None
+        self._short_in_a_row = 0
 
     @property
     def session(self) -> str | None:
@@ -156,10 +157,15 @@ class Runner:
                 self._held[claim.token] = task
 
     def _ahead(self) -> int:
-        """How many claims to hold: what the worker will have done within the horizon, and at least one."""
+        """How many claims to hold: what the worker will have done within the horizon, and at least one.
+
+        Trust grows with each short job and goes with the first long one: what is held behind a long one waits
+        although other workers may be free.
+        """
         if self._mean_ms is None:
             return 1
-        return max(1, min(PREFETCH_JOBS_MAX, int(PREFETCH_HORIZON_MS / max(self._mean_ms, 0.01))))
+        within_horizon = int(PREFETCH_HORIZON_MS / max(self._mean_ms, 0.01))
+        return max(1, min(PREFETCH_JOBS_MAX, within_horizon, self._short_in_a_row))
 
     async def _run(self, claim: Claim) -> None:
         try:
@@ -234,6 +240,7 @@ class Runner:
     def _observe(self, handler_ms: float) -> None:
         mean = self._mean_ms
         self._mean_ms = handler_ms if mean is None else mean + SMOOTHING * (handler_ms - mean)
+        self._short_in_a_row = self._short_in_a_row + 1 if handler_ms <= PREFETCH_HORIZON_MS else 0
 
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
         return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)

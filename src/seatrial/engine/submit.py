@@ -12,12 +12,13 @@ from pathlib import PurePosixPath
 from seatrial.domain import commands as c
 from seatrial.domain import errors
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
-from seatrial.domain.errors import BadInput, Busy, Conflict
+from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, NewJob, OutputPlan
 from seatrial.domain.limits import (
     HAND_OVER_SECONDS_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
     INPUT_OBJECT_BYTES_MAX,
+    KEY_BYTES_MAX,
     PRIORITY_MAX,
     ROW_INLINE_BYTES_MAX,
 )
@@ -125,7 +126,14 @@ class Submitter:
         job_id = str(uuid.uuid4())
         job_input = await self._input(submission, endpoint, job_id)
         job = self._new_job(submission, endpoint, version, task, job_id, job_input)
-        return await self._commit(job, submission, version)
+        try:
+            accepted = await self._commit(job, submission, version)
+        except SeatrialError:
+            await self._forget(submission, job_input)
+            raise
+        if accepted.existing:
+            await self._forget(submission, job_input)
+        return accepted
 
     async def retry(self, job_id: str) -> Accepted:
         """Run an ended job's input again, as a new job on the version that is active now.
@@ -175,6 +183,11 @@ class Submitter:
         name = ObjectName(INPUTS_BUCKET, f"{endpoint.name}/{job_id}")
         info = await self._objects.reveal(sealed, name, submission.media_type, {})
         return JobInput(submission.media_type, ref=info.ref)
+
+    async def _forget(self, submission: Submission, job_input: JobInput) -> None:
+        """No job came of it: a body that was kept as an object for it goes again."""
+        if submission.object is None and job_input.ref is not None:
+            await self._objects.delete(job_input.ref.name)
 
     async def _pin(self, name: ObjectName) -> ObjectRef:
         try:
@@ -285,10 +298,26 @@ def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion) 
     result = submission.result_filename or f"{unique}.out"
     failure = f"{unique}-error.out"
     if submission.result_filename is not None:
-        path = PurePosixPath(submission.result_filename)
-        failure = str(path.with_name(f"{path.stem}-error{path.suffix}"))
+        failure = _failure_name(submission.result_filename)
     extension = f"{submission.result_extension.strip('/')}/" if submission.result_extension else ""
-    return OutputPlan(
+    plan = OutputPlan(
         result=ObjectName(result_prefix.bucket, f"{result_prefix.key}{extension}{result}"),
         failure=ObjectName(failure_prefix.bucket, f"{failure_prefix.key}{extension}{failure}"),
     )
+    for name in (plan.result, plan.failure):
+        if len(name.key.encode()) > KEY_BYTES_MAX:
+            raise _unusable_name(f"The key of {name.uri[:100]}… would have more than {KEY_BYTES_MAX:,} bytes.")
+    return plan
+
+
+def _failure_name(result: str) -> str:
+    """`a/plan.json` -> `a/plan-error.json`."""
+    if any(part in ("", ".", "..") for part in result.split("/")):
+        raise _unusable_name(f"{result!r} is no name for a result.")
+    path = PurePosixPath(result)
+    return str(path.with_name(f"{path.stem}-error{path.suffix}"))
+
+
+def _unusable_name(message: str) -> BadInput:
+    valid = f"a relative path without '.' and '..' in it, of at most {KEY_BYTES_MAX:,} bytes with its prefix"
+    return BadInput(errors.INVALID_FIELD, message, field="result_filename", valid=valid)
