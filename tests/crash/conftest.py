@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 import textwrap
 import time
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 import pytest
 
 from seatrial import wiring
+from seatrial.adapters.processes.descendants import wait_readable
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
 from seatrial.config import Settings
@@ -190,15 +192,32 @@ class Gate:
         self.open()
         self._held = await asyncio.wait_for(asyncio.to_thread(self.path.open, "w"), PATIENCE_SECONDS)
 
-    def open(self) -> None:
-        """Let it go on."""
-        if self._held is not None:
+    def open(self, said: str = "") -> None:
+        """Let it go on, with these words."""
+        if self._held is not None and not self._held.closed:
+            self._held.write(said)
             self._held.close()
 
     @property
     def code(self) -> str:
         """What to ask of the obedient package."""
         return f"gate({str(self.path)!r})"
+
+
+async def vanished(pid: int) -> None:
+    """Wait until that process is dead."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            assert await wait_readable(descriptor, PATIENCE_SECONDS)
+        finally:
+            os.close(descriptor)
+
+
+async def kill(pid: int) -> None:
+    """SIGKILL, and wait for it."""
+    os.kill(pid, signal.SIGKILL)
+    await vanished(pid)
 
 
 class Engine:
@@ -324,14 +343,30 @@ class Engine:
     async def jobs(self, purpose: JobPurpose | None = JobPurpose.CLIENT) -> list[Job]:
         return await self.inspector.jobs(JobFilter(purpose=purpose, limit=1_000))
 
+    async def kill_worker(self, name: str = "e") -> int:
+        """SIGKILL from outside, to the one worker there is; its process id, once it is dead."""
+        pid = int(await self.run("os.getpid()", name))
+        await kill(pid)
+        return pid
+
     async def warm_up(self) -> None:
         """Short jobs, until the worker is trusted with many at a time."""
-        for _ in range(3):
+        for _ in range(8):
             await self.run()
 
     async def lines(self, name: str = "e") -> list[str]:
         found = await self.logs.lines(LogFilter(f"/aws/sagemaker/Endpoints/{name}"))
         return [line.text for line in found]
+
+
+@pytest.fixture
+def kill_process() -> Callable[[int], Any]:
+    return kill
+
+
+@pytest.fixture
+def until_vanished() -> Callable[[int], Any]:
+    return vanished
 
 
 @pytest.fixture
@@ -343,7 +378,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> HastyClock:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    made = await Engine(tmp_path).start()
-    yield made
-    await made.close()
+async def make_engine(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    engines: list[Engine] = []
+
+    async def make(**settings: Any) -> Engine:
+        folder = tmp_path / f"engine-{len(engines)}"
+        folder.mkdir()
+        engines.append(await Engine(folder).start(**settings))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        await engine.close()
+
+
+@pytest.fixture
+async def engine(make_engine: Callable[..., Any]) -> Engine:
+    made: Engine = await make_engine()
+    return made

@@ -77,13 +77,13 @@ async def test_an_input_by_reference_is_pinned(engine: Any) -> None:
     assert failures[0]["details"]["field"] == "input"
 
 
-@pytest.mark.parametrize("name", [ObjectName(RESULTS_BUCKET, "not there"), ObjectName("no-such-bucket", "a")])
-async def test_an_input_that_is_not_there_is_refused_at_submission(engine: Any, name: ObjectName) -> None:
+async def test_an_input_that_is_not_there_is_refused_at_submission(engine: Any) -> None:
     await engine.deploy()
-    with pytest.raises(BadInput) as refused:
-        await engine.submit(object=name, body=None)
-    assert refused.value.error_type == "input_not_found"
-    assert name.uri in refused.value.message
+    for name in (ObjectName(RESULTS_BUCKET, "not there"), ObjectName("no-such-bucket", "a")):
+        with pytest.raises(BadInput) as refused:
+            await engine.submit(object=name, body=None)
+        assert refused.value.error_type == "input_not_found"
+        assert name.uri in refused.value.message
 
 
 async def test_one_idempotency_key_is_one_job(engine: Any) -> None:
@@ -145,12 +145,13 @@ async def test_a_chosen_name_is_reserved_until_its_job_has_ended(engine: Any) ->
     assert first.parts[0].sha256 != second.parts[0].sha256, "the first one's result is superseded, and says so"
 
 
-@pytest.mark.parametrize("chosen", [".", "..", "a/..", "x" * 1_020, "ü" * 600])
-async def test_a_name_that_no_object_can_have_is_refused(engine: Any, chosen: str) -> None:
+async def test_a_name_that_no_object_can_have_is_refused(engine: Any) -> None:
     await engine.deploy()
-    with pytest.raises(BadInput) as refused:
-        await engine.accept("1", result_filename=chosen)
-    assert (refused.value.error_type, refused.value.field) == ("invalid_field", "result_filename")
+    for chosen in (".", "..", "a/..", "/a", "x" * 1_020, "ü" * 600):
+        with pytest.raises(BadInput) as refused:
+            await engine.accept("1", result_filename=chosen)
+        assert (refused.value.error_type, refused.value.field) == ("invalid_field", "result_filename")
+    assert await engine.jobs() == []
 
 
 async def test_a_full_queue_says_so(engine: Any) -> None:

@@ -48,7 +48,8 @@ class Crew:
 
     `make_spec` gives a fresh spec (its own scratch folder) per worker. `on_broken` is called once, with the
     reason, when workers died or failed to load more than RESTARTS_PER_WINDOW_MAX times within
-    RESTART_WINDOW_SECONDS, or failed to load so often in a row, however long each load took.
+    RESTART_WINDOW_SECONDS, or failed to load so often in a row, however long each load took. While others of the
+    crew serve, one that fails to load is only tried again and again.
     """
 
     def __init__(
@@ -223,7 +224,8 @@ class Crew:
         self._falls_ms.append(now_ms)
         recent = [at for at in self._falls_ms if now_ms - at <= RESTART_WINDOW_SECONDS * 1000]
         log.warning("worker.fell", endpoint=name, reason=fallen.message, falls=len(recent))
-        if max(len(recent), self._failed_loads) > RESTARTS_PER_WINDOW_MAX:
+        others_serve = self._failed_loads > 0 and self._taking()
+        if max(len(recent), self._failed_loads) > RESTARTS_PER_WINDOW_MAX and not others_serve:
             self._stopping = True
             self._broken_by = fallen
             await self._on_broken(self._deployed.version, fallen)

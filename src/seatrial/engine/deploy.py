@@ -47,6 +47,7 @@ NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ENDPOINT_EXISTS = "endpoint_exists"
 ENDPOINT_BUSY = "endpoint_busy"
 SERVER_STOPPING = "server_stopping"
+NOT_RESTARTED = "The server could not start it again."
 FAIL_BATCH = 500
 STORE_RETRY_MS = 500
 
@@ -266,7 +267,7 @@ class Deployer:
 
     async def broken(self, version: EndpointVersion, failure: Failure) -> None:
         """A crew's workers keep dying: the endpoint leaves service with the reason; its queue waits for an update."""
-        self._background(self._insist(lambda: self._leave_service(version, failure)))
+        self._give_up(version, failure, "Workers keep failing.")
 
     # ------------------------------------------------------------------ inside
 
@@ -387,28 +388,28 @@ class Deployer:
         try:
             outfit = await self._court.outfitter.complete(version, progress)
         except SeatrialError as error:
-            await self.broken(version, Failure(error.error_type, error.message, error.details))
+            self._give_up(version, Failure(error.error_type, error.message, error.details), NOT_RESTARTED)
             return
         except Exception as error:  # the named edge: InService without workers would hang every job
             log.exception("restart.defect", endpoint=version.endpoint_name)
-            await self.broken(version, Failure("internal_error", f"The server failed to start it again: {error}"))
+            self._give_up(version, Failure("internal_error", str(error)), NOT_RESTARTED)
             return
         async with self._turn(version.endpoint_name):
             endpoint = self._serving(version)
             if endpoint is not None:
                 self._court.make_crew(version, outfit).scale(endpoint.workers_desired)
 
-    async def _leave_service(self, version: EndpointVersion, failure: Failure) -> None:
+    def _give_up(self, version: EndpointVersion, failure: Failure, what: str) -> None:
+        said = Unproven(failure.error_type, f"{what} {failure.message}", details=failure.details)
+        self._background(self._insist(lambda: self._leave_service(version, failure, failure_reason(said))))
+
+    async def _leave_service(self, version: EndpointVersion, failure: Failure, reason: str) -> None:
         await self._crews.retire(version.id, 0)
         await self._fail_queued(version.endpoint_id, failure, version.id)  # a trial waits for these
         async with self._turn(version.endpoint_name):
             endpoint = self._serving(version)
             if endpoint is None:
                 return
-            said = Unproven(
-                failure.error_type, f"Workers keep failing. {failure.message}", details=dict(failure.details)
-            )
-            reason = failure_reason(said)
             await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
         self._court.say(version, f"out of service: {reason}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seatrial.domain.credentials import KeyPair, Keyring
 from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.errors import Unproven
 from seatrial.domain.work import WorkerSpec
 from seatrial.package.manifest import Manifest, read_manifest
 from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore
@@ -49,7 +50,11 @@ class Outfitter:
 
     def manifest(self, version: EndpointVersion) -> Manifest:
         """What the stored package says of itself. Raises Unproven."""
-        return read_manifest(self._packages.path(version.package))
+        root = self._packages.path(version.package)
+        if not root.is_dir():
+            remedy = "Deploy it again."
+            raise Unproven("inspect", f"the stored package is gone: {root.name}", details={"remedy": remedy})
+        return read_manifest(root)
 
     async def python(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> Path:
         """The interpreter of its environment, built if need be. Raises Unproven."""

@@ -1,0 +1,206 @@
+"""Cancelling: the word is only said once the work is really gone, and nobody else pays for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from seatrial.adapters.processes.descendants import look_at
+from seatrial.domain.endpoint import EndpointStatus
+from seatrial.domain.errors import Conflict, NotFound
+from seatrial.domain.jobs import Job, JobState
+from seatrial.domain.objects import ObjectName
+
+
+def alive(pid: int) -> bool:
+    process = look_at(pid)
+    return process is not None and not process.is_dead
+
+
+async def test_a_queued_job_is_cancelled_at_once(engine: Any) -> None:
+    await engine.deploy()
+    gate = engine.gate()
+    busy = await engine.submit(gate.code + " or os.getpid()")
+    await gate.reached()
+    waiting = await engine.submit("2")
+    job = await engine.canceller.cancel(waiting)
+    assert (job.state, job.attempt) == (JobState.CANCELLED, 0)
+    assert await engine.published(job) == ["failure"]
+    document = json.loads(await engine.read(job.output.failure))
+    assert (document["status"], document["error_type"]) == ("error", "cancelled")
+    gate.open()
+    assert alive(await engine.value(busy)), "the worker had nothing to do with it"
+
+
+@pytest.mark.parametrize("started", ["child()", "daemon()"])
+async def test_a_running_job_is_cancelled_once_every_process_is_gone(engine: Any, started: str) -> None:
+    await engine.deploy()
+    worker, offspring = await engine.run(f"[os.getpid(), {started}]")
+    assert alive(worker)
+    assert alive(offspring)
+    gate = engine.gate()
+    job_id = await engine.submit(gate.code)
+    await gate.reached()
+    seen: list[list[bool]] = []
+
+    async def look() -> None:
+        changes = engine.inspector.follow(job_id)
+        seen.extend([[alive(worker), alive(offspring)] async for job in changes if job.state is JobState.CANCELLED])
+
+    looking = asyncio.create_task(look())
+    job = await engine.canceller.cancel(job_id)
+    await looking
+    assert job.state is JobState.CANCELLED
+    assert seen == [[False, False]]
+    assert await engine.published(job) == ["failure"]
+    assert await engine.run("os.getpid()") != worker
+
+
+async def test_neighbours_in_the_same_worker_run_again_and_are_not_charged(engine: Any) -> None:
+    await engine.deploy()
+    await engine.warm_up()
+    gate = engine.gate()
+    job_id = await engine.submit(gate.code)
+    neighbours = [await engine.submit(str(number)) for number in range(3)]
+    await gate.reached()
+    held = [await engine.inspector.job(one) for one in neighbours]
+    assert [one.state for one in held] == [JobState.RUNNING] * 3, "they wait inside of the worker"
+    await engine.canceller.cancel(job_id)
+    assert [await engine.value(one) for one in neighbours] == [0, 1, 2]
+    ended = [await engine.ended(one) for one in neighbours]
+    assert [(one.attempt, one.deaths) for one in ended] == [(1, 0)] * 3
+
+
+async def test_what_has_ended_cannot_be_cancelled(engine: Any) -> None:
+    await engine.deploy()
+    job_id = await engine.submit("1")
+    await engine.value(job_id)
+    before = await engine.ended(job_id)
+    with pytest.raises(Conflict) as refused:
+        await engine.canceller.cancel(job_id)
+    assert refused.value.error_type == "job_already_ended"
+    assert await engine.ended(job_id) == before
+    with pytest.raises(NotFound):
+        await engine.canceller.cancel("no such job")
+
+
+async def test_two_who_cancel_the_same_running_job(engine: Any) -> None:
+    await engine.deploy()
+    gate = engine.gate()
+    job_id = await engine.submit(gate.code)
+    await gate.reached()
+    first, second = await asyncio.gather(*(engine.canceller.cancel(job_id) for _ in range(2)))
+    assert first.state is second.state is JobState.CANCELLED
+    assert await engine.run("1") == 1
+
+
+async def test_a_cancel_that_races_with_the_end_has_one_outcome(engine: Any) -> None:
+    await engine.deploy()
+    gate = engine.gate()
+    outcomes: list[JobState] = []
+    for number in range(12):
+        job_id = await engine.submit(gate.code + " or 1")
+        await gate.reached()
+        gate.open()
+        for _ in range(number):  # a little later each time
+            await asyncio.sleep(0)
+        try:
+            job: Job = await engine.canceller.cancel(job_id)
+            assert job.state is JobState.CANCELLED
+        except Conflict:
+            job = await engine.ended(job_id)
+            assert job.state is JobState.SUCCEEDED
+        outcomes.append(job.state)
+        assert await engine.ended(job_id) == job
+        assert await engine.published(job) == ["result" if job.state is JobState.SUCCEEDED else "failure"]
+    assert JobState.CANCELLED in outcomes
+    assert await engine.run("1") == 1
+
+
+async def test_a_job_of_the_version_that_is_on_its_way_out(engine: Any) -> None:
+    await engine.deploy()
+    gate = engine.gate()
+    job_id = await engine.submit(gate.code)
+    await gate.reached()
+    await engine.update()
+    updated = await engine.until(lambda one: one.status is EndpointStatus.IN_SERVICE)
+    assert updated.active_version is not None
+    async with asyncio.timeout(10):
+        job = await engine.canceller.cancel(job_id)
+    assert job.state is JobState.CANCELLED
+
+
+async def test_a_sample_of_a_trial(engine: Any) -> None:
+    gate = engine.gate()
+    package = engine.package(
+        {
+            "code/inference.py": f"def model_fn(d): pass\ndef predict_fn(d, m):\n    open({str(gate.path)!r}).read()",
+            "samples/any.json": "{}",
+        }
+    )
+    await engine.create(package)
+    await gate.reached()
+    (job,) = await engine.jobs(purpose=None)
+    async with asyncio.timeout(10):
+        cancelled = await engine.canceller.cancel(job.id)
+    assert cancelled.state is JobState.CANCELLED
+    endpoint = await engine.settled()
+    assert endpoint.status is EndpointStatus.FAILED
+    assert "cancelled" in endpoint.failure_reason
+
+
+@pytest.fixture
+def silent_url() -> Iterator[tuple[str, socket.socket]]:
+    """A URL whose server takes the connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/picture", listener
+
+
+FETCHING = {
+    "seatrial.toml": """\
+        [package]
+        handler = "size:size"
+        [tasks.size.input.file]
+        type = "file"
+        required = true
+        form = "bytes"
+        [[tasks.size.samples]]
+        input = "sample.json"
+        """,
+    "sample.json": '{"file": "data:;base64,AAAA"}',
+    "size.py": "def size(file):\n    return {'value': len(file)}\n",
+}
+
+
+async def test_a_job_whose_input_does_not_come(make_engine: Any, silent_url: Any) -> None:
+    engine = await make_engine(allow_private_urls=True)
+    url, listener = silent_url
+    await engine.deploy(engine.package(FETCHING))
+    job_id = await engine.submit(body=json.dumps({"file": url}).encode())
+    connection, _ = await asyncio.to_thread(listener.accept)
+    with connection:
+        async with asyncio.timeout(10):
+            job = await engine.canceller.cancel(job_id)
+    assert (job.state, job.attempt) == (JobState.CANCELLED, 1)
+    assert await engine.value(await engine.submit(body=b'{"file": "data:;base64,AAAA"}')) == 3
+
+
+async def test_deleting_an_endpoint_whose_input_does_not_come(make_engine: Any, silent_url: Any) -> None:
+    """The fetch goes on for a minute; the endpoint does not wait for it."""
+    engine = await make_engine(allow_private_urls=True)
+    url, listener = silent_url
+    await engine.deploy(engine.package(FETCHING))
+    job_id = await engine.submit(body=json.dumps({"file": url}).encode())
+    connection, _ = await asyncio.to_thread(listener.accept)
+    with connection:
+        async with asyncio.timeout(10):
+            await engine.deployer.delete("e")
+            await engine.gone()
+    job = await engine.ended(job_id)
+    assert job.failure["error_type"] == "endpoint_deleted"
+    assert job.output.failure == ObjectName("seatrial-results", job.output.failure.key)
