@@ -22,6 +22,9 @@ from floorplan.walls import Style, styles
 READERS = 2
 """Readings made side by side; OpenCV and numpy work outside the interpreter's lock."""
 
+SAME_WALLS = 0.93
+"""Intersection over union from which two wall masks count as the same."""
+
 SAMPLING = 4
 """Regions are compared at every fourth pixel of the sheet in both directions."""
 
@@ -48,36 +51,48 @@ class Reading:
         if not self.regions:
             return 0.0
         enclosed = np.array([r.area * r.walled**2 * r.plain for r in self.regions])
-        enclosed *= 0.4 + 0.6 * np.array(agreement)
+        enclosed *= 0.55 + 0.45 * np.array(agreement)
         shares = np.maximum(enclosed / max(enclosed.sum(), 1e-9), 1e-12)
         rooms_effective = math.exp(-float((shares * np.log(shares)).sum()))
         crumbs = float(np.mean([r.area < CRUMB_SHARE * enclosed.sum() for r in self.regions]))
-        return self.style.trust * float(enclosed.sum()) * rooms_effective**0.25 * (1 - 0.5 * crumbs)
+        return self.style.trust * float(enclosed.sum()) * rooms_effective**0.3 * (1 - 0.5 * crumbs)
 
 
 def find_rooms(rgb: np.ndarray) -> list[Room]:
     """Return the rooms of a floor plan (uint8 RGB), in reading order: row by row, left to right."""
     sheet = lay(rgb)
-    best, agreement = choose(read_all(sheet))
+    readings = read_all(sheet)
+    if not readings:
+        return []
+    best, shares = choose(readings)
     rooms = [trace(region, best.labels, sheet, _confidence(region, share))
-             for region, share in zip(best.regions, agreement)]
+             for region, share in zip(best.regions, shares)]
     row = max(rgb.shape[0] / 12, 1)
     return sorted(rooms, key=lambda room: (int(room.centroid[1] / row), room.centroid[0]))
 
 
 def read_all(sheet: Sheet) -> list[Reading]:
-    """Read the sheet in every style."""
+    """Read the sheet in every style, styles that come to the same walls once."""
     tone = without_lettering(sheet.tone)
+    proposals: list[tuple[Style, np.ndarray]] = []
+    for style in styles(tone, sheet.picture_pixel):
+        walls = style.draw(tone)
+        if walls.any() and not any(_same(walls, known) for _, known in proposals):
+            proposals.append((style, walls))
+    lines = (tone < FAINT_TONE).astype(np.uint8)
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda style: read(style, tone, sheet.picture_pixel), styles(tone, sheet.picture_pixel)))
+        return list(pool.map(lambda p: read(*p, lines, sheet.picture_pixel), proposals))
 
 
-def read(style: Style, tone: np.ndarray, picture_pixel: float) -> Reading:
-    """Read the drawing as if its walls were drawn in this style."""
-    walls = style.draw(tone)
-    found = openings(walls, (tone < FAINT_TONE).astype(np.uint8), picture_pixel)
+def read(style: Style, walls: np.ndarray, lines: np.ndarray, picture_pixel: float) -> Reading:
+    """Find what these walls enclose; `lines` is all ink, faint lines included."""
+    found = openings(walls, lines, picture_pixel)
     labels, regions, bounding = enclose(walls, found)
     return Reading(style, walls, bounding, labels, regions)
+
+
+def _same(walls: np.ndarray, others: np.ndarray) -> bool:
+    return int((walls & others).sum()) >= SAME_WALLS * int((walls | others).sum())
 
 
 def choose(readings: list[Reading]) -> tuple[Reading, list[float]]:

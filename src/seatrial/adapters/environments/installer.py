@@ -30,6 +30,7 @@ UV_WORDS = {  # uv does not read pip's settings; those that say where packages c
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
     "PIP_CERT": "SSL_CERT_FILE",
 }
+UNLESS_SET = {"UV_SYSTEM_CERTS": "1"}  # a company's own root certificates hold here, as they do for pip
 OURS = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
@@ -55,7 +56,7 @@ def installer_environ(environ: Mapping[str, str]) -> dict[str, str]:
         if pip_word in passed and uv_word not in passed:
             value = passed[pip_word]
             passed[uv_word] = ",".join(value.split()) if uv_word == "UV_FIND_LINKS" else value
-    return passed | OURS
+    return UNLESS_SET | passed | OURS
 
 
 async def run_installer(

@@ -139,5 +139,5 @@ def _mark(folder: Path, lines: list[str]) -> None:
 
 def _failed(what: str, lines: list[str]) -> Unproven:
     last = "\n".join(lines[-15:])
-    message = f"{what}.\n{last}\n{REMEDY}" if last else f"{what}. {REMEDY}"
+    message = f"{what}.\n{last}" if last else f"{what}."
     return Unproven("environment", message, field="requirements", details={"remedy": REMEDY, "installer": lines})
