@@ -145,6 +145,15 @@ def server(make_server: Callable[..., RunningServer]) -> RunningServer:
     return make_server()
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for all tests of a module, each with endpoints of its own."""
+    server = RunningServer(tmp_path_factory.mktemp("shared") / "data").start()
+    yield server
+    if server.process is not None:
+        server.terminate()
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Callable[[str], Path]:
     """A package of tests/packages as the `.tar.gz` that people upload."""

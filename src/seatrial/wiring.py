@@ -102,6 +102,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
     """
     data = settings.data.absolute()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.chmod(0o700)  # jobs, objects and keys are their owner's, also in a folder that was there before
     async with AsyncExitStack() as stack:
         stack.enter_context(DataFolderLock(data))
         listener = stack.enter_context(_listen(settings.host, settings.port))
@@ -306,6 +307,7 @@ async def _stop(
     """Hand nothing out, let what runs end within the grace, hand the rest back, close the doors last."""
     started = time.monotonic()
     log.info("server.stopping", grace_seconds=grace_seconds)
+    server.services.submitter.drain()
     server.dispatcher.drain()
     closing = asyncio.create_task(server.deployer.close(grace_seconds))
     impatient = asyncio.create_task(stops.get())
@@ -316,6 +318,7 @@ async def _stop(
     await closing
     impatient.cancel()
     reaping.cancel()
+    server.services.inspector.close()
     web.should_exit = True
     await asyncio.gather(serving, reaping, return_exceptions=True)
     log.info("server.stopped", seconds=round(time.monotonic() - started, 1))

@@ -5,18 +5,19 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
 from seatrial import wiring
-from seatrial.adapters.processes.descendants import wait_readable
+from seatrial.adapters.processes.descendants import SERVER_VARIABLE, environment_value, processes, wait_readable
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
 from seatrial.config import Settings
@@ -180,28 +181,71 @@ class HastyClock(SystemClock):
 
 
 class Gate:
-    """Holds a handler at `gate(path)` between `reached` and `open`."""
+    """Holds a handler at `gate(port)` between `reached` and `open`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        os.mkfifo(path)
-        self._held: TextIO | None = None
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE_SECONDS)
+        self._held: socket.socket | None = None
 
     async def reached(self) -> None:
-        """Wait until a handler is at the gate."""
+        """Wait until a handler is at the gate, one that lives."""
         self.open()
-        self._held = await asyncio.wait_for(asyncio.to_thread(self.path.open, "w"), PATIENCE_SECONDS)
+        while self._held is None:
+            held, _ = await asyncio.to_thread(self._listener.accept)
+            held.setblocking(False)
+            try:
+                gone = held.recv(1, socket.MSG_PEEK) == b""
+            except BlockingIOError:
+                gone = False
+            if gone:
+                held.close()
+            else:
+                self._held = held
 
     def open(self, said: str = "") -> None:
         """Let it go on, with these words."""
-        if self._held is not None and not self._held.closed:
-            self._held.write(said)
-            self._held.close()
+        if self._held is not None:
+            with self._held, contextlib.suppress(ConnectionError):
+                self._held.sendall(said.encode())
+            self._held = None
+
+    def close(self) -> None:
+        self.open()
+        self._listener.close()
 
     @property
     def code(self) -> str:
         """What to ask of the obedient package."""
-        return f"gate({str(self.path)!r})"
+        return f"gate({self.port})"
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+
+class Notice:
+    """Tells every handler that asks at `gate(port)` the same, at once."""
+
+    def __init__(self) -> None:
+        self.says = ""
+
+    async def put_up(self) -> "Notice":
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        return self
+
+    async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self.says.encode())
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    def close(self) -> None:
+        self._server.close()
+
+    @property
+    def code(self) -> str:
+        return f"gate({self._server.sockets[0].getsockname()[1]})"
 
 
 async def vanished(pid: int) -> None:
@@ -227,7 +271,7 @@ class Engine:
         self.folder = folder
         self.data = folder / "data"
         self._stack = AsyncExitStack()
-        self._gates: list[Gate] = []
+        self._gates: list[Gate | Notice] = []
 
     async def start(self, **settings: Any) -> "Engine":
         self.data.mkdir(exist_ok=True)
@@ -241,15 +285,22 @@ class Engine:
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:
-        for gate in self._gates:
-            gate.open()
         await self.deployer.close(grace_seconds)
         await self._stack.aclose()
 
+    async def dispose(self) -> None:
+        """The test is over."""
+        for gate in self._gates:
+            gate.close()
+        await self.close()
+
     def gate(self) -> Gate:
-        gate = Gate(self.data / f"gate-{len(self._gates)}")
-        self._gates.append(gate)
+        self._gates.append(gate := Gate())
         return gate
+
+    async def notice(self) -> Notice:
+        self._gates.append(notice := await Notice().put_up())
+        return notice
 
     # --- endpoints
 
@@ -285,22 +336,24 @@ class Engine:
 
     async def until(self, is_it: Callable[[Endpoint], bool], name: str = "e", what: str = "so") -> Endpoint:
         async with asyncio.timeout(PATIENCE_SECONDS):
+            heard = self.deployer.heard(name)
             while not is_it(endpoint := await self.deployer.endpoint(name)):
-                await self.deployer.wait(name, 0.2)
+                await self.deployer.wait(name, heard, PATIENCE_SECONDS)
+                heard = self.deployer.heard(name)
         return endpoint
 
     async def ready(self, workers: int = 1, name: str = "e") -> None:
         """Wait for that many workers of the active version."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.deployer.workers(name) != workers:
-                await self.deployer.wait(name, 0.02)
+                await self.deployer.wait(name, self.deployer.heard(name), 0.02)
 
     async def gone(self, name: str = "e") -> None:
         """Wait until there is no such endpoint."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             with contextlib.suppress(NotFound):
                 while True:
-                    await self.deployer.wait(name, 0.02)
+                    await self.deployer.wait(name, self.deployer.heard(name), 0.02)
 
     # --- jobs
 
@@ -349,6 +402,12 @@ class Engine:
         await kill(pid)
         return pid
 
+    def worker_processes(self) -> list[int]:
+        """The processes of this engine's workers, and those that they started."""
+        folder = self.data.stat()
+        mine = f"{folder.st_dev:x}-{folder.st_ino:x}"
+        return [one.pid for one in processes() if environment_value(one.pid, SERVER_VARIABLE) == mine]
+
     async def warm_up(self) -> None:
         """Short jobs, until the worker is trusted with many at a time."""
         for _ in range(8):
@@ -389,7 +448,7 @@ async def make_engine(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
 
     yield make
     for engine in engines:
-        await engine.close()
+        await engine.dispose()
 
 
 @pytest.fixture

@@ -137,12 +137,16 @@ async def test_a_job_of_the_version_that_is_on_its_way_out(engine: Any) -> None:
 
 async def test_a_sample_of_a_trial(engine: Any) -> None:
     gate = engine.gate()
-    package = engine.package(
-        {
-            "code/inference.py": f"def model_fn(d): pass\ndef predict_fn(d, m):\n    open({str(gate.path)!r}).read()",
-            "samples/any.json": "{}",
-        }
-    )
+    inference = f"""\
+        import socket
+
+        def model_fn(model_dir):
+            pass
+
+        def predict_fn(data, model):
+            return socket.create_connection(("127.0.0.1", {gate.port})).recv(1).decode()
+        """
+    package = engine.package({"code/inference.py": inference, "samples/any.json": "{}"})
     await engine.create(package)
     await gate.reached()
     (job,) = await engine.jobs(purpose=None)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from seatrial.adapters.processes.descendants import DATA_VARIABLE, environment_value, processes
 from seatrial.domain.endpoint import EndpointStatus
 from seatrial.domain.errors import Conflict
 from seatrial.domain.jobs import Job, JobState
@@ -91,16 +90,13 @@ class _Endings:
 
 async def _kill_workers(clock: Any, engine: Any, chance: random.Random, endings: _Endings) -> None:
     """From outside, at any moment; time passes so that this is no crash loop."""
-    folder = engine.data.stat()
-    mine = f"{folder.st_dev:x}-{folder.st_ino:x}"
     for _ in range(KILLS):
         if endings.all.is_set():
             return
         while engine.deployer.workers("e") < 2 and not endings.all.is_set():
-            await engine.deployer.wait("e", 0.01)
+            await engine.deployer.wait("e", engine.deployer.heard("e"), 0.01)
         clock.ahead_ms += RESTART_WINDOW_SECONDS * 1_000
-        found = [one.pid for one in processes() if environment_value(one.pid, DATA_VARIABLE) == mine]
-        if found:
+        if found := engine.worker_processes():
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(found), signal.SIGKILL)
         await asyncio.sleep(chance.random() / 20)

@@ -10,7 +10,7 @@ import pytest
 
 from seatrial.adapters.processes.descendants import look_at
 from seatrial.domain.endpoint import EndpointStatus
-from seatrial.domain.errors import Busy
+from seatrial.domain.errors import BadInput, Conflict
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import RESTARTS_PER_WINDOW_MAX, WORKER_DEATHS_MAX
 from seatrial.domain.objects import ObjectName
@@ -160,8 +160,15 @@ async def test_an_answer_that_breaks_its_contract_is_never_a_result(engine: Any)
 async def test_a_result_whose_bucket_is_gone(engine: Any) -> None:
     await engine.objects.create_bucket("results")
     await engine.deploy(output_prefix=ObjectName("results", "out/"))
+    gate = engine.gate()
+    running = await engine.submit(gate.code)
+    await gate.reached()
     await engine.objects.delete_bucket("results")
-    job = await engine.ended(await engine.submit("1"))
+    with pytest.raises(BadInput) as refused:
+        await engine.submit("1")
+    assert refused.value.error_type == "output_bucket_missing"
+    gate.open()
+    job = await engine.ended(running)
     assert (job.state, job.failure["error_type"]) == (JobState.FAILED, "publish_failed")
     assert job.failure["details"]["remedy"]
     await engine.objects.create_bucket("results")
@@ -173,22 +180,33 @@ async def test_a_result_whose_bucket_is_gone(engine: Any) -> None:
 
 async def test_workers_that_keep_dying_take_the_endpoint_out_of_service(clock: Any, engine: Any) -> None:
     await engine.deploy()
-    jobs = [await engine.submit("os._exit(9)") for _ in range(4)]
+    jobs = [await engine.submit("os._exit(9)") for _ in range(RESTARTS_PER_WINDOW_MAX + 3)]
     endpoint = await engine.until(lambda one: one.status is EndpointStatus.FAILED)
     assert endpoint.active_version is None
     assert endpoint.failure_reason.startswith("worker_crashed: Workers keep failing. ")
     assert "exit code 9" in endpoint.failure_reason
     assert engine.deployer.workers("e") == 0
-    with pytest.raises(Busy) as refused:
+    with pytest.raises(Conflict) as refused:
         await engine.submit("1")
     assert "exit code 9" in refused.value.message
 
     seen = [await engine.inspector.job(one) for one in jobs]
-    assert sum(one.deaths for one in seen) == RESTARTS_PER_WINDOW_MAX + 1
-    assert [one.state for one in seen] == [JobState.FAILED] * 2 + [JobState.QUEUED] * 2, "the rest waits for an update"
+    assert sum(one.deaths for one in seen) == RESTARTS_PER_WINDOW_MAX * WORKER_DEATHS_MAX + 1
+    waiting = jobs[RESTARTS_PER_WINDOW_MAX:]
+    assert [one.state for one in seen] == [JobState.FAILED] * RESTARTS_PER_WINDOW_MAX + [JobState.QUEUED] * 3
     await engine.update(engine.package({**HARMLESS, "samples/one.json": '{"code": "1"}'}))
     assert (await engine.settled()).status is EndpointStatus.IN_SERVICE
-    assert [await engine.value(one) for one in jobs[2:]] == ["os._exit(9)"] * 2
+    assert [await engine.value(one) for one in waiting] == ["os._exit(9)"] * 3, "the rest waited for the update"
+
+
+async def test_a_few_poison_jobs_do_not_cost_the_endpoint_its_service(clock: Any, engine: Any) -> None:
+    await engine.deploy()
+    poison = [await engine.submit("os._exit(9)") for _ in range(RESTARTS_PER_WINDOW_MAX - 1)]
+    sound = [await engine.submit("1") for _ in range(3)]
+    assert [await engine.value(one) for one in sound] == [1, 1, 1]
+    seen = [await engine.inspector.job(one) for one in poison]
+    assert [one.failure["error_type"] for one in seen] == ["worker_crashed"] * len(poison)
+    assert (await engine.deployer.endpoint("e")).status is EndpointStatus.IN_SERVICE
 
 
 HARMLESS = {
@@ -211,9 +229,9 @@ async def test_a_worker_that_dies_while_it_is_idle_counts_too(clock: Any, engine
 
 async def test_loads_that_fail_after_a_long_time_count_too(clock: Any, engine: Any) -> None:
     """Each load may take longer than the window in which restarts are counted."""
-    flag = engine.data / "broken"
-    await engine.deploy(env={"WHILE_LOADING": f"os.path.exists({str(flag)!r}) and fail(OSError('no device'))"})
-    flag.touch()
+    notice = await engine.notice()
+    await engine.deploy(env={"WHILE_LOADING": f"{notice.code} and fail(OSError('no device'))"})
+    notice.says = "broken"
     await engine.kill_worker()
     slow = asyncio.create_task(_let_hours_pass(clock))
     endpoint = await engine.until(lambda one: one.status is EndpointStatus.FAILED)
@@ -223,15 +241,14 @@ async def test_loads_that_fail_after_a_long_time_count_too(clock: Any, engine: A
 
 async def test_a_worker_too_many_does_not_cost_the_others_their_place(clock: Any, engine: Any) -> None:
     """It may be the memory: the second one never loads, and the first one serves."""
-    flag = engine.data / "full"
-    full = f"os.path.exists({str(flag)!r}) and fail(MemoryError(print('no room', flush=True)))"
-    await engine.deploy(env={"WHILE_LOADING": full})
-    flag.touch()
+    notice = await engine.notice()
+    await engine.deploy(env={"WHILE_LOADING": f"{notice.code} and fail(MemoryError(print('no room', flush=True)))"})
+    notice.says = "full"
     await engine.deployer.scale("e", 2)
     async with asyncio.timeout(30):
         while (await engine.lines()).count("no room") <= RESTARTS_PER_WINDOW_MAX + 2:
             assert await engine.run("1") == 1
-    flag.unlink()
+    notice.says = ""
     await engine.ready(2)
     assert (await engine.deployer.endpoint("e")).status is EndpointStatus.IN_SERVICE
 

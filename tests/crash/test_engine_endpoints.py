@@ -9,19 +9,11 @@ from typing import Any
 
 import pytest
 
-from seatrial.adapters.processes.descendants import DATA_VARIABLE, environment_value, processes
 from seatrial.domain.endpoint import EndpointStatus, StageState
 from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import LOAD_ATTEMPTS_MAX
 from seatrial.engine.trial import Trial
-
-
-def workers_of(engine: Any) -> list[int]:
-    """Processes of this engine's workers, and what they started."""
-    folder = engine.data.stat()
-    mine = f"{folder.st_dev:x}-{folder.st_ino:x}"
-    return [one.pid for one in processes() if environment_value(one.pid, DATA_VARIABLE) == mine]
 
 
 def refusals(outcomes: list[Any]) -> list[str]:
@@ -39,7 +31,7 @@ async def test_two_who_create_the_same_endpoint(engine: Any) -> None:
     outcomes = await at_once(engine.create(), engine.create())
     assert refusals(outcomes) == ["endpoint_exists"]
     assert (await engine.settled()).status is EndpointStatus.IN_SERVICE
-    assert len(workers_of(engine)) == 1
+    assert len(engine.worker_processes()) == 1
 
 
 async def test_two_who_update_the_same_endpoint(engine: Any) -> None:
@@ -56,7 +48,7 @@ async def test_two_who_delete_the_same_endpoint(engine: Any) -> None:
     await at_once(engine.deployer.delete("e"), engine.deployer.delete("e"))
     await engine.gone()
     await engine.deploy("obedient_sagemaker")
-    assert workers_of(engine)
+    assert engine.worker_processes()
     assert await engine.run("1") == 1
 
 
@@ -65,10 +57,10 @@ async def test_deleting_at_any_moment_of_an_update(engine: Any, turns: int) -> N
     await engine.deploy()
     await engine.update()
     for _ in range(turns):
-        await engine.deployer.wait("e", 0.002)
+        await engine.deployer.wait("e", engine.deployer.heard("e"), 0.002)
     await engine.deployer.delete("e")
     await engine.gone()
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
     await engine.deploy()
     assert await engine.run("1") == 1
 
@@ -91,10 +83,10 @@ async def test_deleting_while_the_model_loads(engine: Any) -> None:
     gate = engine.gate()
     await engine.create(env={"WHILE_LOADING": gate.code})
     await gate.reached()
-    assert workers_of(engine)
+    assert engine.worker_processes()
     await engine.deployer.delete("e")
     await engine.gone()
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
     with pytest.raises(NotFound):
         await engine.deployer.endpoint("e")
 
@@ -111,7 +103,7 @@ async def test_deleting_with_jobs_queued_and_running(engine: Any) -> None:
         job = await engine.ended(job_id)
         assert (job.state, job.failure["error_type"]) == (JobState.FAILED, "endpoint_deleted")
         assert await engine.published(job) == ["failure"]
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
     await engine.deploy()
     assert await engine.run("1") == 1
     assert len(await engine.jobs()) == 5
@@ -128,7 +120,7 @@ async def test_deleting_while_the_old_version_still_ends_a_job(engine: Any) -> N
     await engine.deployer.delete("e")
     await engine.gone()
     assert (await engine.ended(running)).failure["error_type"] == "endpoint_deleted"
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
 
 
 # ---------------------------------------------------------------------- updating
@@ -158,7 +150,7 @@ async def test_an_update_takes_over_without_a_failure(engine: Any) -> None:
     endpoint = await engine.deployer.endpoint("e")
     assert (endpoint.status, endpoint.target_version) == (EndpointStatus.IN_SERVICE, None)
     async with asyncio.timeout(20):
-        while len(workers_of(engine)) > 1:  # noqa: ASYNC110  nobody tells of the end of the old crew
+        while len(engine.worker_processes()) > 1:  # noqa: ASYNC110  nobody tells of the end of the old crew
             await asyncio.sleep(0.01)
 
 
@@ -170,7 +162,8 @@ async def test_an_update_that_fails_rolls_back(engine: Any) -> None:
 
     async def look() -> None:
         while EndpointStatus.IN_SERVICE not in seen:
-            seen.append((await engine.deployer.wait("e", 5)).status)
+            heard = engine.deployer.heard("e")
+            seen.append((await engine.deployer.wait("e", heard, 5)).status)
 
     await engine.update("broken_import")
     looking = asyncio.create_task(look())
@@ -181,7 +174,7 @@ async def test_an_update_that_fails_rolls_back(engine: Any) -> None:
     assert endpoint.failure_reason.startswith("Rolled back. ")
     assert "a_module_that_is_not_there" in endpoint.failure_reason
     assert await engine.run("os.getpid()") == worker
-    assert workers_of(engine) == [worker]
+    assert engine.worker_processes() == [worker]
     await engine.update()
     assert (await engine.until(lambda one: one.status is EndpointStatus.IN_SERVICE)).failure_reason is None
 
@@ -197,7 +190,7 @@ async def test_scaling_up_and_down(engine: Any) -> None:
     await engine.deployer.scale("e", 1)
     await engine.ready(1)
     assert await engine.run("1") == 1
-    assert len(workers_of(engine)) == 1
+    assert len(engine.worker_processes()) == 1
 
 
 async def test_fewer_are_wanted_while_they_load(engine: Any) -> None:
@@ -206,7 +199,7 @@ async def test_fewer_are_wanted_while_they_load(engine: Any) -> None:
     await engine.deployer.scale("e", 1)
     await engine.ready(1)
     async with asyncio.timeout(20):
-        while len(workers_of(engine)) > 1:  # noqa: ASYNC110  nobody tells of the end of superfluous workers
+        while len(engine.worker_processes()) > 1:  # noqa: ASYNC110  nobody tells of the end of superfluous workers
             await asyncio.sleep(0.01)
     assert await engine.run("1") == 1
 
@@ -218,7 +211,7 @@ async def test_the_last_worker_is_replaced_although_others_retire(engine: Any, k
     jobs = [await engine.submit(f"{gate.code} or os.getpid()") for gate in gates]
     for gate in gates:
         await gate.reached()
-    workers = workers_of(engine)
+    workers = engine.worker_processes()
     await engine.deployer.scale("e", 1)
     for worker in workers:  # one of the two is the one that was to stay
         await kill_process(worker)
@@ -250,7 +243,7 @@ async def test_a_stop_hands_back_what_runs_longer_than_the_grace(engine: Any) ->
     await engine.deployer.close(0.05)
     job = await engine.inspector.job(running)
     assert (job.state, job.deaths, job.attempt) == (JobState.QUEUED, 0, 1)
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
     await engine.close()
 
     again = await restarted(engine)
@@ -287,19 +280,18 @@ async def test_a_stop_does_not_wait_for_workers_that_load(engine: Any) -> None:
     await gate.reached()
     async with asyncio.timeout(10):
         await engine.deployer.close(60)
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
 
 
 async def test_workers_of_a_crew_that_load_do_not_hold_up_a_stop(engine: Any) -> None:
-    flag = engine.data / "slow"
-    gate = engine.gate()
-    await engine.deploy(env={"WHILE_LOADING": f"os.path.exists({str(flag)!r}) and {gate.code}"})
-    flag.touch()
+    notice, gate = await engine.notice(), engine.gate()
+    await engine.deploy(env={"WHILE_LOADING": f"{notice.code} and {gate.code}"})
+    notice.says = "slow"
     await engine.deployer.scale("e", 2)
     await gate.reached()
     async with asyncio.timeout(10):
         await engine.deployer.close(60)
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
 
 
 async def test_workers_come_back_without_another_proof(engine: Any) -> None:
@@ -390,7 +382,7 @@ async def test_a_deletion_that_was_interrupted_goes_on(engine: Any) -> None:
     await engine.close()
     again = await restarted(engine)
     await again.gone()
-    assert workers_of(again) == []
+    assert again.worker_processes() == []
     await again.close()
 
 
@@ -419,7 +411,7 @@ async def test_a_package_that_is_not_there_any_more(engine: Any) -> None:
     endpoint = await again.until(lambda one: one.status is EndpointStatus.FAILED)
     assert "the stored package is gone" in endpoint.failure_reason
     assert endpoint.failure_reason.endswith("Remedy: Deploy it again.")
-    assert workers_of(again) == []
+    assert again.worker_processes() == []
     await again.close()
 
 
@@ -444,7 +436,7 @@ async def test_a_load_that_crashes_is_tried_again_and_one_that_raises_is_not(
     assert endpoint.status is EndpointStatus.FAILED
     assert endpoint.failure_reason.startswith("load: The model did not load")
     assert (await engine.lines()).count("a start") == starts
-    assert workers_of(engine) == []
+    assert engine.worker_processes() == []
 
 
 def files_of(package: str) -> dict[str, str]:

@@ -100,6 +100,9 @@ async def test_whatever_is_raised_fails_the_job_and_the_worker_lives_on(
     with pytest.raises(HandlerFailed) as failed:
         await yard.run(worker, fields={"code": code})
     assert (failed.value.failure.error_type, failed.value.failure.message) == (error_type, message)
+    brings_its_own = error_type == "too_dark"  # in `valid`
+    mend = None if brings_its_own else "Mend the handler, or the input if it is at fault."
+    assert failed.value.failure.details.get("remedy") == mend
     assert (await yard.run(worker, fields={"code": "os.getpid()"})).body == str(worker.pid).encode()
 
 
@@ -112,6 +115,10 @@ async def test_details_of_any_size_and_kind_arrive_bounded(yard: Any) -> None:
     failure = failed.value.failure
     assert failure.message == "?" + "m" * 3_999
     assert len(repr(failure.details)) < 100_000
+    assert failure.details["valid"] == "a picture with light in it"
+    with pytest.raises(HandlerFailed) as failed:
+        await yard.run(worker, fields={"code": "setattr(OwnError, 'valid', None) or fail(OwnError('m'))"})
+    assert failed.value.failure.details["remedy"] == "Mend the handler, or the input if it is at fault."
     assert (await yard.run(worker, fields={"code": "1"})).body == b"1"
 
 
@@ -130,14 +137,22 @@ async def test_a_failure_tells_where_and_what(yard: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "key", "value", "said"),
+    ("code", "key", "value", "said", "remedy"),
     [
-        ("ctypes.string_at(0)", "signal", "SIGSEGV", "killed by SIGSEGV"),
-        ("os._exit(7)", "exit_code", 7, "exit code 7"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "signal", "SIGKILL", "out of memory"),
+        (
+            "ctypes.string_at(0)",
+            "signal",
+            "SIGSEGV",
+            "killed by SIGSEGV",
+            "ended with SIGSEGV; look in `seatrial logs t",
+        ),
+        ("os._exit(7)", "exit_code", 7, "exit code 7", "ended with exit code 7; see `seatrial logs tested`"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal", "SIGKILL", "out of memory", "SIGKILL; give it more memory"),
     ],
 )
-async def test_a_death_is_told_to_everyone_who_waits(yard: Any, code: str, key: str, value: object, said: str) -> None:
+async def test_a_death_is_told_to_everyone_who_waits(
+    yard: Any, code: str, key: str, value: object, said: str, remedy: str
+) -> None:
     worker = await yard.python(DO)
     first, second = yard.work(fields={"code": "print('bye', file=sys.stderr) or " + code}), yard.work()
     outcomes = await asyncio.gather(worker.run(first), worker.run(second), return_exceptions=True)
@@ -150,6 +165,7 @@ async def test_a_death_is_told_to_everyone_who_waits(yard: Any, code: str, key: 
     assert failure.details[key] == value
     assert said in failure.message
     assert "bye" in failure.details["stderr"]
+    assert remedy in failure.details["remedy"]
     with pytest.raises(WorkerDied):
         await yard.run(worker)
     await worker.wait_gone()
@@ -211,11 +227,14 @@ async def test_a_daemon_goes_with_a_worker_that_died(yard: Any) -> None:
 
 
 async def test_load_timeout(yard: Any) -> None:
-    source = "import time\nprint('loading', flush=True)\ntime.sleep(1000)"
+    source = "import sys, time\nprint('fetching', file=sys.stderr)\ntime.sleep(1000)"
     worker = await yard.start(yard.spec("sagemaker", {"code/inference.py": source}, load_timeout_seconds=1.0))
     with pytest.raises(LoadFailed) as failed:
         await worker.load()
     assert failed.value.failure.error_type == "load_timeout"
+    details = failed.value.failure.details
+    assert details["remedy"] == "Raise load_timeout_seconds (now 1 s) in [worker], or load less."
+    assert details["traceback"] == "fetching"
     assert look_at(worker.pid) is None
 
 
@@ -225,11 +244,59 @@ async def test_a_load_failure_has_the_traceback_and_no_frames_of_ours(yard: Any)
     assert failed.value.failure.message == "KeyError: 'weights'"
     assert "return {}['weights']" in failed.value.failure.details["traceback"]
     assert "sagemaker.py" not in failed.value.failure.details["traceback"]
+    remedy = "Mend the handler's loading code; `seatrial logs tested` has the whole output."
+    assert failed.value.failure.details["remedy"] == remedy
 
 
 async def test_a_death_while_loading(yard: Any) -> None:
-    with pytest.raises(LoadFailed, match="killed by SIGSEGV, while it loaded"):
-        await yard.sagemaker("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(LoadFailed, match="killed by SIGSEGV, while it loaded") as failed:
+        await yard.sagemaker("import os, signal, sys\nprint('bye', file=sys.stderr)\nos.kill(os.getpid(), 11)")
+    details = failed.value.failure.details
+    assert "The process ended with SIGSEGV; " in details["remedy"]
+    last = details["traceback"].splitlines()[-4:]
+    assert "bye" in last
+    assert 'code/inference.py", line 3 in <module>' in last[-1]
+
+
+async def test_what_a_death_while_loading_says_is_bounded_and_redacted(yard: Any) -> None:
+    source = "import os, sys\nfor n in range(99):\n    print(n, 'hush-hush', 'x' * 999, file=sys.stderr)\nos._exit(3)"
+    with pytest.raises(LoadFailed, match="exit code 3, while it loaded") as failed:
+        await yard.sagemaker(source, secrets={"TOKEN": "hush-hush"})
+    details = failed.value.failure.details
+    assert len(details["traceback"]) <= 8_000
+    assert "\n98 [redacted TOKEN] x" in details["traceback"]
+    assert "The process ended with exit code 3; " in details["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("files", "remedy"),
+    [
+        ({"model.py": "import stygig"}, "Add stygig to requirements.txt or, if it is your own, to the package, then"),
+        ({"model.py": "import own.part", "own/__init__.py": ""}, "Add own.part to the package, then deploy again."),
+        ({"model.py": "import email.stygig"}, "Add email.stygig to requirements.txt, then deploy again."),
+        (
+            {"model.py": "import importlib\nimportlib.import_module('own.part')", "own/x.py": ""},
+            "Add own.part to the package, then deploy again.",
+        ),
+        ({"model.py": "from json import stygig"}, "Mend the import, or require a release of the library that has"),
+        ({"model.py": "x = 1"}, "Mend the package as the message says, then deploy again."),
+    ],
+)
+async def test_an_import_that_fails_names_what_to_add(yard: Any, files: dict[str, str], remedy: str) -> None:
+    spec = yard.spec("python", files, handler="model:Handler", task_methods={"run": "run"})
+    worker = await yard.start(spec)
+    with pytest.raises(LoadFailed) as failed:
+        await worker.load()
+    assert failed.value.failure.details["remedy"].startswith(remedy)
+
+
+async def test_what_a_library_lacks_belongs_into_the_requirements(yard: Any) -> None:
+    library = yard.shared / "library"
+    library.mkdir()
+    (library / "needy.py").write_text("import stygig")
+    with pytest.raises(LoadFailed) as failed:
+        await yard.python(f"import sys\nsys.path.append({str(library)!r})\nimport needy")
+    assert failed.value.failure.details["remedy"] == "Add stygig to requirements.txt, then deploy again."
 
 
 async def test_an_interpreter_that_is_not_there(yard: Any) -> None:
@@ -244,6 +311,7 @@ async def test_rubbish_on_the_socket_ends_the_worker(yard: Any) -> None:
     with pytest.raises(WorkerDied, match="broke the pipe protocol") as died:
         await yard.run(worker, fields={"code": code})
     assert not died.value.by_us
+    assert "every file descriptor that it did not open" in died.value.failure.details["remedy"]
 
 
 async def test_the_socket_is_not_inherited(yard: Any) -> None:

@@ -108,7 +108,7 @@ async def test_what_sagemaker_packages_lack_is_a_load_failure(yard: Any, files: 
         await worker.load()
     assert said in failed.value.failure.message
     assert failed.value.failure.error_type == "load_failed"
-    assert "importlib" not in failed.value.failure.details["traceback"]
+    assert "importlib" not in failed.value.failure.details.get("traceback", "")
     await worker.wait_gone()
 
 
@@ -166,7 +166,7 @@ async def test_media_in_every_form(yard: Any, tmp_path: Path) -> None:
                 assert isinstance(a, pathlib.Path) and isinstance(b, bytes) and isinstance(c, str)
                 return {"a": a.read_bytes().decode(), "b": b.decode(), "c": c, "d": d.read_bytes().decode()}
         """)
-    given = yard.data / "blob"
+    given = yard.data / "scratch-0" / "blob"
     given.write_bytes(b"from a file")
     answer = await yard.run(
         worker,
@@ -271,6 +271,9 @@ async def test_what_cannot_be_sent_is_named(yard: Any, value: str, field: str, s
     assert failed.value.failure.error_type == "output_not_serialisable"
     assert failed.value.failure.details["field"] == field
     assert said in failed.value.failure.message
+    assert failed.value.failure.details["remedy"].startswith(("Return ", "Write the file "))
+    assert "_seatrial_worker" not in repr(failed.value.failure)
+    assert "NotSerialisable" not in repr(failed.value.failure)
 
 
 async def test_numpy_values_come_with_the_remedy(yard: Any) -> None:

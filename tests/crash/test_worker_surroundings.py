@@ -1,15 +1,19 @@
 """What a worker process sees of the machine: files at fixed paths, weights, environment."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seatrial.adapters.processes.launch import WORKER_FOLDER, jail_command
+from seatrial.adapters.processes.pool import ProcessPool
+from seatrial.adapters.system.clock import SystemClock
 
 LOOK = """
 import os, pathlib, subprocess, tempfile
@@ -93,6 +97,63 @@ async def test_package_and_data_are_read_only_and_scratch_is_not(isolated: Any) 
     assert await ask(isolated, worker, "refused(os.path.expanduser('~/x'))") == "written"
 
 
+async def test_of_the_data_folder_only_what_is_the_workers_own_is_seen(isolated: Any) -> None:
+    data = isolated.data
+    environment = data / "environments" / "one"
+    await asyncio.to_thread(venv.create, environment, symlinks=True)
+    kept = data / "weights" / "abc" / "content"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("heavy")
+    secrets = ["credentials.json", "seatrial.db", "logs.db", "blobs/aa/blob", "uploads/part", "environments/two/x"]
+    for name in secrets:
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text("secret")
+    [site] = environment.glob("lib/python*/site-packages")
+    (site / "wide.pth").write_text(f"{data}\n{data / 'blobs'}\n")  # anything in an environment may write this
+    other = isolated.package({"model.py": "other"})
+    spec = isolated.spec(
+        "python",
+        {"model.py": LOOK},
+        python=environment / "bin" / "python",
+        weights={"heavy.bin": kept},
+        handler="model:Handler",
+        task_methods={"run": "run"},
+    )
+    worker = await isolated.start(spec)
+    await worker.load()
+    hidden = [str(data / name) for name in secrets] + [str(other)]
+    own = [str(one) for one in (spec.package / "model.py", spec.scratch, environment / "pyvenv.cfg", kept)]
+    assert await ask(isolated, worker, f"[p for p in {hidden + own} if os.path.exists(p)]") == own
+    names = {"environments", "weights", spec.package.name, spec.scratch.name}
+    assert set(await ask(isolated, worker, f"os.listdir({str(data)!r})")) == names
+    assert await ask(isolated, worker, "__import__('sys').prefix") == str(environment)
+    for path in (spec.package / "x", environment / "x", kept):
+        assert await ask(isolated, worker, f"refused({str(path)!r})") == "Read-only file system"
+    assert await ask(isolated, worker, f"refused({str(spec.scratch / 'x')!r})") == "written"
+
+
+@pytest.mark.parametrize("way", ["/proc/{server}/root{path}", "/proc/{server}/cwd{up}{path}", "{up}{path}"])
+async def test_nothing_leads_behind_what_is_hidden(isolated: Any, way: str) -> None:
+    keys = isolated.data / "credentials.json"
+    keys.write_text("secret")
+    worker = await isolated.python(LOOK)
+    path = way.format(server=os.getpid(), path=keys, up="/.." * 20)
+    assert _which_exist(path) == [path]
+    assert await ask(isolated, worker, f"os.access({path!r}, os.R_OK)") is False
+    code = f"subprocess.run(['umount', {str(isolated.data)!r}], stderr=subprocess.DEVNULL).returncode"
+    assert await ask(isolated, worker, code) != 0
+    assert await ask(isolated, worker, f"os.path.exists({str(keys)!r})") is False
+
+
+async def test_a_folder_of_the_data_folder_can_be_made_visible(isolated: Any) -> None:
+    shared = isolated.data / "shared"
+    shared.mkdir()
+    isolated.pool = ProcessPool(isolated.logs, isolated.data, SystemClock(), [shared])
+    worker = await isolated.python(LOOK)
+    assert await ask(isolated, worker, f"refused({str(shared / 'note')!r})") == "written"
+    assert (shared / "note").read_text() == "x"
+
+
 WEIGHTS = {"model.bin": "one", "deep/er/folder": "many"}
 
 
@@ -144,7 +205,7 @@ async def test_the_environment_is_what_the_spec_says(yard: Any, monkeypatch: pyt
     worker = await yard.python(LOOK, env={"MODE": "fast"}, secrets={"TOKEN": "hush-hush"})
     seen = await ask(yard, worker, "dict(os.environ)")
     own = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"}
-    assert set(seen) == own | {"MODE", "TOKEN", "SEATRIAL_WORKER", "SEATRIAL_DATA", "LC_CTYPE"} - (
+    assert set(seen) == own | {"MODE", "TOKEN", "SEATRIAL_WORKER", "SEATRIAL_SERVER_ID", "LC_CTYPE"} - (
         {"LC_CTYPE"} - set(seen)
     )
     assert (seen["MODE"], seen["TOKEN"]) == ("fast", "hush-hush")
@@ -167,9 +228,9 @@ def test_a_fixed_path_whose_top_folder_the_host_does_not_have(tmp_path: Path) ->
     plan = {
         "server_pid": os.getpid(),
         "isolated": True,
-        "read_only": [],
-        "writable": [],
-        "keep": [str(package), str(tmp_path / "root"), sys.base_prefix],
+        "hidden": [],
+        "read_only": [str(package), sys.base_prefix],
+        "writable": [str(tmp_path / "root")],
         "tmp": str(tmp_path / "tmp"),
         "root": str(tmp_path / "root"),
         "views": [[f"{top}/a/b", str(package)]],
@@ -187,9 +248,9 @@ def test_a_system_that_refuses_is_told_with_the_reason(tmp_path: Path) -> None:
     plan = {
         "server_pid": os.getpid(),
         "isolated": True,
+        "hidden": [],
         "read_only": [],
         "writable": [],
-        "keep": [],
         "tmp": str(tmp_path / "nowhere"),
         "root": "",
         "views": [],

@@ -195,7 +195,7 @@ def test_a_package_that_fails_its_trial_says_why(api: httpx.Client, packed: byte
     assert endpoint["status"] == "Failed"
     assert "no sample" in endpoint["failure_reason"]
     refused = problem(
-        api.post("/v1/endpoints/failing/jobs", json={"task": "shout", "text": "a"}), 503, "endpoint_not_in_service"
+        api.post("/v1/endpoints/failing/jobs", json={"task": "shout", "text": "a"}), 409, "endpoint_not_in_service"
     )
     assert "no sample" in refused["detail"]
 
@@ -251,13 +251,14 @@ def test_the_documents_of_the_api_need_no_key(api: httpx.Client) -> None:
             assert operation["responses"]["default"]["content"].keys() == {"application/problem+json"}
     named = {word.split('"')[0] for word in json.dumps(document).split("#/components/schemas/")[1:]}
     assert named <= set(document["components"]["schemas"])
+    assert {"409", "410", "422", "500", "504"} <= set(document["paths"]["/v1/jobs/{id}/result"]["get"]["responses"])
     assert {"/v1/jobs/{id}", "/v1/jobs/{id}/result", "/v1/endpoints/{name}/jobs"} <= set(document["paths"])
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "error_type"),
     [
-        ("GET", "/nothing", 404, "no_such_route"),
+        ("GET", "/v1/nothing", 404, "no_such_route"),
         ("PATCH", "/v1/jobs", 405, "method_not_allowed"),
         ("GET", "/v1/jobs/none", 404, "job_not_found"),
         ("GET", "/v1/jobs/none/result", 404, "job_not_found"),
@@ -267,7 +268,8 @@ def test_the_documents_of_the_api_need_no_key(api: httpx.Client) -> None:
         ("POST", "/v1/jobs/none/retry", 404, "job_not_found"),
         ("GET", "/v1/jobs/none?wait=soon", 422, "invalid_field"),
         ("GET", "/v1/jobs?limit=0", 422, "invalid_field"),
-        ("GET", "/v1/jobs?state=lost", 422, "invalid_field"),
+        ("GET", "/v1/jobs?status=lost", 422, "invalid_field"),
+        ("GET", "/v1/jobs?endpoint=none", 404, "endpoint_not_found"),
         ("GET", "/v1/endpoints/none", 404, "endpoint_not_found"),
         ("DELETE", "/v1/endpoints/none", 404, "endpoint_not_found"),
         ("GET", "/v1/endpoints/none/logs", 404, "endpoint_not_found"),
@@ -278,6 +280,41 @@ def test_what_is_not_there_is_a_problem(
     api: httpx.Client, method: str, path: str, status: int, error_type: str
 ) -> None:
     problem(api.request(method, path), status, error_type)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "valid"),
+    [
+        ("POST", f"{JOBS}?priority=10", {}, "priority", "0 to 9"),
+        ("POST", f"{JOBS}?timeout_seconds=soon", {}, "timeout_seconds", "1 to 604800"),
+        ("GET", "/v1/jobs?limit=0", None, "limit", "1 to 1000"),
+        ("GET", "/v1/jobs?state=failed", None, "state", "endpoint, status, task, before, limit"),
+        (
+            "GET",
+            "/v1/jobs?status=lost",
+            None,
+            "status",
+            "queued, running, publishing, succeeded, failed, cancelled",
+        ),
+        ("GET", "/v1/endpoints/none?wait=-1", None, "wait", "a whole number of at least 0"),
+        ("GET", "/v1/endpoints/none/logs?follow=perhaps", None, "follow", "true or false"),
+        ("POST", "/v1/uploads", {"kee": "a"}, "kee", "key, media_type"),
+        ("POST", "/v1/uploads", {"key": 1}, "key", "a text of at least 1 characters"),
+        (
+            "POST",
+            "/v1/endpoints",
+            {"package": "s3://b/k", "env": {"A": 1}},
+            "env.A",
+            'a JSON object of texts, such as {"NAME": "VALUE"}',
+        ),
+    ],
+)
+def test_what_would_be_valid_is_said_in_our_words(
+    api: httpx.Client, method: str, path: str, body: Any, field: str, valid: str
+) -> None:
+    refused = api.request(method, path, json=body).json()
+    assert (refused["field"], refused["valid"]) == (field, valid)
+    assert "Input should" not in refused["detail"]
 
 
 # ---------------------------------------------------------------- jobs
@@ -347,6 +384,13 @@ def test_raw_bytes_forms_and_references_reach_the_media_field(served: httpx.Clie
     stored = {"Content-Type": "application/octet-stream", **wait}
     done = served.post(JOBS, params={"task": "measure", "input": place["uri"]}, headers=stored).json()
     assert (done["status"], done["input"]["uri"]) == ("succeeded", place["uri"])
+
+
+def test_a_stored_body_is_what_it_was_stored_as(served: httpx.Client) -> None:
+    place = served.post("/v1/uploads", json={"media_type": "application/octet-stream"}).json()
+    httpx.put(place["url"], content=b"\0\1", headers=place["headers"], trust_env=False).raise_for_status()
+    done = served.post(JOBS, params={"task": "measure", "input": place["uri"]}, headers={"Prefer": "wait=30"}).json()
+    assert (done["status"], done["input"]["media_type"]) == ("succeeded", "application/octet-stream"), done["error"]
 
 
 def test_a_body_over_the_inline_limit_becomes_an_object(served: httpx.Client) -> None:

@@ -137,6 +137,54 @@ def test_without_samples_only_the_tag_lets_it_in(sagemaker: Any, put_model: Call
     assert [one["EndpointName"] for one in failed] == ["refused"]
 
 
+def check_shape(client: Any, operation: str, answer: dict[str, Any]) -> None:
+    """Every member that AWS's model requires of the answer is there."""
+
+    def check(shape: Any, value: Any, path: str) -> None:
+        if shape.type_name == "structure":
+            missing = [name for name in shape.required_members if name not in value]
+            assert missing == [], path
+            for name in shape.members.keys() & value.keys():
+                check(shape.members[name], value[name], f"{path}.{name}")
+        elif shape.type_name == "list":
+            for one in value:
+                check(shape.member, one, path)
+        elif "enum" in shape.metadata:
+            assert value in shape.metadata["enum"], path
+
+    check(client.meta.service_model.operation_model(operation).output_shape, answer, operation)
+
+
+def test_an_endpoint_of_the_command_line_is_complete(
+    server: Any, sagemaker: Any, package: Callable[[str], Path]
+) -> None:
+    server.cli("deploy", str(package("no_samples")), "--name", "Bare", "--unproven")
+    described = sagemaker.describe_endpoint(EndpointName="Bare")
+    check_shape(sagemaker, "DescribeEndpoint", described)
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "Bare")
+    assert "FailureReason" not in described
+    (shown,) = described["ProductionVariants"]
+    assert shown["VariantStatus"] == [{"Status": "Baking", "StatusMessage": "unproven: deployed without samples"}]
+
+    tag = {"Key": "seatrial:unproven", "Value": "true"}
+    assert sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"] == [tag]
+    sagemaker.add_tags(ResourceArn=described["EndpointArn"], Tags=[{"Key": "team", "Value": "plans"}])
+    both = sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
+    assert both == [{"Key": "team", "Value": "plans"}, tag]
+
+    code, message = refusal(sagemaker.describe_endpoint_config, EndpointConfigName="Bare")
+    assert code == "ValidationException"
+    assert message.startswith(f'Could not find endpoint configuration "{ARN}:endpoint-config/bare".')
+    assert 'Endpoint "Bare" was deployed without one' in message
+    assert "deployed without" not in refusal(sagemaker.describe_endpoint_config, EndpointConfigName="none")[1]
+
+    # on trial, what is pending has all that AWS's shape requires
+    server.cli("deploy", str(package("slow_load")), "--name", "Bare", "--update", "--no-wait")
+    described = sagemaker.describe_endpoint(EndpointName="Bare")
+    assert described["PendingDeploymentSummary"]["EndpointConfigName"] == "Bare"
+    check_shape(sagemaker, "DescribeEndpoint", described)
+
+
 def test_models_and_configurations_are_documents(sagemaker: Any, put_model: Callable[..., None]) -> None:
     put_model("m", "echo_sagemaker")
     described = sagemaker.describe_model(ModelName="m")

@@ -151,6 +151,19 @@ def test_refusals(served: Any, runtime: Any) -> None:
     assert streaming["Error"]["Code"] == "UnknownOperationException"
 
 
+def test_an_endpoint_that_failed_is_no_reason_to_try_again(server: Any, package: Callable[[str], Path]) -> None:
+    server.cli("deploy", str(package("broken_import")), "--name", NAME, check=False)
+    attempts: list[str] = []
+    runtime = server.client("sagemaker-runtime", retries={"total_max_attempts": 3, "mode": "standard"})
+    runtime.meta.events.register("before-send.sagemaker-runtime", lambda request, **_: attempts.append(request.url))
+    for call in (runtime.invoke_endpoint_async, runtime.invoke_endpoint):
+        refused = refusal(call, Body=b"{}")
+        assert (refused["Error"]["Code"], refused["ResponseMetadata"]["HTTPStatusCode"]) == ("ValidationError", 400)
+        assert "is Failed, not InService" in refused["Error"]["Message"]
+        assert "load" in refused["Error"]["Message"]
+    assert len(attempts) == 2
+
+
 def test_the_same_attempt_twice_is_one_job(served: Any, runtime: Any) -> None:
     """What boto3 does after a lost reply: the same amz-sdk-invocation-id again."""
 

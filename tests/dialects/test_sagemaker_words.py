@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.domain import errors
-from seatrial.domain.errors import BadInput, Busy, NotFound
+from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, OutputPlan
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects import aws_errors, sagemaker
@@ -235,6 +235,10 @@ def test_refusals_have_awss_codes() -> None:
     assert (full.code, full.status, full.headers) == ("ServiceUnavailable", 503, {"Retry-After": "7"})
     gone = runtime.refusal(NotFound(errors.ENDPOINT_NOT_FOUND, "no"), "000000000000", "plans")
     assert str(gone) == "ValidationError: Endpoint plans of account 000000000000 not found."
+    failed = runtime.refusal(
+        Conflict(errors.ENDPOINT_NOT_IN_SERVICE, "Endpoint 'plans' is Failed: load."), "0", "plans"
+    )
+    assert (str(failed), failed.status) == ("ValidationError: Endpoint 'plans' is Failed: load.", 400)
     bad = runtime.refusal(BadInput(errors.INPUT_NOT_FOUND, "There is no object.", valid="one"), "0", "plans")
     assert str(bad) == "ValidationError: There is no object. Valid: one."
 

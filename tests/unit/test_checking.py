@@ -195,6 +195,8 @@ def test_the_default_bucket_counts_where_none_is_named() -> None:
     field = Field("image", FieldType.IMAGE, key_field="key", bucket_field="bucket", bucket_default="usual")
     assert sent({"key": "k"}, field).value == ObjectName("usual", "k")
     assert sent({"key": "k", "bucket": "b"}, field).value == ObjectName("b", "k")
+    assert sent({"image": {"key": "sub/a.png"}}, field).value == ObjectName("usual", "sub/a.png")
+    assert sent({"image": {"key": "sub/a.png"}, "bucket": "b"}, field).value == ObjectName("b", "sub/a.png")
 
 
 def test_text_like_base64_is_a_key_where_base64_is_not_taken() -> None:
@@ -217,6 +219,7 @@ def test_text_like_base64_is_a_key_where_base64_is_not_taken() -> None:
         ({"image": "data:image/png,abc"}, "image", "base64"),
         ({"image": "data:image/png;base64,???"}, "image", "not valid base64"),
         ({"image": {"bucket": "b"}}, "image", "exactly"),
+        ({"image": {"key": "k"}}, "image", "no bucket is known"),
         ({"image": {"bucket": "b", "key": 1}}, "image", "object key"),
         ({"image": "k", "bucket": 7}, "bucket", "bucket"),
         ({"image": "k" * (KEY_BYTES_MAX + 1), "bucket": "b"}, "image", "neither valid base64"),

@@ -1,6 +1,7 @@
 """The command line without a server: help, exit codes, and the parts that need none."""
 
 import ast
+import io
 import json
 import re
 import shlex
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import typer.main
 from typer.testing import CliRunner
 
-from seatrial.cli import calls, checks, media
+from seatrial.cli import calls, checks, declaring, media, screen, trial
 from seatrial.cli.env import SERVICES
 from seatrial.cli.failing import ExitCode
 from seatrial.cli.main import app
@@ -232,7 +234,135 @@ def test_init_in_a_new_folder_makes_a_package_that_reads(tmp_path: Path) -> None
     assert "nothing is overwritten" in again.stderr
 
 
+@pytest.mark.parametrize("text", [None, "[1", "{}"])
+def test_init_that_refuses_makes_nothing(tmp_path: Path, text: str | None) -> None:
+    sample = tmp_path / "sample.json"
+    if text is not None:
+        sample.write_text(text)
+    refused = RUNNER.invoke(app, ["init", str(tmp_path / "new"), "--sample", str(sample)])
+    assert refused.exit_code == (ExitCode.USAGE if text is None else ExitCode.FAILED)
+    assert not (tmp_path / "new").exists()
+
+
 def test_deploy_of_nothing_is_a_usage_error(running: Path) -> None:
     refused = RUNNER.invoke(app, ["deploy", str(running / "none"), "--name", "x", "--data", str(running)])
     assert refused.exit_code == ExitCode.USAGE
     assert re.search("neither a directory nor an archive", refused.stderr)
+
+
+# ---------------------------------------------------------------- refused before a server is asked
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["jobs", "list", "--status", "bogus"],
+        ["deploy", ".", "--name", "bad name!"],
+        ["deploy", ".", "--name", "x", "--workers", "0"],
+        ["deploy", ".", "--name", "x", "--secret", "TOKEN=swordfish"],
+        ["deploy", ".", "--name", "x", "--output-prefix", "results"],
+        ["deploy", ".", "--name", "x", "--samples", "s3://"],
+        ["deploy", ".", "--name", "x", "--env", "A"],
+        ["invoke", "x", "--field", "a"],
+    ],
+)
+def test_a_bad_option_is_a_usage_error_even_without_a_server(tmp_path: Path, arguments: list[str]) -> None:
+    refused = RUNNER.invoke(app, [*arguments, "--data", str(tmp_path)])
+    assert refused.exit_code == ExitCode.USAGE, refused.output
+    assert "swordfish" not in refused.output
+
+
+def test_a_place_for_the_result_is_made_before_the_job(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "folder" / "out.json"
+    (tmp_path / "file").touch()
+    for place, code in (
+        (output, ExitCode.UNREACHABLE),
+        (tmp_path / "file" / "out.json", ExitCode.USAGE),
+        (tmp_path, ExitCode.USAGE),
+    ):
+        arguments = ["invoke", "x", "--field", "a=b", "--output", str(place), "--data", str(tmp_path / "none")]
+        assert RUNNER.invoke(app, arguments).exit_code == code
+    assert output.parent.is_dir()
+
+
+def test_env_does_not_advise_what_it_does_not_read(tmp_path: Path) -> None:
+    assert "SEATRIAL_URL" not in RUNNER.invoke(app, ["env", "--data", str(tmp_path)]).output
+    assert "SEATRIAL_API_KEY" not in RUNNER.invoke(app, ["env", "--help"]).output
+    assert "SEATRIAL_URL" in RUNNER.invoke(app, ["jobs", "list", "--data", str(tmp_path)]).output
+
+
+def test_the_help_of_invoke_shows_a_field() -> None:
+    assert "--field" in RUNNER.invoke(app, ["invoke", "--help"]).output.partition("Example:")[2]
+
+
+# ---------------------------------------------------------------- tables, progress, manifests
+
+
+def test_a_row_of_a_table_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.print_table(["name", "failure"], [("a", "load: it failed\nTraceback\tof it")], "")
+    assert capsys.readouterr().out == "NAME\tFAILURE\na\tload: it failed Traceback of it\n"
+
+
+def fetching(done: int) -> list[dict[str, Any]]:
+    details = {"what": "fetching big", "done": done, "total": 30}
+    return [
+        {
+            "stage": "weights", "state": "running", "message": f"fetching big {done} of 30 bytes", "details": details,
+            "started_at": "2026-01-31T12:00:00Z", "ended_at": None,
+        }
+    ]  # fmt: skip
+
+
+def test_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    lines = trial.Lines(lambda: now[0])
+    for at, done in ((0.0, 1), (1.0, 2), (4.9, 3), (5.0, 4), (5.1, 5), (11.0, 5), (30.0, 5)):
+        now[0] = at
+        lines.show(fetching(done))
+    said = re.findall(r"big (\d+) of 30", capsys.readouterr().err)
+    assert said == ["1", "4", "5"]
+
+
+def test_progress_on_a_terminal_is_a_bar() -> None:
+    from rich.console import Console
+
+    shown = io.StringIO()
+    board = trial.LiveTable(Console(file=shown, force_terminal=True, color_system=None, width=120))
+    with board.live:
+        board.show(fetching(15))
+    assert "fetching big 15 of 30 bytes" in shown.getvalue()
+    assert "\u2501" * (trial.BAR_COLUMNS // 2) in shown.getvalue()
+
+
+TABLE = '[[tasks."copy".samples]]\nname = "crash"\ninput = "samples/crash.json"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("[tasks.copy]\n", "[tasks.copy]\n\n"),
+        ("[tasks.copy]", "[tasks.copy]\n\n"),
+        ('[tasks.copy]\n[[tasks.copy.samples]]\nname = "crash"\nfiles = { a = "b" }\n', "[tasks.copy]\n\n"),
+        ('[tasks.copy]\n[[tasks.copy.samples]]\ninput = "x/crash.json"\n', "[tasks.copy]\n\n"),
+        (
+            '[[tasks.copy.samples]]\nname="crash"\n[tasks.copy.samples.files]\na="b"\n\n# next\n[env]\n',
+            "# next\n[env]\n\n",
+        ),
+        ('[[tasks.say.samples]]\nname = "crash"\n', '[[tasks.say.samples]]\nname = "crash"\n\n'),
+    ],
+)
+def test_a_sample_is_declared_once(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "seatrial.toml"
+    path.write_text(before)
+    declaring.Manifest(path).declare("copy", "crash", TABLE)
+    assert path.read_text() == after + TABLE
+
+
+def test_a_sample_that_cannot_be_taken_out_stays(tmp_path: Path) -> None:
+    path = tmp_path / "seatrial.toml"
+    path.write_text('[tasks.copy]\nsamples = [{ name = "crash" }]\n')
+    assert declaring.Manifest(path).declares("copy", "crash")
+    with pytest.raises(typer.Exit) as ended:
+        declaring.Manifest(path).declare("copy", "crash", TABLE)
+    assert ended.value.exit_code == ExitCode.FAILED
+    assert "samples = [" in path.read_text()

@@ -91,11 +91,14 @@ def test_from_a_package_to_results_and_back_to_a_sample(server: Any, own_package
     retried = cli("jobs", "retry", page["jobs"][1]["id"]).stdout.strip()
     assert cli("jobs", "follow", retried).stdout.endswith("succeeded (attempt 1)\n")
     assert cli("jobs", "cancel", retried, check=False).returncode == 1
-    assert "copying" in cli("logs", "own", "--since", "5m").stdout
+    assert f"{broken[:8]} copying" in cli("logs", "own", "--since", "5m").stdout
+    shown = json.loads(cli("jobs", "list", "--status", "failed", "--json").stdout)
+    assert [job["id"] for job in shown["jobs"]] == [broken]
 
     cli("jobs", "save-sample", broken, "--to", str(own_package), "--name", "crash", "--write")
     assert (own_package / "samples" / "crash-image.png").read_bytes() == plan.read_bytes()
     assert json.loads((own_package / "samples" / "crash.json").read_text()) == {"times": -1}
+    _replace_only_with_force(cli, own_package, broken)
     proof = cli("deploy", str(own_package), "--name", "own", "--update", check=False)
     assert proof.returncode == 1
     assert "'crash'" in proof.stderr
@@ -105,6 +108,31 @@ def test_from_a_package_to_results_and_back_to_a_sample(server: Any, own_package
     cli("endpoints", "delete", "own")
     gone = cli("endpoints", "show", "own", check=False)
     assert (gone.returncode, "endpoint_not_found" in gone.stderr) == (4, True)
+
+
+def _replace_only_with_force(cli: Callable[..., Any], own_package: Path, broken: str) -> None:
+    manifest = (own_package / "seatrial.toml").read_text()
+    save = ("jobs", "save-sample", broken, "--to", str(own_package), "--name", "crash", "--write")
+    (own_package / "samples" / "crash.json").write_text("mine")
+    again = cli(*save, check=False)
+    assert (again.returncode, "--force" in again.stderr) == (1, True)
+    assert (own_package / "samples" / "crash.json").read_text() == "mine"
+    cli(*save, "--force")
+    assert (own_package / "seatrial.toml").read_text() == manifest
+    assert json.loads((own_package / "samples" / "crash.json").read_text()) == {"times": -1}
+
+
+def test_refusals_have_codes_that_scripts_can_use(server: Any, own_package: Path) -> None:
+    cli, plan = server.cli, own_package / "plan.png"
+    cli("deploy", str(own_package), "--name", "own")
+    assert cli("invoke", "own", "-t", "whisper", check=False).returncode == 4
+    assert cli("invoke", "own", "-i", str(plan), "-t", "whisper", "-f", "a=1", check=False).returncode == 4
+    assert cli("invoke", "own", "-t", "shout", "-f", "text=a", "--priority", "10", check=False).returncode == 2
+    assert json.loads(cli("invoke", "own", "-t", "shout", "-f", "text=1", "--wait").stdout) == {"text": "1"}
+    assert json.loads(cli("invoke", "own", "-f", "task=shout", "-f", "text=null", "--wait").stdout) == {"text": "NULL"}
+    assert cli("logs", "own", "--since", "bogus", check=False).returncode == 2
+    assert cli("logs", "own", "--since", "bogus", "--follow", check=False).returncode == 2
+    assert cli("jobs", "list", "--endpoint", "nope", check=False).returncode == 4
 
 
 def test_the_printed_calls_work_as_pasted(server: Any, own_package: Path, tmp_path: Path) -> None:
@@ -130,6 +158,9 @@ def test_describe_shows_tasks_fields_and_limits(server: Any, own_package: Path) 
     assert re.search(r"times\tinteger\tno\t≤ 9; default 1", shown)
     told = json.loads(server.cli("describe", "own", "--task", "shout", "--json").stdout)
     assert list(told["calls"]) == ["shout"]
+    copy, shout = told["contract"]["tasks"]
+    assert "pixels_max" in copy["fields"][0]
+    assert not {"form", "sources", "formats", "bytes_max", "pixels_max"} & set(shout["fields"][0])
     assert server.cli("describe", "own", "--task", "whisper", check=False).returncode == 4
 
 
@@ -143,6 +174,26 @@ def test_outside_samples_prove_a_package_that_has_none(server: Any, own_package:
     (samples / "loud.json").write_text('{"text": "loud"}')
     proved = server.cli("deploy", str(own_package), "--name", "own", "--update", "--samples", str(samples.parent))
     assert "2 samples passed" in proved.stderr
+
+    uri = server.cli("deploy", str(own_package), "--name", "own", "--update", "--samples", "s3://none/x", check=False)
+    assert (uri.returncode, "s3://none/x" in uri.stderr) == (1, True)
+
+
+def test_deploy_takes_every_setting_of_the_api(server: Any, own_package: Path) -> None:
+    server.client("s3").create_bucket(Bucket="results")
+    options = ["--timeout-seconds", "77", "--queue-ttl-seconds", "88", "--output-prefix", "s3://results/own"]
+    options += ["--load-timeout-seconds", "99", "--env", "A=b=c", "--json"]
+    told = server.cli("deploy", str(own_package), "--name", "own", *options)
+    (version,) = json.loads(told.stdout)["versions"]
+    assert (version["invocation_timeout_seconds"], version["queue_ttl_seconds"]) == (77, 88)
+    assert version["env"] == {"A": "b=c"}
+    job = json.loads(server.cli("invoke", "own", "-t", "shout", "-f", "text=a", "--json").stdout)
+    assert job["result"].startswith("s3://results/own/")
+    secret = ("--secret", "TOKEN=env:SEATRIAL_NO_SUCH_SECRET")
+    refused = server.cli("deploy", str(own_package), "--name", "secret", *secret, check=False)
+    assert (refused.returncode, "SEATRIAL_NO_SUCH_SECRET" in refused.stderr) == (1, True)
+    rows = server.cli("endpoints", "list").stdout.splitlines()
+    assert [row.partition("\t")[0] for row in rows] == ["NAME", "own", "secret"]
 
 
 def test_a_second_server_or_a_taken_port_is_one_clear_line(server: Any, tmp_path: Path) -> None:

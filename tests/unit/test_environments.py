@@ -4,6 +4,7 @@ import csv
 import ensurepip
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,10 @@ def require(folder: Path, text: str) -> Path:
 
 def version_in(python: Path, module: str) -> str:
     code = f"import {module}; print({module}.VERSION)"
+    return said_by(python, code)
+
+
+def said_by(python: Path, code: str) -> str:
     return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -172,6 +177,30 @@ async def test_a_layer_over_an_environment_takes_what_that_has(environments: UvE
     assert version_in(base, "answer") == "1.1"  # and the base stays as it is
 
 
+async def test_a_layer_names_the_base_once_and_follows_what_that_names(
+    environments: UvEnvironments, package: Path
+) -> None:
+    pip = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+    base = await asyncio.to_thread(
+        make_base, package.parent / "base", pip, make_wheel(package / "old", "answer", "1.1")
+    )
+    (below,) = (package.parent / "base").glob("lib/python*/site-packages")
+    editable = package.parent / "editable"
+    editable.mkdir()
+    (below / "editable.pth").write_text(f"{editable}\n")
+    requirements = require(package, "--find-links wheels\ngreeting\n")
+    python = await environments.prepare(requirements, str(base), ignore)
+    (own,) = python.parents[1].glob("lib/python*/site-packages")
+    assert (own / uv_module.LAYER).read_text().splitlines()[0] == str(below)
+    code = "import sys; print(*sys.path, sep='\\n')"
+    path = (await asyncio.to_thread(said_by, python, code)).split("\n")
+    assert [one for one in path if one in (str(own), str(below), str(editable))] == [
+        str(own),
+        str(below),
+        str(editable),
+    ]
+
+
 @pytest.mark.slow
 async def test_a_layer_over_an_environment_without_pip(environments: UvEnvironments, package: Path) -> None:
     wheel = make_wheel(package / "old", "answer", "1.1")
@@ -193,6 +222,41 @@ async def test_an_interpreter_that_is_not_there_is_named(environments: UvEnviron
     with pytest.raises(Unproven, match=word) as caught:
         await environments.prepare(None, python, ignore)
     assert caught.value.field == "python"
+
+
+def make_python(path: Path, version: str, *, runs: bool = True) -> Path:
+    """What answers the questions that an interpreter of that version would be asked."""
+    numbers = [int(one) for one in version.split(".")]
+    said = {"version": numbers, "prefix": "p", "base_prefix": "p", "platform": "l", "abi": "a", "packages": []}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n" if runs else "#!/bin/sh\necho not found >&2\nexit 127\n")
+    path.chmod(0o755)
+    return path
+
+
+async def test_the_newest_patch_is_found_behind_a_shim_that_fails(tmp_path: Path) -> None:
+    versions, shims = tmp_path / ".pyenv/versions", tmp_path / ".pyenv/shims"
+    make_python(versions / "3.99.9/bin/python3.99", "3.99.9")
+    newest = make_python(versions / "3.99.10/bin/python3.99", "3.99.10")
+    make_python(versions / "3.99.11/bin/python3.99", "3.98.0")  # it is not what its folder says
+    make_python(versions / "3.99.12/bin/python3.99", "3.99.12", runs=False)
+    make_python(shims / "python3.99", "3.99.13", runs=False)
+    managed = make_python(tmp_path / ".local/share/uv/python/cpython-3.97.1/bin/python3.97", "3.97.1")
+    on_path = make_python(tmp_path / "bin/python3", "3.96.2")
+    environ = {"HOME": str(tmp_path), "PATH": f"{shims}:{tmp_path / 'bin'}:/usr/bin:/bin"}
+    environments = UvEnvironments(tmp_path / "environments", environ=environ)
+    assert await environments.prepare(None, "3.99", ignore) == newest
+    assert await environments.prepare(None, "3.99.9", ignore) == versions / "3.99.9/bin/python3.99"
+    assert await environments.prepare(None, "3.97", ignore) == managed
+    assert await environments.prepare(None, "3.96", ignore) == on_path
+    with pytest.raises(
+        Unproven, match=r"^Python 3\.95 is not installed on this server; there are 3\.99\.10 "
+    ) as caught:
+        await environments.prepare(None, "3.95", ignore)
+    assert "\n" not in caught.value.message
+    assert f'python = "{newest}"' in caught.value.details["remedy"]
+    assert caught.value.details["remedy"] not in caught.value.message
+    assert await environments.prepare(None, str(newest), ignore) == newest
 
 
 async def test_what_is_no_python_is_refused(environments: UvEnvironments, tmp_path: Path) -> None:

@@ -264,6 +264,25 @@ def test_a_package_without_a_manifest_is_sagemakers_layout(package: Package) -> 
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[worker]\ncount = 2\n",
+        "[env]\nMODE = 'fast'\n",
+        "[secrets]\nTOKEN = { env = 'T' }\n",
+        "[package]\nname = 'm'\ntask_field = 'task'\n",
+        f"[[weights]]\npath = 'w'\nuri = 'https://host/w'\nsha256 = '{'0' * 64}'\n",
+    ],
+)
+def test_a_manifest_without_tasks_leaves_the_contract_undeclared(package: Package, text: str) -> None:
+    manifest = read_manifest(package(text, {"samples/a.json": "{}"}))
+    assert manifest.layout == "sagemaker"
+    assert manifest.contract == Contract(declared=False, loose_samples=(Sample("a", "samples/a.json"),))
+    said = (manifest.worker, manifest.env, manifest.secrets, manifest.weights, manifest.name)
+    assert sum(map(bool, said)) == bool(text)
+
+
 def test_loose_samples_are_checked(package: Package) -> None:
     error = refused(package(None, {"samples/a.json": "{", "samples/b.json": "1", "samples/b.expect.json": "3"}))
     assert "samples/a.json" in error.message
@@ -282,7 +301,8 @@ TASK = "[tasks.t.input.x]\ntype = 'string'\n"
     ("text", "expected"),
     [
         ("[package\n", "seatrial.toml: is no TOML"),
-        ("", "[tasks]: declares no task (valid: at least one table [tasks.NAME])"),
+        ("[package]\nhandler = 'a:B'\n", "[tasks]: declares no task (valid: at least one table [tasks.NAME])"),
+        ("[tasks]\n", "[tasks]: declares no task (valid: at least one table [tasks.NAME])"),
         ("[pakage]\n" + TASK, "seatrial.toml pakage: is no table of this file; did you mean 'package'?"),
         ("[package]\nhander = 'a:B'\n" + TASK, "[package] hander: is no key of this table; did you mean 'handler'?"),
         ("[package]\nhandler = 'a'\n" + TASK, "[package] handler: found 'a' (valid: 'module:Class'"),
@@ -438,10 +458,10 @@ def test_samples_from_outside(package: Package, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({}, "holds no sample"),
+        ({}, "The samples from outside: hold no sample (valid: NAME.json or TASK/NAME.json)"),
         ({"a.json": "{}"}, "a.json: has no field 'task' (valid: a, b)"),
         ({"a.json": '{"task": "c"}'}, "a.json: names the task 'c'"),
-        ({"c/a.json": "{}"}, "c: no task has this name"),
+        ({"c/a.json": "{}"}, "c/: is a folder that no task is named like (valid: a, b)"),
         ({"a/a.json": "{"}, "a/a.json: a.json is no JSON"),
     ],
 )
@@ -449,7 +469,7 @@ def test_samples_from_outside_that_prove_nothing(
     package: Package, tmp_path: Path, files: dict[str, str], expected: str
 ) -> None:
     manifest = read_manifest(package("[tasks.a]\n[tasks.b]\n"))
-    folder = tmp_path / "outside"
+    folder = tmp_path / "seatrial-samples-x8f3"
     folder.mkdir()
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -457,6 +477,8 @@ def test_samples_from_outside_that_prove_nothing(
     with pytest.raises(Unproven) as caught:
         with_outside_samples(manifest, folder)
     assert expected in caught.value.message
+    assert folder.name not in caught.value.message
+    assert "samples" in caught.value.details["remedy"]
 
 
 def test_samples_from_outside_of_an_undeclared_contract(package: Package, tmp_path: Path) -> None:

@@ -134,6 +134,18 @@ def test_a_handler_without_tasks_has_one(tmp_path: Path) -> None:
     assert types(task.fields) == {"text": (FieldType.STRING, False), "weird key": (FieldType.OBJECT, False)}
 
 
+@pytest.mark.parametrize("others", [(), ("helpers.py", "more.py"), ("model.py",)])
+@pytest.mark.parametrize("name", ["inference.py", "model.py"])
+def test_sagemakers_functions_outside_of_code_are_refused(tmp_path: Path, name: str, others: tuple[str, ...]) -> None:
+    for other in others:
+        (tmp_path / other).write_text("def load(path): ...\n")
+    (tmp_path / name).write_text("def model_fn(d): ...\ndef predict_fn(data, model): ...\n")
+    with pytest.raises(Unproven, match=r"model_fn, predict_fn\), and their place is code/inference\.py") as caught:
+        initialise(tmp_path)
+    assert f"mkdir -p code && mv {name} code/inference.py" in caught.value.details["remedy"]
+    assert not (tmp_path / "seatrial.toml").exists()
+
+
 def test_without_a_handler_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unproven, match=r"code/inference\.py"):
         initialise(tmp_path)

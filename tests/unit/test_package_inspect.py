@@ -98,6 +98,8 @@ MODEL = "def model_fn(model_dir): ...\n"
         (MODEL + "def predict_fn(data): ...\n", "line 2: predict_fn has 1 parameters"),
         (MODEL + "def predict_fn(a, b, c, d): ...\n", "line 2: predict_fn has 4 parameters"),
         ("def model_fn(): ...\ndef predict_fn(d, m): ...\n", "line 1: model_fn has 0 parameters"),
+        (MODEL + "def predict_fn(d, **more): ...\n", "line 2: predict_fn has 1 parameters"),
+        (MODEL + "def predict_fn(a, b, c, d, *rest): ...\n", "line 2: predict_fn has 4 parameters"),
         (MODEL + "def transform_fn(m, d, c): ...\n", "line 2: transform_fn has 3 parameters"),
         (
             MODEL + "def transform_fn(m, d, c, a): ...\ndef output_fn(p, a): ...\n",
@@ -117,6 +119,9 @@ def test_functions_that_cannot_be_called_are_named(write: Write, code: str, word
     [
         MODEL + "def transform_fn(m, d, c, a): ...\n",
         MODEL + "def predict_fn(d, m, context): ...\n",
+        "def model_fn(d, *a, **k): ...\ndef predict_fn(*args): ...\n",
+        "def model_fn(d, context, *a): ...\ndef predict_fn(d, *rest, **more): ...\n",
+        "def model_fn(d, **k): ...\ndef transform_fn(m, d, c, a, **k): ...\n",
         MODEL + "predict_fn = lambda d, m: d\n",
         "from elsewhere import model_fn, other as predict_fn\n",
         "from elsewhere import *\n",

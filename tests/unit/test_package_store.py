@@ -40,6 +40,12 @@ async def test_a_refused_package_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "packages").iterdir()) == []
 
 
+async def test_an_error_names_the_label(tmp_path: Path) -> None:
+    (tmp_path / "tmp8f3k2").write_bytes(b"junk")
+    with pytest.raises(Unproven, match=r"'plans\.tar\.gz' is no whole tar archive"):
+        await FolderPackages(tmp_path / "packages").add(tmp_path / "tmp8f3k2", "plans.tar.gz")
+
+
 async def test_what_a_crash_left_is_swept_at_the_start_and_the_rest_kept(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     ref = await FolderPackages(packages).add(ECHO, "echo")
@@ -78,11 +84,11 @@ async def test_a_cancelled_add_cleans_up(tmp_path: Path, monkeypatch: pytest.Mon
     begun, stopped, removed = threading.Event(), threading.Event(), threading.Event()
     real_open, real_remove = folder_module.open_package, folder_module._remove
 
-    def open_when_stopped(source: Path, root: Path, stop: threading.Event) -> None:
+    def open_when_stopped(source: Path, root: Path, stop: threading.Event, label: str) -> None:
         begun.set()
         assert stop.wait(30)
         stopped.set()
-        real_open(source, root, stop)
+        real_open(source, root, stop, label)
 
     def remove(root: Path) -> None:
         real_remove(root)

@@ -550,10 +550,10 @@ async def test_a_thumbnail_does_not_make_a_truncated_jpeg_whole(run: Any) -> Non
 
 
 async def test_a_format_that_is_not_taken_is_named(run: Any) -> None:
-    error = await judged(run, picture("GIF"), formats=("png", "jpg"))
-    assert error.error_type == "image_undecodable"
-    assert "it is a GIF file" in error.message
-    assert error.valid == "a whole PNG, JPEG file"
+    error = await judged(run, picture("JPEG"), formats=("png", "webp"))
+    assert error.error_type == "unsupported_media_type"
+    assert error.message == "'image' is a JPEG; accepted: png, webp"
+    assert (error.field, error.valid) == ("image", "png, webp")
 
 
 async def test_text_is_no_picture(run: Any) -> None:

@@ -38,7 +38,9 @@ def test_details_are_redacted_at_any_depth() -> None:
 
 def test_deaths_are_told_with_their_probable_cause() -> None:
     def message(code: int, **more: bool | int) -> str:
-        return death(code, [], **({"by_us": False, "memory_kills": 0} | more)).message
+        told = death(code, [], endpoint_name="e", **({"by_us": False, "memory_kills": 0} | more))
+        assert str(told.details["remedy"]).startswith("The process ended with ")
+        return told.message
 
     assert message(-9) == "the worker process was killed by SIGKILL: probably out of memory"
     assert message(-9, memory_kills=1) == "the worker process was killed by SIGKILL: the system ran out of memory"

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -139,7 +140,7 @@ async def refused(store: FolderWeights, uri: str, tmp_path: Path, sha256: str = 
     with pytest.raises(Unproven) as caught:
         await store.fetch(spec(uri, sha256), tmp_path, ignore)
     assert caught.value.error_type == "weights"
-    assert caught.value.details["remedy"] in caught.value.message
+    assert caught.value.details["remedy"] not in caught.value.message  # whoever shows the error adds it
     return caught.value
 
 
@@ -204,6 +205,30 @@ async def test_a_break_in_the_middle_is_resumed(store: FolderWeights, origin: Or
     done = [one[1] for one in seen]
     assert done == sorted(done)
     assert {one[2] for one in seen} == {len(CONTENT)}
+
+
+@pytest.mark.parametrize(
+    ("seconds_of_a_look", "told_most"),
+    [(0.0, 0), (0.1, 61), (3600.0, 100)],  # the clock is looked at twice for a file
+)
+async def test_progress_is_told_seldom_and_at_the_end(
+    objects: EmbeddedObjects, tmp_path: Path, seconds_of_a_look: float, told_most: int
+) -> None:
+    """Three hundred files: at most once a second, and at most once for each hundredth of the bytes."""
+    (tmp_path / "many").mkdir()
+    for number in range(300):
+        (tmp_path / "many" / f"{number:03}").write_bytes(bytes(1_000))
+    looks = itertools.count()
+    store = FolderWeights(tmp_path / "weights", objects, monotonic=lambda: next(looks) * seconds_of_a_look)
+    sha256 = kept_module.weights_hash(tmp_path / "many")
+    _, seen = await fetched(store, f"{tmp_path}/many/", tmp_path, sha256)
+    *progress, end, checking = seen
+    assert progress[0] == ("weights/w.bin", 0, 300_000)
+    assert told_most // 2 < len(progress) <= told_most + 1
+    done = [one[1] for one in [*progress, end]]
+    assert done == sorted(set(done))
+    assert end == ("weights/w.bin", 300_000, 300_000)
+    assert checking == ("weights/w.bin: checking its SHA-256", 300_000, 300_000)
 
 
 async def test_a_fetch_reads_on_after_a_restart_of_the_server(

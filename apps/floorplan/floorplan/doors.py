@@ -31,8 +31,8 @@ REACH_MAX = 420
 DOOR_WIDTH = (24, 170)
 """Shortest and longest plausible door, in sheet pixels: a mansion's and a one-room flat's."""
 
-STROKE_MAX, STROKE_MAX_PICTURE = 7, 4.5
-"""Thicker ink (filled furniture) is no line of a window or a door: in pixels of the sheet, and of the
+STROKE_MAX, STROKE_MAX_PICTURE = 7, 5.0
+"""Thicker ink (filled furniture) is no door's line: in pixels of the sheet, and of the
 picture where that is more."""
 
 SWING_MAX = 280
@@ -84,8 +84,9 @@ def openings(walls: np.ndarray, ink: np.ndarray, picture_pixel: float) -> list[O
     """Every plausible opening between walls, duplicates (seen from both ends) removed."""
     stroke_max = max(STROKE_MAX, round(STROKE_MAX_PICTURE * picture_pixel))
     found: dict[Box, Opening] = {}
-    strokes = ink & ~grown(opened(ink, stroke_max, stroke_max), 1) & ~grown(walls, 2)
-    masks = (walls, _piece_extents(walls), strokes, grown(strokes, 2))
+    free_ink = ink & ~grown(walls, 2)
+    strokes = free_ink & ~grown(opened(ink, stroke_max, stroke_max), 1)
+    masks = (walls, _piece_extents(walls), free_ink, grown(strokes, 2))
     for along, back, (walls_, pieces, lines, near_ink) in _views(masks):
         for box, facing, corner in _look_ahead(walls_, pieces):
             opening = Opening(*back(box), along, facing, _lined(lines, box), _swing(near_ink, box))

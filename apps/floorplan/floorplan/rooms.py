@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from floorplan.doors import Opening, close
+from floorplan.doors import CAP_MAX, Opening, close
 from floorplan.morphology import grown, opened
 from floorplan.space import Space, free_space
 
@@ -23,6 +23,9 @@ AREA_MIN = 1.0
 
 DOOR_FOR_ROOMS = (45.0, 100.0)
 """However wide the openings seem, rooms are judged by a door between these widths, in sheet pixels."""
+
+ANNEX = 0.2
+"""A region whose outer walls are thinner than this share of the building's lies outside of it."""
 
 STURDY = 0.12
 """Thinner than this share of the plan's walls is no evidence of a wall: a dimension line, a rail."""
@@ -49,6 +52,7 @@ class Region:
     clear_width: float
     walled: float
     plain: float
+    outer_thickness: float | None
 
     def mask(self, labels: np.ndarray) -> np.ndarray:
         """The room's pixels within its box, 0 or 1."""
@@ -176,10 +180,23 @@ def _rooms(space: Space, evident: np.ndarray, door: float) -> list[Region]:
     door = float(np.clip(door, *DOOR_FOR_ROOMS))
     area_min = max(ROOM_SHARE_MIN * space.areas.sum(), AREA_MIN * door**2)
     near_wall = grown(evident, 2)
-    return [
+    return _without_annexes([
         _region(label, space, near_wall) for label in np.flatnonzero(space.areas >= area_min).tolist()
         if space.clear_widths[label] >= door * _width_min(space.areas[label], space.clear_widths[label])
-    ]
+    ])
+
+
+def _without_annexes(regions: list[Region]) -> list[Region]:
+    """Drop what only hairlines part from outdoors while the building has thick outer walls: fields
+    between dimension lines, paths, the outline of a plot."""
+    facing = [r for r in regions if r.outer_thickness is not None]
+    if not facing:
+        return regions
+    thicknesses = np.array([r.outer_thickness for r in facing])
+    order = np.argsort(thicknesses)
+    areas = np.cumsum(np.array([r.area for r in facing])[order])
+    usual = thicknesses[order][np.searchsorted(areas, areas[-1] / 2)]
+    return [r for r in regions if r.outer_thickness is None or r.outer_thickness >= ANNEX * usual]
 
 
 def _width_min(area: float, clear_width: float) -> float:
@@ -188,9 +205,15 @@ def _width_min(area: float, clear_width: float) -> float:
 
 def _region(label: int, space: Space, near_wall: np.ndarray) -> Region:
     left, top, right, bottom = space.boxes[label]
-    mask = np.pad((space.labels[top:bottom, left:right] == label).astype(np.uint8), 1)
+    window = np.s_[top:bottom, left:right]
+    mask = np.pad((space.labels[window] == label).astype(np.uint8), 1)
     rim = ((mask == 1) & (cv2.erode(mask, np.ones((3, 3), np.uint8)) == 0))[1:-1, 1:-1]
+    outer = space.to_outdoors[window][rim]
+    outer = outer[outer <= CAP_MAX]
     area = int(space.areas[label])
-    walled = float(near_wall[top:bottom, left:right][rim].mean())
-    plain = min(1.0, PLAIN_OUTLINE * math.sqrt(area) / int(rim.sum()))
-    return Region(label, space.boxes[label], area, float(space.clear_widths[label]), walled, plain)
+    return Region(
+        label, space.boxes[label], area, float(space.clear_widths[label]),
+        walled=float(near_wall[window][rim].mean()),
+        plain=min(1.0, PLAIN_OUTLINE * math.sqrt(area) / int(rim.sum())),
+        outer_thickness=float(np.percentile(outer, 25)) if len(outer) > 0.1 * rim.sum() else None,
+    )

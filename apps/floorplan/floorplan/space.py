@@ -10,12 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Space:
-    """What is not wall, labelled by connected region; label 0 is wall and all that is outdoors."""
+    """What is not wall, labelled by connected region; label 0 is wall and all that is outdoors.
+
+    `to_outdoors` is every pixel's distance from outdoors.
+    """
 
     labels: np.ndarray
     areas: np.ndarray
     boxes: list[tuple[int, int, int, int]]
     clear_widths: np.ndarray
+    to_outdoors: np.ndarray
 
 
 def free_space(closed: np.ndarray) -> Space:
@@ -31,7 +35,8 @@ def free_space(closed: np.ndarray) -> Space:
     labels = names[labels]
     areas = np.where(outdoors, 0, stats[:, cv2.CC_STAT_AREA])
     boxes = [(left, top, left + width, top + height) for left, top, width, height, _ in stats.tolist()]
-    return Space(labels, areas, boxes, _clear_widths(labels, len(stats)))
+    to_outdoors = cv2.distanceTransform(((labels > 0) | (free == 0)).astype(np.uint8), cv2.DIST_L2, 3)
+    return Space(labels, areas, boxes, _clear_widths(labels, len(stats)), to_outdoors)
 
 
 def _clear_widths(labels: np.ndarray, count: int) -> np.ndarray:

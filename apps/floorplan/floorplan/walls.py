@@ -49,7 +49,7 @@ def styles(tone: np.ndarray, picture_pixel: float) -> Iterator[Style]:
     for width in (28, 54):
         yield Style(f"hollow-{width}", 0.90, partial(hollow, width=width))
     yield Style("hatched", 0.85, hatched)
-    yield Style("lines", 0.42, lines)
+    yield Style("lines", 0.38, lines)
 
 
 def pen_width(tone: np.ndarray, picture_pixel: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json as json_text
+import re
 import sys
 import tempfile
 import uuid
@@ -19,35 +20,86 @@ from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note, print_facts, print_json
 from seatrial.cli.server import Server, connect
 from seatrial.cli.trial import passed, watch_trial
+from seatrial.domain.limits import (
+    INVOCATION_TIMEOUT_SECONDS_MAX,
+    QUEUE_TTL_SECONDS_MAX,
+    QUEUE_TTL_SECONDS_MIN,
+    WORKERS_PER_ENDPOINT_MAX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 UPLOAD_SECONDS = 24 * 3600.0
+_PAIR = re.compile(r"([^=]+)=(.*)", re.DOTALL)
+_SECRET = re.compile(r"([^=]+)=((?:env|file):.+)")
+_PREFIX = re.compile(r"s3://[^/]+(?:/.*)?")
 
 
 def deploy(
     package: Annotated[str, typer.Argument(help="A directory, a .tar.gz, or s3://bucket/key of a stored one.")],
     name: Annotated[str, typer.Option(help="Name of the endpoint.")],
-    samples: Annotated[Path | None, typer.Option(help="Folder with samples that the package does not have.")] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            help="Samples that the package does not have: a folder, or s3://bucket/prefix.", show_default=False
+        ),
+    ] = None,
     unproven: Annotated[bool, typer.Option("--unproven", help="Serve although tasks have no sample.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default=False)] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=WORKERS_PER_ENDPOINT_MAX, help="Worker processes.", show_default=False)
+    ] = None,
     env: Annotated[
         list[str] | None, typer.Option("--env", help="NAME=VALUE for the workers; may be given often.")
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", help="NAME=env:VARIABLE or NAME=file:NAME of the server's; may be given often."),
+    ] = None,
     python: Annotated[str | None, typer.Option(help="Base interpreter.", show_default=False)] = None,
+    timeout_seconds: Annotated[
+        int | None,
+        typer.Option(min=1, max=INVOCATION_TIMEOUT_SECONDS_MAX, help="How long a job may run.", show_default=False),
+    ] = None,
+    queue_ttl_seconds: Annotated[
+        int | None,
+        typer.Option(
+            min=QUEUE_TTL_SECONDS_MIN,
+            max=QUEUE_TTL_SECONDS_MAX,
+            help="How long a job may wait in the queue.",
+            show_default=False,
+        ),
+    ] = None,
+    load_timeout_seconds: Annotated[
+        int | None, typer.Option(min=1, help="How long the model may load.", show_default=False)
+    ] = None,
+    output_prefix: Annotated[
+        str | None, typer.Option(help="s3://bucket/prefix of results.", show_default=False)
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Deploy a package. It is in service once its trial has passed; exit code 1 when it fails."""
-    settings: dict[str, Any] = {"workers": workers, "python": python, "unproven": unproven or None}
-    settings["env"] = _variables(env or []) or None
+    check_name(name)
+    for option, uri in (("--output-prefix", output_prefix), ("--samples", samples if _is_stored(samples) else None)):
+        _check_prefix(option, uri)
+    settings: dict[str, Any] = {
+        "workers": workers,
+        "env": _pairs("--env", env or [], "NAME=VALUE", _PAIR),
+        "secrets": _pairs("--secret", secret or [], "NAME=env:VARIABLE or NAME=file:NAME", _SECRET),
+        "python": python,
+        "invocation_timeout_seconds": timeout_seconds,
+        "queue_ttl_seconds": queue_ttl_seconds,
+        "load_timeout_seconds": load_timeout_seconds,
+        "output": output_prefix,
+        "unproven": unproven or None,
+    }
     server = connect(data)
     if samples is not None:
-        settings["samples"] = _upload_samples(server, samples, name)
-    said = {key: value for key, value in settings.items() if value is not None}
+        settings["samples"] = samples if _is_stored(samples) else _upload_samples(server, Path(samples), name)
+    said = {key: value for key, value in settings.items() if value not in (None, {})}
     endpoint = send_package(server, package, name, said, update)
     if wait:
         endpoint = watch_trial(server, endpoint)
@@ -141,13 +193,31 @@ class _Counted(io.BufferedReader):
         return data
 
 
-def _variables(pairs: list[str]) -> dict[str, str]:
+def check_name(name: str) -> None:
+    """End the command, before anything is sent, over a name that no endpoint can have."""
+    from seatrial.engine.deploy import NAME
+
+    if NAME.fullmatch(name) is None:
+        fail(f"{name!r} is no name for an endpoint", ExitCode.USAGE, "1 to 63 letters, digits and inner hyphens")
+
+
+def _is_stored(place: str | None) -> bool:
+    return place is not None and place.startswith("s3://")
+
+
+def _check_prefix(option: str, uri: str | None) -> None:
+    if uri is not None and _PREFIX.fullmatch(uri) is None:
+        fail(f"{option} {uri!r} is not an S3 prefix", ExitCode.USAGE, "s3://bucket/prefix")
+
+
+def _pairs(option: str, given: list[str], valid: str, shape: re.Pattern[str]) -> dict[str, str]:
     values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            fail(f"--env {pair!r} is not NAME=VALUE", ExitCode.USAGE)
-        values[name] = value
+    for text in given:
+        pair = shape.fullmatch(text)
+        if pair is None:
+            shown = text.partition("=")[0]  # what follows may be somebody's secret
+            fail(f"{option} {shown!r} is not {valid}", ExitCode.USAGE)
+        values[pair[1]] = pair[2]
     return values
 
 

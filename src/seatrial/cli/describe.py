@@ -11,7 +11,7 @@ from seatrial.cli.calls import CALLS, call_of
 from seatrial.cli.endpoints import state
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import DataOption, JsonOption
-from seatrial.cli.screen import print_facts, print_json, print_table
+from seatrial.cli.screen import one_line, print_facts, print_json, print_table
 from seatrial.cli.server import connect
 
 _LIMITS = {
@@ -19,6 +19,10 @@ _LIMITS = {
     "minLength": "at least {} characters", "maxLength": "at most {} characters", "pattern": "matches {}",
     "enum": "one of {}", "minItems": "at least {} items", "maxItems": "at most {} items",
 }  # fmt: skip
+
+_MEDIA_KEYS = frozenset(
+    {"form", "sources", "formats", "bytes_max", "pixels_max", "key_field", "bucket_field", "bucket_default"}
+)
 
 
 def describe(
@@ -39,13 +43,27 @@ def describe(
         _print_bare(calls, call)
     elif json:
         shown = {key: {kind: make(one) for kind, make in CALLS.items()} for key, one in calls.items()}
-        print_json({"endpoint": name, "status": endpoint["status"], "contract": contract, "calls": shown})
+        said = {"endpoint": name, "status": endpoint["status"], "contract": _without_media_keys(contract)}
+        print_json(said | {"calls": shown})
     else:
-        print_facts([("endpoint", name), ("status", state(endpoint)), ("reason", endpoint["failure_reason"])])
+        print_facts(
+            [("endpoint", name), ("status", state(endpoint)), ("reason", one_line(endpoint["failure_reason"] or ""))]
+        )
         for one in tasks if contract else ():  # no contract is known before the package was inspected
             _print_task(one, contract)
             for kind, make in CALLS.items():
                 print(f"\n# {kind}\n{make(calls[one['name'] if one else ''])}")
+
+
+def _without_media_keys(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """The contract, with what only media fields have left out of the others."""
+    tasks = [task | {"fields": [_own_keys(field) for field in task["fields"]]} for task in contract.get("tasks", [])]
+    return {**contract, "tasks": tasks} if tasks else dict(contract)
+
+
+def _own_keys(field: Mapping[str, Any]) -> dict[str, Any]:
+    foreign = () if field["type"] in ("image", "file") else _MEDIA_KEYS
+    return {key: value for key, value in field.items() if key not in foreign}
 
 
 def _print_bare(calls: Mapping[str, Any], kind: str) -> None:

@@ -89,5 +89,5 @@ def _is_there(server: Any, name: str) -> bool:
     except Refused as refused:
         if refused.status == 404:
             return False
-        end(refused)
+        end(refused, {})
     return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import JsonOption
 from seatrial.cli.screen import print_json
 from seatrial.cli.server import data_folder
 
@@ -26,7 +27,12 @@ SERVICES = {
 
 
 def env(
-    data: DataOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data folder of the server. Otherwise SEATRIAL_DATA, or ./seatrial-data.", show_default=False
+        ),
+    ] = None,
     services: Annotated[
         str | None,
         typer.Option(help=f"Only these services come here, the rest stays real AWS: {','.join(SERVICES)}."),

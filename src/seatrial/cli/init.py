@@ -42,9 +42,9 @@ def init(
     from seatrial.domain.errors import SeatrialError
     from seatrial.package.init import initialise
 
-    directory.mkdir(parents=True, exist_ok=True)
     example: list[Path] = []
-    if sample is None and not any(directory.iterdir()):
+    if sample is None and (not directory.exists() or not any(directory.iterdir())):
+        directory.mkdir(parents=True, exist_ok=True)
         example = _write_example(directory)
         sample = example[-1]
     try:

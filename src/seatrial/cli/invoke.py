@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,8 +43,11 @@ def invoke(
     json: JsonOption = False,
 ) -> None:
     """Submit a job, and with --wait or --output fetch its result. Exit code 1 when the job fails."""
+    texts, content = _fields(field or []), _read_input(input)
+    if output is not None:
+        _make_way(output)
     server = connect(data)
-    how = _request(server, name, _read_input(input), input or "", task, _fields(field or []), media_type)
+    how = _request(server, name, content, input or "", task, texts, media_type)
     params = {"task": task, "priority": priority, "timeout_seconds": timeout_seconds}
     given = {key: value for key, value in params.items() if value is not None}
     path = f"/v1/endpoints/{name}/jobs"
@@ -93,17 +97,45 @@ def _read_input(input: str | None) -> bytes | None:
         fail(f"{input} cannot be read: {error.strerror}", ExitCode.USAGE)
 
 
-def _fields(pairs: list[str]) -> dict[str, Any]:
+def _fields(pairs: list[str]) -> dict[str, str]:
     fields = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not name or not equals:
             fail(f"--field {pair!r} is not NAME=VALUE", ExitCode.USAGE)
-        try:
-            fields[name] = json_text.loads(text)
-        except ValueError:
-            fields[name] = text
+        fields[name] = text
     return fields
+
+
+def _values(
+    server: Server, name: str, task: str | None, texts: Mapping[str, str], payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fields as the contract declares them; what is not declared as a text is JSON if it reads so.
+
+    `payload` are the request's other fields, of which one may name the task.
+    """
+    values = {key: _guessed(text) for key, text in texts.items()}
+    if values == texts:
+        return values  # texts either way: no need to ask for the contract
+    contract = server.get(f"/v1/endpoints/{name}")["contract"]
+    named = contract.get("task_field", "")
+    meant = _meant(contract, task or texts.get(named) or payload.get(named))
+    declared = {one["name"]: one["type"] for one in meant[0]["fields"]} if len(meant) == 1 else {}
+    as_they_are = {key for key in texts if key == named or declared.get(key) in ("string", "image", "file")}
+    return values | {key: texts[key] for key in as_they_are}
+
+
+def _guessed(text: str) -> Any:
+    try:
+        return json_text.loads(text)
+    except ValueError:
+        return text
+
+
+def _meant(contract: Mapping[str, Any], task: str | None) -> list[dict[str, Any]]:
+    """The tasks that a request may be for."""
+    tasks = contract.get("tasks", [])
+    return [one for one in tasks if task is None or task == one["name"] or task in one["aliases"]]
 
 
 def _request(
@@ -112,36 +144,38 @@ def _request(
     content: bytes | None,
     file: str,
     task: str | None,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, str],
     media_type: str | None,
 ) -> dict[str, Any]:
     """How to send it: JSON, the bytes as they are, or a form when bytes come with fields."""
     if content is None:
-        return {"json": dict(fields)}
+        return {"json": _values(server, name, task, fields, {})}
     kind = media_type or media_type_of(file, content)
     if not fields:
         return {"content": content, "headers": {"Content-Type": kind}}
     if is_json(kind):
-        return {"json": _merged(content, fields, file)}
+        payload = _json_object(content, file)
+        return {"json": payload | _values(server, name, task, fields, payload)}
     media = _media_field(server, name, task)
-    texts = {key: value if isinstance(value, str) else json_text.dumps(value) for key, value in fields.items()}
-    return {"data": texts, "files": {media: (Path(file).name or "input", content, kind)}}
+    return {"data": dict(fields), "files": {media: (Path(file).name or "input", content, kind)}}
 
 
-def _merged(content: bytes, fields: Mapping[str, Any], file: str) -> dict[str, Any]:
+def _json_object(content: bytes, file: str) -> dict[str, Any]:
     try:
         payload = json_text.loads(content)
     except ValueError as error:
         fail(f"{file} is not JSON: {error}", ExitCode.USAGE)
     if not isinstance(payload, dict):
         fail(f"{file} is not a JSON object: fields cannot be added to it", ExitCode.USAGE)
-    return payload | dict(fields)
+    return payload
 
 
 def _media_field(server: Server, name: str, task: str | None) -> str:
     """The field that a file goes to: the task's only required media field, or its only one."""
-    tasks = server.get(f"/v1/endpoints/{name}")["contract"].get("tasks", [])
-    meant = [one for one in tasks if task is None or task == one["name"] or task in one["aliases"]]
+    contract = server.get(f"/v1/endpoints/{name}")["contract"]
+    tasks, meant = contract.get("tasks", []), _meant(contract, task)
+    if tasks and not meant:
+        fail(f"there is no task {task!r}", ExitCode.NOT_FOUND, ", ".join(one["name"] for one in tasks))
     if len(meant) != 1:
         fail("which task the file is for is not clear", ExitCode.USAGE, ", ".join(one["name"] for one in tasks) or None)
     media = [one for one in meant[0]["fields"] if one["type"] in ("image", "file")]
@@ -153,6 +187,16 @@ def _media_field(server: Server, name: str, task: str | None) -> str:
 
 
 # ---------------------------------------------------------------- the result
+
+
+def _make_way(output: Path) -> None:
+    """Folders for the result, made before hours of work rather than missed after them."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{output.parent} cannot be made: {error.strerror}", ExitCode.USAGE)
+    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+        fail(f"{output} cannot be written", ExitCode.USAGE, "a file, in a folder that is yours")
 
 
 def _write(server: Server, job: dict[str, Any], output: Path) -> None:

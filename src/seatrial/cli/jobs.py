@@ -13,28 +13,27 @@ from seatrial.cli.logs import all_lines, print_line
 from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import note, print_facts, print_json, print_table
 from seatrial.cli.server import connect
+from seatrial.domain.jobs import JobState
+from seatrial.domain.limits import LIST_PAGE_MAX
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs and act on them.", epilog=example("seatrial jobs list"))
 IdArgument = Annotated[str, typer.Argument(help="The job.")]
 
 
-@app.command("list", epilog=example("seatrial jobs list --endpoint floorplan --state failed"))
+@app.command("list", epilog=example("seatrial jobs list --endpoint floorplan --status failed"))
 def list_jobs(
     endpoint: Annotated[str | None, typer.Option(help="Only this endpoint.", show_default=False)] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option(help="queued, running, publishing, succeeded, failed, cancelled; may be given often."),
-    ] = None,
+    status: Annotated[list[JobState] | None, typer.Option(help="Only with this status; may be given often.")] = None,
     task: Annotated[str | None, typer.Option(help="Only this task.", show_default=False)] = None,
     before: Annotated[
         str | None, typer.Option(help="Go on after this job of the page before.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LIST_PAGE_MAX)] = 50,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """List jobs, newest first."""
-    page = connect(data).get("/v1/jobs", endpoint=endpoint, state=state, task=task, before=before, limit=limit)
+    page = connect(data).get("/v1/jobs", endpoint=endpoint, status=status, task=task, before=before, limit=limit)
     if json:
         print_json(page)
         return
@@ -46,7 +45,7 @@ def list_jobs(
 
 @app.command("show", epilog=example("seatrial jobs show 6f1c1f0e-0000-4000-8000-000000000000"))
 def show(id: IdArgument, data: DataOption = None, json: JsonOption = False) -> None:
-    """Show a job: its state, what it waits for, its result or its failure."""
+    """Show a job: its status, what it waits for, its result or its failure."""
     job = connect(data).get(f"/v1/jobs/{id}")
     print_json(job) if json else _print_job(job)
 
@@ -94,18 +93,21 @@ def save_sample(
     id: IdArgument,
     to: Annotated[Path, typer.Option(help="The package's folder.", file_okay=False)],
     name: Annotated[str | None, typer.Option(help="Of the sample.", show_default=False)] = None,
-    write: Annotated[bool, typer.Option("--write", help="Append it to seatrial.toml as well.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Declare it in seatrial.toml as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a sample of that name.")] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a sample of a real job's input: the request that crashed yesterday is the next trial's proof."""
+    from seatrial.cli.declaring import Manifest
     from seatrial.cli.saving import save
 
     if not to.is_dir():
         fail(f"{to} is not a folder", ExitCode.USAGE)
-    saved = save(connect(data), id, to, name)
-    if write:
-        saved.append_to(to / "seatrial.toml")
+    manifest = Manifest(to / "seatrial.toml") if write else None
+    saved = save(connect(data), id, to, name, manifest, force)
+    if manifest is not None and saved.task is not None:
+        manifest.declare(saved.task, saved.name, saved.toml)
     if json:
         print_json({"files": [str(path) for path in saved.files], "toml": saved.toml, "written": write})
         return

@@ -11,6 +11,8 @@ import typer
 from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.server import Server, connect
 
+JOB_ID_CHARS_SHOWN = 8  # as many as tell jobs of one screen apart
+
 
 def logs(
     name: Annotated[str, typer.Argument(help="The endpoint.")],
@@ -25,10 +27,10 @@ def logs(
     path = f"/v1/endpoints/{name}/logs"
     if follow:
         for _, line in server.events(path, since=since, job=job, follow=True):
-            print_line(line, json)
+            print_line(line, json, with_job=True)
     else:
         for line in all_lines(server, path, since=since, job=job):
-            print_line(line, json)
+            print_line(line, json, with_job=True)
 
 
 def all_lines(server: Server, path: str, **params: Any) -> Iterator[dict[str, Any]]:
@@ -42,9 +44,10 @@ def all_lines(server: Server, path: str, **params: Any) -> Iterator[dict[str, An
             return
 
 
-def print_line(line: dict[str, Any], as_json: bool) -> None:
-    """One line; as JSON it is one document a line."""
+def print_line(line: dict[str, Any], as_json: bool, with_job: bool = False) -> None:
+    """One line, with the beginning of its job's id where it has one; as JSON it is one document a line."""
     if as_json:
         print(json_text.dumps(line, ensure_ascii=False), flush=True)
     else:
-        print(f"{line['at']} {line['stream']} {line['text']}", flush=True)
+        job = f"{line['job_id'][:JOB_ID_CHARS_SHOWN]} " if with_job and line["job_id"] else ""
+        print(f"{line['at']} {line['stream']} {job}{line['text']}", flush=True)

@@ -32,7 +32,12 @@ app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)
-app.command(epilog=example("seatrial invoke floorplan --input plan.png --task find_rooms --output rooms.json"))(invoke)
+app.command(
+    epilog=example(
+        "seatrial invoke floorplan --input plan.png --task find_rooms --output rooms.json",
+        "seatrial invoke echo --field text=hello --field times=2 --wait",
+    )
+)(invoke)
 app.add_typer(jobs.app, name="jobs")
 app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)

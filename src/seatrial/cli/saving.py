@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seatrial.cli.declaring import Manifest
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.media import is_json
 from seatrial.cli.server import Refused, Server, end
@@ -21,17 +22,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 class Saved:
     """What was written, and the TOML that declares it (empty for a package without a contract)."""
 
+    name: str
+    task: str | None
     files: list[Path] = field(default_factory=list)
     toml: str = ""
-
-    def append_to(self, manifest: Path) -> None:
-        """Declare the sample in a manifest."""
-        if not self.toml:
-            return
-        if not manifest.is_file():
-            fail(f"{manifest} is not there", ExitCode.USAGE, "`seatrial init` makes one")
-        with manifest.open("a", encoding="utf-8") as stream:
-            stream.write(f"\n{self.toml}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +36,11 @@ class _Content:
     media: Mapping[str, tuple[bytes, str]]
 
 
-def save(server: Server, job_id: str, package: Path, name: str | None) -> Saved:
-    """Write samples/NAME.json, and a file for each media field, into a package's folder."""
+def save(server: Server, job_id: str, package: Path, name: str | None, manifest: Manifest | None, force: bool) -> Saved:
+    """Write samples/NAME.json, and a file for each media field, into a package's folder.
+
+    Without `force` nothing is overwritten, nor saved under a name that the manifest declares.
+    """
     job = server.get(f"/v1/jobs/{job_id}")
     chosen = name or f"job-{job_id[:8]}"
     if _NAME.fullmatch(chosen) is None:
@@ -51,17 +48,19 @@ def save(server: Server, job_id: str, package: Path, name: str | None) -> Saved:
     contract, task = _task_of(server, job)
     answer = server.call("GET", f"/v1/jobs/{job_id}/input")
     content = _taken_apart(server, answer.content, answer.headers["content-type"], contract, task, job)
-    folder = package / "samples"
-    folder.mkdir(exist_ok=True)
-    saved, lines = Saved(), [f"name = {json.dumps(chosen)}"]
+    saved, lines = Saved(chosen, task["name"] if task else None), [f"name = {json.dumps(chosen)}"]
+    bodies: dict[str, bytes] = {}
     if content.payload is not None:
-        saved.files.append(_write(folder / f"{chosen}.json", json.dumps(content.payload, indent=2).encode()))
+        bodies[f"{chosen}.json"] = json.dumps(content.payload, indent=2).encode()
         lines.append(f"input = {json.dumps(f'samples/{chosen}.json')}")
     named = []
     for field_name, (data, media_type) in content.media.items():
         file = f"{chosen}-{field_name}{mimetypes.guess_extension(media_type.partition(';')[0]) or '.bin'}"
-        saved.files.append(_write(folder / file, data))
+        bodies[file] = data
         named.append(f"{json.dumps(field_name)} = {json.dumps(f'samples/{file}')}")
+    if not force:
+        _refuse_taken(chosen, task["name"] if task else None, package, bodies, manifest)
+    saved.files = _written(package / "samples", bodies)
     if named:
         lines.append(f"files = {{ {', '.join(named)} }}")
     if task is not None:
@@ -76,7 +75,7 @@ def _task_of(server: Server, job: Mapping[str, Any]) -> tuple[Mapping[str, Any],
     except Refused as refused:
         if refused.status == 404:
             return {}, None  # the endpoint is gone: the request is saved as it came
-        end(refused)
+        end(refused, {})
     tasks = contract.get("tasks", [])
     if len(tasks) == 1:
         return contract, tasks[0]
@@ -144,9 +143,22 @@ def _from_form(body: bytes, media_type: str, fields: Mapping[str, Mapping[str, A
     return _Content(payload, found)
 
 
-def _write(path: Path, content: bytes) -> Path:
+def _refuse_taken(name: str, task: str | None, package: Path, files: Iterable[str], manifest: Manifest | None) -> None:
+    remedy = "--name for another name, or --force to replace it"
+    there = next((file for file in files if (package / "samples" / file).exists()), None)
+    if there is not None:
+        fail(f"{package / 'samples' / there} is there already", ExitCode.FAILED, remedy)
+    if manifest is not None and task is not None and manifest.declares(task, name):
+        fail(f"{manifest.path} declares a sample {name!r} of {task} already", ExitCode.FAILED, remedy)
+
+
+def _written(folder: Path, bodies: Mapping[str, bytes]) -> list[Path]:
+    path = folder
     try:
-        path.write_bytes(content)
+        folder.mkdir(exist_ok=True)
+        for name, content in bodies.items():
+            path = folder / name
+            path.write_bytes(content)
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}")
-    return path
+    return [folder / name for name in bodies]

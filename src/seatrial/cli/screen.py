@@ -21,7 +21,7 @@ def note(text: str) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
     """Rows under heads; `empty` when there are none."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     if not cells:
         note(empty)
     elif sys.stdout.isatty():
@@ -29,6 +29,11 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str)
     else:
         for row in [[head.upper() for head in heads], *cells]:
             print("\t".join(row))
+
+
+def one_line(text: str) -> str:
+    """A text of several lines as one."""
+    return " ".join(text.split())
 
 
 def print_facts(facts: Sequence[tuple[str, Any]]) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.screen import one_line
+from seatrial.domain.errors import UNKNOWN_TASK
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +54,7 @@ class Server:
         try:
             return self.ask(method, path, **how)
         except Refused as refused:
-            end(refused)
+            end(refused, how.get("params") or {})
 
     def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
         """An answer that is no problem.
@@ -107,7 +109,7 @@ class Server:
             with self._client.stream("GET", path, params=_given(params), timeout=httpx.Timeout(60.0)) as answer:
                 if answer.is_error:
                     answer.read()
-                    end(Refused(answer.status_code, answer.json()))
+                    end(Refused(answer.status_code, answer.json()), params)
                 for line in answer.iter_lines():
                     if line.startswith("event: "):
                         name = line.removeprefix("event: ")
@@ -136,7 +138,7 @@ def connect(data: Path | None) -> Server:
         running = read_running(folder)
         own = load_credentials(folder, running.region)
     except ConfigError as error:
-        fail(str(error), ExitCode.UNREACHABLE)
+        fail(str(error), ExitCode.UNREACHABLE, "name its data folder with --data, or set SEATRIAL_URL")
     return Server(running.url, own.api_key, (own.access_key_id, own.secret_access_key, own.region))
 
 
@@ -151,12 +153,18 @@ def data_folder(data: Path | None) -> Path:
     return data or Path(os.environ.get("SEATRIAL_DATA") or DEFAULT_DATA)
 
 
-def end(refused: Refused) -> NoReturn:
-    """End the command as a problem says."""
+def end(refused: Refused, options: Mapping[str, Any]) -> NoReturn:
+    """End the command as a problem says. `options` are the request's parameters, which the command's options gave."""
     problem = refused.problem
     remedy = problem.get("remedy") or (problem.get("valid") and f"valid is: {problem['valid']}")
-    code = ExitCode.NOT_FOUND if refused.status == 404 else ExitCode.FAILED
-    fail(f"{problem.get('error_type', 'error')}: {refused}", code, remedy or None)
+    fail(f"{problem.get('error_type', 'error')}: {one_line(str(refused))}", _code(refused, options), remedy or None)
+
+
+def _code(refused: Refused, options: Mapping[str, Any]) -> ExitCode:
+    if refused.status == 404 or refused.problem.get("error_type") == UNKNOWN_TASK:
+        return ExitCode.NOT_FOUND
+    field = refused.problem.get("field")
+    return ExitCode.USAGE if refused.status == 422 and field in options else ExitCode.FAILED
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

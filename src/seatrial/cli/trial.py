@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,8 +14,11 @@ from seatrial.cli.screen import note
 from seatrial.cli.server import LONG_POLL_SECONDS, Server
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
+LINE_PAUSE_SECONDS = 5.0
+BAR_COLUMNS = 40
 STAGES = ("inspect", "environment", "weights", "load", "prove")
 
 
@@ -49,22 +55,27 @@ def stage_seconds(stage: dict[str, Any]) -> float | None:
 
 def _board() -> tuple[_Board, AbstractContextManager[Any]]:
     if not sys.stderr.isatty():
-        return _Lines(), nullcontext()
-    live = _LiveTable()
+        return Lines(), nullcontext()
+    live = LiveTable()
     return live, live.live
 
 
-class _Lines:
-    """One line for each stage that begins or ends."""
+class Lines:
+    """One line for each stage that begins or ends, and now and then how far one is."""
 
-    def __init__(self) -> None:
-        self._said: set[tuple[str, str]] = set()
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        """`seconds` is a clock."""
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], tuple[str, float]] = {}
 
     def show(self, stages: list[dict[str, Any]]) -> None:
+        """Say what is new."""
+        now = self._seconds()
         for stage in stages:
             key = (stage["stage"], stage["state"])
-            if key not in self._said:
-                self._said.add(key)
+            message, at = self._said.get(key, ("", -math.inf))
+            if key not in self._said or (stage["message"] != message and now - at >= LINE_PAUSE_SECONDS):
+                self._said[key] = (stage["message"], now)
                 note(_line(stage))
 
 
@@ -74,16 +85,33 @@ def _line(stage: dict[str, Any]) -> str:
     return f"{stage['stage']:<12} {stage['state']}{took}  {stage['message']}".rstrip()
 
 
-class _LiveTable:
+def _what(stage: dict[str, Any]) -> RenderableType:
+    """The stage's message, beside a bar where it says how far it is."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    message = Text(stage["message"])
+    done, total = stage["details"].get("done"), stage["details"].get("total")
+    if stage["state"] != "running" or done is None or not total:
+        return message
+    row = Table.grid(padding=(0, 2))
+    row.add_row(ProgressBar(total=total, completed=done, width=BAR_COLUMNS), message)
+    return row
+
+
+class LiveTable:
     """A table that is drawn again at each change, with a spinner beside what runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        """`console` is standard error's, unless said otherwise."""
         from rich.console import Console
         from rich.live import Live
 
-        self.live = Live(console=Console(stderr=True), refresh_per_second=8)
+        self.live = Live(console=console or Console(stderr=True), refresh_per_second=8)
 
     def show(self, stages: list[dict[str, Any]]) -> None:
+        """Draw it again."""
         self.live.update(self._table({stage["stage"]: stage for stage in stages}))
 
     def _table(self, stages: dict[str, dict[str, Any]]) -> Table:
@@ -100,5 +128,5 @@ class _LiveTable:
                 continue
             mark = marks.get(stage["state"]) or Spinner("dots")
             seconds = stage_seconds(stage)
-            table.add_row(mark, name, "" if seconds is None else f"{seconds:.1f} s", Text(stage["message"]))
+            table.add_row(mark, name, "" if seconds is None else f"{seconds:.1f} s", _what(stage))
         return table

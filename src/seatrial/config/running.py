@@ -44,4 +44,4 @@ def read_running(data: Path) -> RunningServer:
         return RunningServer(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         remedy = f"start one with `seatrial serve --data {data}`"
-        raise ConfigError(f"no server is running on {data} (no {file}): {remedy}, or set SEATRIAL_URL") from error
+        raise ConfigError(f"no server is running on {data} (no {file}): {remedy}") from error

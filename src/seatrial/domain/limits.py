@@ -15,6 +15,8 @@ QUEUE_DEPTH_MAX = 100_000  # jobs queued or running per endpoint (setting)
 PRIORITY_MAX = 9  # 0 is the highest
 IDEMPOTENCY_DAYS = 7
 IDEMPOTENCY_KEY_CHARS_MAX = 255
+AFFINITY_CHARS_MAX = 255
+UPLOAD_URL_SECONDS = 3_600  # how long a URL of POST /v1/uploads takes its PUT
 
 # Bounds of a job
 QUEUE_TTL_SECONDS_DEFAULT = 21_600
@@ -54,6 +56,8 @@ SECRET_BYTES_MAX = 64 * KIB
 
 # Packages
 ARCHIVE_BYTES_MAX = 20 * GIB
+DEPLOY_SETTINGS_BYTES_MAX = 1 * MIB  # the JSON body that names a stored archive
+DEPLOY_FIELD_BYTES_MAX = 1 * MIB  # each part of a form beside its archive
 ARCHIVE_MEMBERS_MAX = 100_000
 ARCHIVE_UNPACKED_BYTES_MAX = 40 * GIB
 ARCHIVE_RATIO_MAX = 200  # unpacked to packed, beyond the first ARCHIVE_RATIO_FREE_BYTES
@@ -107,10 +111,14 @@ S3_CHUNK_HEADER_BYTES_MAX = 16 * KIB  # a chunk's first line, or all trailers, o
 S3_QUIET_SECONDS_MAX = 10  # after this long without an answer a completion is kept alive with spaces
 
 # Wires
-REQUEST_HEADER_BYTES_MAX = 64 * KIB
+REQUEST_UNREAD_BYTES_MAX = 16 * MIB  # of a refused request's body: read and dropped, so that its connection lives on
+REQUEST_LINGER_SECONDS_MAX = 5  # how long a connection that must close lets its client read the answer
 CLOCK_SKEW_SECONDS_MAX = 900  # SigV4, as AWS
+HEALTH_ANSWER_SECONDS_MAX = 2  # a part that takes longer is down
 STORE_BATCH_COMMANDS_MAX = 500
 LIST_PAGE_MAX = 1_000
+NAMES_SHOWN_MAX = 10  # in an error that lists what there is
+REAP_JOBS_MAX = 100  # ended in one transaction
 AWS_CONTROL_BODY_BYTES_MAX = 1 * MIB  # a request of AWS's control planes
 AWS_LIST_PAGE_DEFAULT = 10
 AWS_SYNC_WAIT_SECONDS_DEFAULT = 60  # how long InvokeEndpoint waits for its job, as AWS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from seatrial.domain.errors import LOAD_FAILED, SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     RESTART_BACKOFF_SECONDS_MAX,
-    RESTART_WINDOW_SECONDS,
     RESTARTS_PER_WINDOW_MAX,
     WORKER_STOP_GRACE_SECONDS,
 )
 from seatrial.domain.work import Loaded, LoadFailed, WorkerSpec
 from seatrial.engine.directory import Deployed
+from seatrial.engine.falls import Fall, Falls
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.runner import Runner
@@ -47,8 +46,8 @@ class Crew:
     """The workers of one version on this machine.
 
     `make_spec` gives a fresh spec (its own scratch folder) per worker. `on_broken` is called once, with the
-    reason, when workers died or failed to load more than RESTARTS_PER_WINDOW_MAX times within
-    RESTART_WINDOW_SECONDS, or failed to load so often in a row, however long each load took. While others of the
+    reason, when there were more than RESTARTS_PER_WINDOW_MAX reasons to restart within RESTART_WINDOW_SECONDS (see
+    falls.py), or workers failed to load so often in a row, however long each load took. While others of the
     crew serve, one that fails to load is only tried again and again.
     """
 
@@ -67,7 +66,7 @@ class Crew:
         self._runners: set[Runner] = set()
         self._keepers: set[asyncio.Task[None]] = set()
         self._between: set[asyncio.Task[None]] = set()  # keepers that have no serving worker: safe to cancel
-        self._falls_ms: deque[int] = deque(maxlen=RESTARTS_PER_WINDOW_MAX + 1)
+        self._falls = Falls()
         self._failed_loads = 0  # in a row
         self._broken_by: Failure | None = None
         self._stopping = False
@@ -152,17 +151,17 @@ class Crew:
 
     async def _serve_then_replace(self, worker: Worker, spec: WorkerSpec) -> None:
         """Serve with this worker; when it falls, with the next one, as long as it is wanted."""
-        fallen = await self._serve(worker, spec)
-        if await self._go_on(fallen):
+        fall = await self._serve(worker, spec)
+        if await self._go_on(fall):
             await self._replace()
 
     async def _replace(self) -> None:
         while not self._stopping:
-            fallen = await self._live()
-            if not await self._go_on(fallen):
+            fall = await self._live()
+            if not await self._go_on(fall):
                 return
 
-    async def _live(self) -> Failure | None:
+    async def _live(self) -> Fall | None:
         """One worker from its start to its end; why it fell, unless we ended it."""
         with self._cancellable():
             try:
@@ -180,9 +179,9 @@ class Crew:
             return None
         return await self._serve(worker, spec)
 
-    def _not_loaded(self, failure: Failure) -> Failure:
+    def _not_loaded(self, failure: Failure) -> Fall:
         self._failed_loads += 1
-        return failure
+        return Fall(failure)
 
     @contextmanager
     def _cancellable(self) -> Iterator[None]:
@@ -195,7 +194,7 @@ class Crew:
             if keeper is not None:
                 self._between.discard(keeper)
 
-    async def _serve(self, worker: Worker, spec: WorkerSpec) -> Failure | None:
+    async def _serve(self, worker: Worker, spec: WorkerSpec) -> Fall | None:
         bench = self._bench
         runner = Runner(
             self._deployed, spec.layout, worker, spec.scratch, bench.source, bench.preparer, bench.sealer, bench.clock
@@ -207,30 +206,30 @@ class Crew:
             await runner.serve()
         except Exception as error:  # the named edge: a defect of ours must not cost the crew its worker
             log.exception("runner.defect", endpoint=self._deployed.version.endpoint_name)
-            return Failure("internal_error", f"The server failed to drive the worker: {error}")
+            return Fall(Failure("internal_error", f"The server failed to drive the worker: {error}"))
         finally:
             self._runners.discard(runner)
+            if runner.answered:
+                self._falls.answered()
             await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))
-        return runner.fallen
+        return Fall(runner.fallen, runner.suspect) if runner.fallen else None
 
-    async def _go_on(self, fallen: Failure | None) -> bool:
+    async def _go_on(self, fall: Fall | None) -> bool:
         """Whether another worker should follow; waits the back-off first."""
         if self._stopping or self._staying() > self._desired:
             return False
-        if fallen is None:
+        if fall is None:
             return True
         name = self._deployed.version.endpoint_name
-        now_ms = self._bench.clock.monotonic_ms()
-        self._falls_ms.append(now_ms)
-        recent = [at for at in self._falls_ms if now_ms - at <= RESTART_WINDOW_SECONDS * 1000]
-        log.warning("worker.fell", endpoint=name, reason=fallen.message, falls=len(recent))
+        recent = self._falls.add(fall, self._bench.clock.monotonic_ms())
+        log.warning("worker.fell", endpoint=name, reason=fall.failure.message, reasons_lately=recent)
         others_serve = self._failed_loads > 0 and self._taking()
-        if max(len(recent), self._failed_loads) > RESTARTS_PER_WINDOW_MAX and not others_serve:
+        if max(recent, self._failed_loads) > RESTARTS_PER_WINDOW_MAX and not others_serve:
             self._stopping = True
-            self._broken_by = fallen
-            await self._on_broken(self._deployed.version, fallen)
+            self._broken_by = fall.failure
+            await self._on_broken(self._deployed.version, fall.failure)
             return False
-        backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (len(recent) - 2))
+        backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (recent - 2))
         with self._cancellable():
             await self._bench.clock.sleep_ms(int(backoff_seconds * 1000))
         return not self._stopping

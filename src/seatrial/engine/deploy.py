@@ -218,14 +218,23 @@ class Deployer:
         """Of one endpoint, oldest first. Raises NotFound."""
         return self._directory.versions(self._directory.endpoint(endpoint_name).id)
 
-    async def wait(self, endpoint_name: str, timeout_seconds: float) -> Endpoint:
-        """The endpoint after its next change of status or stage, or as it is when the time has passed.
+    def heard(self, endpoint_name: str) -> int:
+        """How many changes of status or stage there have been: to be asked before a look that `wait` follows.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        self._directory.endpoint(endpoint_name)
+        return self._bells.heard(endpoint_name)
+
+    async def wait(self, endpoint_name: str, heard: int, timeout_seconds: float) -> Endpoint:
+        """The endpoint after its next change since `heard`, or as it is when the time has passed.
 
         Raises:
             NotFound: no such endpoint, or it is gone by then.
         """
         self._directory.endpoint(endpoint_name)
-        await self._bells.wait(endpoint_name, self._bells.heard(endpoint_name), timeout_seconds)
+        await self._bells.wait(endpoint_name, heard, timeout_seconds)
         return self._directory.endpoint(endpoint_name)
 
     def workers(self, endpoint_name: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import ENDPOINT_NOT_FOUND, NotFound
+from seatrial.domain.limits import NAMES_SHOWN_MAX
 from seatrial.engine.bells import Bells
 from seatrial.package.manifest import contract_from_json
 from seatrial.ports.registry import Registry
@@ -48,7 +49,7 @@ class Directory:
         """
         endpoint = self._endpoints.get(name)
         if endpoint is None:
-            known = ", ".join(sorted(self._endpoints)) or "none yet"
+            known = _listed(sorted(self._endpoints))
             raise NotFound(
                 ENDPOINT_NOT_FOUND, f"There is no endpoint {name!r}.", field="endpoint", valid=f"Endpoints: {known}"
             )
@@ -98,6 +99,11 @@ class Directory:
         self._keep(version)
         self._bells.ring(version.endpoint_name)
 
+    def show(self, version: EndpointVersion) -> None:
+        """The version as it is for now: how far a stage is. Not kept over a restart."""
+        self._keep(version)
+        self._bells.ring(version.endpoint_name)
+
     async def remove(self, endpoint: Endpoint) -> None:
         """The endpoint is gone."""
         await self._registry.remove_endpoint(endpoint.id)
@@ -108,3 +114,8 @@ class Directory:
 
     def _keep(self, version: EndpointVersion) -> None:
         self._versions[version.id] = Deployed(version, contract_from_json(version.contract))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    return ", ".join(names[:NAMES_SHOWN_MAX]) + more or "none yet"

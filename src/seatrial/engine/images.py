@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seatrial.domain.contract import Field
-from seatrial.domain.errors import IMAGE_UNDECODABLE, MEDIA_TOO_LARGE, BadInput, SeatrialError
+from seatrial.domain.errors import (
+    IMAGE_UNDECODABLE,
+    MEDIA_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    BadInput,
+    SeatrialError,
+)
 
 try:
     from PIL import Image
@@ -44,7 +50,8 @@ def check_image(field: Field, content: bytes | Path) -> str:
     """The picture's format, one of FORMATS. Blocking: run it in a thread. A field without `formats` takes them all.
 
     Raises:
-        BadInput: image_undecodable, media_too_large (pixels).
+        BadInput: unsupported_media_type (a known format that the field does not take), image_undecodable,
+            media_too_large (pixels).
         SeatrialError: media_support_missing.
     """
     if not HAS_PILLOW:
@@ -74,7 +81,9 @@ def _check_header(field: Field, file: BinaryIO) -> str:
         raise _undecodable(field, _words(error)) from None
     found = next((ours for ours, theirs in _PILLOW_NAMES.items() if theirs == name), str(name).lower())
     if found not in formats_of(field):
-        raise _undecodable(field, f"it is a {found.upper()} file")
+        taken = ", ".join(formats_of(field))
+        message = f"{field.name!r} is a {found.upper()}; accepted: {taken}"
+        raise BadInput(UNSUPPORTED_MEDIA_TYPE, message, field=field.name, valid=taken)
     if width * height > field.pixels_max:
         raise BadInput(
             MEDIA_TOO_LARGE,

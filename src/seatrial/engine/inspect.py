@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from seatrial.domain.errors import JOB_NOT_FOUND, NotFound
+from seatrial.domain.errors import JOB_NOT_FOUND, SERVER_STOPPING, Busy, NotFound
 from seatrial.domain.jobs import Job, JobFilter, JobState
 from seatrial.engine.watch import Watch
 from seatrial.ports.job_store import JobStore
@@ -17,6 +17,8 @@ class Inspector:
     def __init__(self, store: JobStore, watch: Watch) -> None:
         self._store = store
         self._watch = watch
+        self._waiting: set[asyncio.Future[Job]] = set()
+        self._closed = False
 
     async def job(self, job_id: str) -> Job:
         """The job as it is now.
@@ -48,6 +50,7 @@ class Inspector:
 
         Raises:
             NotFound: no such job.
+            Busy: the server stops before either; the job goes on when it is back.
         """
         ended: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
 
@@ -61,12 +64,26 @@ class Inspector:
                 job = await self.job(job_id)
                 if job.ended or timeout_seconds <= 0:
                     return job
+            if self._closed:
+                raise _stopping(job_id)
+            self._waiting.add(ended)
             async with asyncio.timeout(timeout_seconds):
                 return await ended
         except TimeoutError:
             return await self.job(job_id)
+        except asyncio.CancelledError:
+            if self._closed and ended.cancelled():
+                raise _stopping(job_id) from None
+            raise
         finally:
+            self._waiting.discard(ended)
             stop()
+
+    def close(self) -> None:
+        """The server stops: answer everybody who still waits."""
+        self._closed = True
+        for ended in self._waiting:
+            ended.cancel()
 
     async def follow(self, job_id: str) -> AsyncIterator[Job]:
         """The job now and after every change, until it has ended.
@@ -84,3 +101,7 @@ class Inspector:
                 yield job
         finally:
             stop()
+
+
+def _stopping(job_id: str) -> Busy:
+    return Busy(SERVER_STOPPING, f"The server is stopping; job {job_id} goes on when it is back.")

@@ -37,7 +37,7 @@ class MediaReader:
         """The bytes of a field, checked.
 
         Raises:
-            BadInput: input_not_found, input_unreachable, media_too_large, image_undecodable.
+            BadInput: input_not_found, input_unreachable, media_too_large, unsupported_media_type, image_undecodable.
             SeatrialError: media_support_missing.
         """
         content = await self._content(value, None)

@@ -203,8 +203,9 @@ class MultipartUploads:
         numbers = [claimed.number for claimed in completion.parts]
         if not numbers:
             raise BadInput(INVALID_PART, "a completion names at least one part", field="Part")
-        if any(later <= earlier for earlier, later in pairwise(numbers)):
-            raise BadInput(INVALID_PART_ORDER, "The list of parts was not in ascending order.", field="PartNumber")
+        for earlier, later in pairwise(numbers):
+            if later <= earlier:
+                raise BadInput(INVALID_PART_ORDER, f"part {later} is named after part {earlier}", field="PartNumber")
         held = {_number(info): info for info in await self._infos(_parts_prefix(upload.id))}
         for claimed in completion.parts:
             info = held.get(claimed.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from seatrial.domain import commands as c
+from seatrial.domain.limits import REAP_JOBS_MAX
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
@@ -13,7 +14,6 @@ from seatrial.ports.job_store import JobStore, StoreUnavailable
 log = structlog.get_logger()
 
 REAP_INTERVAL_MS = 500
-REAP_JOBS_MAX = 100
 UPLOADS_INTERVAL_MS = 3_600_000
 
 

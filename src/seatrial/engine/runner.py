@@ -58,7 +58,9 @@ class Runner:
         self._session: str | None = None
         self._held: dict[str, asyncio.Task[None]] = {}
         self._preparing: set[asyncio.Task[None]] = set()
-        self._lost: list[str] = []
+        self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
+        self._suspect: str | None = None
+        self._answered = False
         self._death: Failure | None = None
         self._fault: Failure | None = None
         self._ended_by_us = False
@@ -82,6 +84,16 @@ class Runner:
     def fallen(self) -> Failure | None:
         """Why the worker died by itself, or why no work could be taken for it; None when we ended it."""
         return self._death or self._fault
+
+    @property
+    def suspect(self) -> str | None:
+        """The job that was alone in the worker when it went away."""
+        return self._suspect
+
+    @property
+    def answered(self) -> bool:
+        """True once the handler has answered a job, be it with an error."""
+        return self._answered
 
     @property
     def retiring(self) -> bool:
@@ -138,6 +150,8 @@ class Runner:
             self._fault = Failure(errors.WORKER_CRASHED, "The worker process went away while it had no work.")
         gone.cancel()
         begun = [token for token in self._lost if self._worker.begun(token)]
+        if len(begun) == 1:
+            self._suspect = self._lost[begun[0]]
         if self._session is not None:
             await self._source.close(self._session, begun, self._death)
             self._session = None
@@ -192,6 +206,7 @@ class Runner:
             parts, started_at_ms = await self._work(claim)
             return Finish(claim.token, Outcome.SUCCEEDED, self._clock.now_ms(), parts, started_at_ms=started_at_ms)
         except HandlerFailed as failed:
+            self._answered = True
             return self._failed(claim, failed.failure)
         except SeatrialError as error:
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
@@ -199,7 +214,7 @@ class Runner:
             self._ended_by_us = True
             return self._failed(claim, _timeout(claim))
         except WorkerDied as died:
-            self._lost.append(claim.token)
+            self._lost[claim.token] = claim.job.id
             if died.by_us:
                 self._ended_by_us = True
             else:
@@ -217,6 +232,7 @@ class Runner:
             has_files = work.has_files
             produced = await self._worker.run(work)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
+            self._answered = True
             self._observe(produced.handler_ms)
             return await self._sealer.seal(claim.job, contract, produced, work.task), started_at_ms
         finally:

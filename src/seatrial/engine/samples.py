@@ -130,10 +130,11 @@ class OutsideSamples:
         try:
             page = await self._objects.list(bucket, prefix, limit=LIST_KEYS_MAX)
         except NoSuchBucket:
-            raise _refusal(f"There is no bucket {bucket!r} for the samples {uri}.") from None
-        if not page.objects:
-            raise _refusal(f"There are no samples under {uri}.")
-        for info in page.objects:
+            raise _no_samples(f"There is no bucket {bucket!r} for the samples {uri}.") from None
+        samples = [info for info in page.objects if not info.name.key.endswith("/")]  # what marks a folder is none
+        if not samples:
+            raise _no_samples(f"There are no samples under {uri}.")
+        for info in samples:
             reading = await self._objects.read(info.ref)
             content = b"".join([chunk async for chunk in reading.chunks])
             await asyncio.to_thread(_write_inside, folder, info.name.key.removeprefix(prefix), content)
@@ -148,7 +149,7 @@ class OutsideSamples:
 def _write_inside(folder: Path, name: str, content: bytes) -> None:
     target = (folder / name).resolve()
     if folder not in target.parents:
-        raise _refusal(f"The sample {name!r} has no place inside a folder.")
+        raise _no_samples(f"The sample {name!r} has no place inside a folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
 
@@ -156,6 +157,14 @@ def _write_inside(folder: Path, name: str, content: bytes) -> None:
 def _unexpected(job: Job, message: str) -> Unproven:
     remedy = "Mend the handler, or the expectation if the answer is right."
     return Unproven("prove", message, details={"remedy": remedy, "job_id": job.id})
+
+
+def _no_samples(message: str) -> Unproven:
+    remedy = (
+        "Put them there as TASK/NAME.json, or NAME.json whose task field names the task, each the body of a request; "
+        "or deploy without samples from outside."
+    )
+    return Unproven("inspect", message, field="samples", details={"remedy": remedy})
 
 
 def _refusal(message: str) -> Unproven:

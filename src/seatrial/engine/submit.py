@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
-from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, NewJob, OutputPlan
 from seatrial.domain.limits import (
@@ -111,18 +111,25 @@ class Submitter:
         self._bells = bells
         self._clock = clock
         self._deaths_max = deaths_max
+        self._draining = False
+
+    def drain(self) -> None:
+        """The server stops: accept no more."""
+        self._draining = True
 
     async def submit(self, submission: Submission) -> Accepted:
         """Accept a job; durable when this returns.
 
         Raises:
             NotFound: no such endpoint.
-            Busy: the endpoint is not in service, or its queue is full.
-            Conflict: the idempotency key had another request, or the output name is taken.
+            Busy: the endpoint is not in service yet, or its queue is full.
+            Conflict: the endpoint failed or is being deleted, the idempotency key had another request, or the output
+                name is taken.
             BadInput: the request itself, or (check_now) its body by the contract.
         """
         endpoint = self._directory.endpoint(submission.endpoint_name)
         version, task = self._check(endpoint, submission)
+        await self._check_buckets(version)
         job_id = str(uuid.uuid4())
         job_input = await self._input(submission, endpoint, job_id)
         job = self._new_job(submission, endpoint, version, task, job_id, job_input)
@@ -152,11 +159,11 @@ class Submitter:
         return await self._commit(replace(job, retry_of=old.id), submission, version)
 
     def _check(self, endpoint: Endpoint, submission: Submission) -> tuple[EndpointVersion, str | None]:
+        if self._draining:
+            raise Busy(errors.SERVER_STOPPING, "The server is stopping and accepts no more jobs.")
         version_id = submission.version_id or endpoint.active_version
         if version_id is None:
-            reason = f" {endpoint.failure_reason}" if endpoint.failure_reason else ""
-            message = f"Endpoint {endpoint.name!r} is {endpoint.status}, not InService.{reason}"
-            raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, message, retry_after_seconds=10)
+            raise _not_in_service(endpoint)
         if not 0 <= submission.priority <= PRIORITY_MAX:
             raise BadInput(errors.INVALID_FIELD, "The priority is out of range.", field="priority", valid="0 to 9")
         deployed = self._directory.version(version_id)
@@ -165,6 +172,20 @@ class Submitter:
             checked = self._preparer.check(deployed.contract, submission.media_type, submission.body, submission.task)
             task = checked or task
         return deployed.version, task
+
+    async def _check_buckets(self, version: EndpointVersion) -> None:
+        """Named output buckets may have been deleted since: better said now than after the work."""
+        prefixes = (version.settings.output_prefix, version.settings.failure_prefix)
+        for bucket in {prefix.bucket for prefix in prefixes if prefix is not None}:
+            try:
+                await self._objects.list(bucket, limit=1)
+            except NoSuchBucket:
+                raise BadInput(
+                    errors.OUTPUT_BUCKET_MISSING,
+                    f"The output bucket {bucket!r} of endpoint {version.endpoint_name!r} does not exist.",
+                    field="output",
+                    valid=f"a bucket that is there: aws s3 mb s3://{bucket}",
+                ) from None
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
         if submission.object is not None:
@@ -271,7 +292,17 @@ class Submitter:
                     errors.OUTPUT_NAME_TAKEN, f"{name.uri} is reserved by job {job_id}, which has not ended."
                 )
             case _:
-                raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, f"Endpoint {job.endpoint_name!r} takes no more jobs.")
+                raise Conflict(errors.ENDPOINT_NOT_IN_SERVICE, f"Endpoint {job.endpoint_name!r} takes no more jobs.")
+
+
+def _not_in_service(endpoint: Endpoint) -> Busy | Conflict:
+    """Busy while a trial may still bring it into service; otherwise trying again is no use."""
+    message = f"Endpoint {endpoint.name!r} is {endpoint.status}, not InService."
+    if endpoint.status is EndpointStatus.CREATING:
+        return Busy(errors.ENDPOINT_NOT_IN_SERVICE, message, retry_after_seconds=10)
+    remedy = "Deploy a mended package: seatrial deploy PACKAGE --name NAME --update"
+    reason = f" {endpoint.failure_reason}" if endpoint.failure_reason else ""
+    return Conflict(errors.ENDPOINT_NOT_IN_SERVICE, message + reason, details={"remedy": remedy})
 
 
 def _again(job: Job) -> Submission:

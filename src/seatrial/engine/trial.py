@@ -6,11 +6,13 @@ take. The first stage that fails ends the trial.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seatrial.domain import errors
 from seatrial.domain.contract import Contract, Sample, Task
 from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
 from seatrial.domain.errors import SeatrialError, Unproven
@@ -31,6 +33,11 @@ from seatrial.ports.object_store import NoSuchBucket, ObjectStore
 from seatrial.ports.packages import PackageStore
 
 T = TypeVar("T")
+REMEDIES = {  # for failures that bring none of their own
+    errors.OUTPUT_CONTRACT: "Mend what the handler returns, or the task's output in the contract.",
+    errors.INVOCATION_TIMEOUT: "Raise invocation_timeout_seconds in [worker], or make the sample smaller.",
+    errors.WORKER_CRASHED: "Run the handler by hand on the sample; `seatrial logs NAME` has what it printed last.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +154,8 @@ class Trial:
                 runs.append(await self._run_sample(requests, contract, task, sample))
         if not runs:
             return True, "unproven: deployed without samples", {}
-        return bool(bare), f"{len(runs)} samples passed", {"samples": runs}
+        passed = "1 sample" if len(runs) == 1 else f"{len(runs)} samples"
+        return bool(bare), f"{passed} passed", {"samples": runs}
 
     # ------------------------------------------------------------------ samples
 
@@ -218,15 +226,32 @@ class Trial:
         await self._court.directory.save_version(version)
 
     def _progress(self, stage: TrialStage) -> Callable[[str, int, int | None], None]:
+        """Shows how far a stage is; may be called from any thread."""
+        loop = asyncio.get_running_loop()
+
         def progress(what: str, done: int, total: int | None) -> None:
-            share = f" {done} of {total}" if total else ""
-            self._court.say(self.version, f"trial: {stage} {what}{share}")
+            loop.call_soon_threadsafe(self._show, stage, what, done, total)
 
         return progress
 
+    def _show(self, stage: TrialStage, what: str, done: int, total: int | None) -> None:
+        message = f"{what} {done:,} of {total:,}" if total else what
+        self._court.say(self.version, f"trial: {stage} {message}")
+        details = {"what": what, "done": done, "total": total}
+        stages = [
+            replace(one, message=message, details=details)
+            if one.stage is stage and one.state is StageState.RUNNING
+            else one
+            for one in self.version.stages
+        ]
+        self.version = replace(self.version, stages=tuple(stages))
+        self._court.directory.show(self.version)
+
 
 def _unproven(stage: str, what: str, failure: Failure) -> Unproven:
-    return Unproven(stage, f"{what}: {failure.message}", details=dict(failure.details) | {"error": failure.error_type})
+    remedy = {"remedy": REMEDIES.get(failure.error_type, "Mend the handler, then deploy again.")}
+    details = remedy | dict(failure.details) | {"error": failure.error_type}
+    return Unproven(stage, f"{what}: {failure.message}", details=details)
 
 
 def reason_lines(error: SeatrialError) -> Iterator[str]:

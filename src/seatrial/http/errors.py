@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput, Busy, Conflict, Forbidden, NotFound, SeatrialError, Unproven
+from seatrial.domain.limits import VALUE_SHOWN_CHARS_MAX
 from seatrial.ports.job_store import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,14 @@ _STATUS_BY_WORD: Mapping[str, int] = {
     RESULT_GONE: 410,
 }
 _WORD_BY_STATUS: Mapping[int, str] = {404: NO_SUCH_ROUTE, 405: METHOD_NOT_ALLOWED, 413: errors.PAYLOAD_TOO_LARGE}
+_PLACES = frozenset({"body", "query", "path", "header"})
+_TYPE_WORDS: Mapping[str, str] = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": 'a JSON object of texts, such as {"NAME": "VALUE"}',
+}
 _VALID_BY_STATUS: Mapping[int, str] = {404: "a path of /v1/openapi.json; people read it at /docs"}
 
 
@@ -136,19 +147,80 @@ async def _on_ours(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise TypeError(type(error))
-    return refused(request, invalid(error.errors()[0]))
+    return refused(request, invalid(error.errors()[0], _schema_of(request, error.errors()[0]["loc"])))
 
 
-def invalid(fault: Mapping[str, Any]) -> BadInput:
-    """What pydantic says of a request, in our words. `fault` is one of its `errors()`."""
+def invalid(fault: Mapping[str, Any], schema: Mapping[str, Any]) -> BadInput:
+    """What pydantic says of a request, in our words.
+
+    `fault` is one of its `errors()`, `schema` the JSON Schema of the object whose fields were checked.
+    """
     kind = str(fault["type"])
     if kind == "json_invalid":
-        return BadInput(errors.MALFORMED_INPUT, f"The body is not JSON: {fault['msg']}.", valid="a JSON object")
-    places = {"body", "query", "path", "header"}
-    loc = [str(step) for step in fault["loc"]]
-    field = ".".join(loc[1:] if len(loc) > 1 and loc[0] in places else loc) or "body"
-    word = {"missing": errors.MISSING_FIELD, "extra_forbidden": errors.UNKNOWN_FIELD}.get(kind, errors.INVALID_FIELD)
-    return BadInput(word, f"{field}: {fault['msg']}.", field=field, valid=str(fault["msg"]))
+        return BadInput(
+            errors.MALFORMED_INPUT, f"The body is not JSON: {fault['ctx']['error']}.", valid="a JSON object"
+        )
+    steps = [step for step in fault["loc"] if isinstance(step, str)]  # which of a list's items is at fault says little
+    steps = steps[1:] if steps and steps[0] in _PLACES else steps
+    field = ".".join(steps) or "body"
+    known = schema.get("properties", {})
+    if kind == "extra_forbidden":
+        return BadInput(errors.UNKNOWN_FIELD, f"There is no field {field!r}.", field=field, valid=", ".join(known))
+    valid = valid_words(known.get(steps[0], {}), schema.get("$defs", {})) if steps else "a JSON object"
+    if kind == "missing":
+        return BadInput(errors.MISSING_FIELD, f"{field} is missing.", field=field, valid=valid)
+    given = fault["input"]
+    said = f"{field} cannot be {str(given)[:VALUE_SHOWN_CHARS_MAX]!r}" if _is_plain(given) else f"{field} is not valid"
+    return BadInput(errors.INVALID_FIELD, f"{said}.", field=field, valid=valid)
+
+
+def valid_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """What a JSON Schema of one field allows, for people. `definitions` are those that its `$ref` names."""
+    if "$ref" in schema:
+        return valid_words(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        return " or ".join(valid_words(one, definitions) for one in schema["anyOf"] if one.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(str(value) for value in schema["enum"])
+    if "items" in schema:
+        return valid_words(schema["items"], definitions)
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None:
+        return f"{least} to {most}" if most is not None else f"a whole number of at least {least}"
+    if "maxLength" in schema:
+        return f"{schema.get('minLength', 0)} to {schema['maxLength']} characters"
+    if "minLength" in schema:
+        return f"a text of at least {schema['minLength']} characters"
+    return _TYPE_WORDS.get(schema.get("type", ""), "a value of another kind")
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float, bool))
+
+
+def _schema_of(request: Request, loc: tuple[str | int, ...]) -> Mapping[str, Any]:
+    """The JSON Schema of the parameters, or of the body, of a route of FastAPI's."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return {}
+    if loc[0] == "body":
+        fields = [route.body_field] if route.body_field else []
+    else:
+        fields = [*route.dependant.query_params, *route.dependant.path_params]
+    return _object_schema({field.alias: field.field_info for field in fields})
+
+
+def _object_schema(fields: Mapping[str, FieldInfo]) -> Mapping[str, Any]:
+    """One object's schema with the properties of all; a model among the fields stands for its own fields."""
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for name, field in fields.items():
+        annotation: Any = field.annotation
+        of_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        schema = TypeAdapter(annotation if of_model else Annotated[annotation, field]).json_schema()
+        definitions |= schema.pop("$defs", {})
+        properties |= schema["properties"] if of_model else {name: schema}
+    return {"properties": properties, "$defs": definitions}
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

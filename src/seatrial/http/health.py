@@ -12,11 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from seatrial import __version__
 from seatrial.domain.jobs import JobFilter
+from seatrial.domain.limits import HEALTH_ANSWER_SECONDS_MAX
 from seatrial.http.services import Services
 
 log = structlog.get_logger(__name__)
-
-ANSWER_SECONDS_MAX = 2.0
 
 
 class Health:
@@ -41,7 +40,7 @@ class Health:
 
     async def _answers(self, name: str) -> bool:
         try:
-            await asyncio.wait_for(self._questions[name](), ANSWER_SECONDS_MAX)
+            await asyncio.wait_for(self._questions[name](), HEALTH_ANSWER_SECONDS_MAX)
         except Exception:  # the named edge: whatever a part fails with, it is down and the log says why
             log.exception("health.down", part=name)
             return False

@@ -277,13 +277,21 @@ def _seconds(timestamp: str) -> int:
 # ---------------------------------------------------------------- verifying
 
 
-def verify(request: SignedRequest, claimed: Claimed, secrets: Secrets, body_sha256: str, now_ms: int) -> Verified:
+def verify(
+    request: SignedRequest,
+    claimed: Claimed,
+    secrets: Secrets,
+    body_sha256: str,
+    now_ms: int,
+    host_bucket: str | None = None,
+) -> Verified:
     """Check time and signature.
 
     Args:
         secrets: gives the secret and the principal of an access key id, or None.
         body_sha256: hex hash of the body; not looked at for S3, which signs a hash of its own.
         now_ms: milliseconds since the epoch.
+        host_bucket: the S3 bucket that the host names, which the old form signs as part of the path.
 
     Raises:
         SignatureRefused
@@ -297,20 +305,22 @@ def verify(request: SignedRequest, claimed: Claimed, secrets: Secrets, body_sha2
         )
     secret, principal = known
     if claimed.form is Form.QUERY_V2:
-        _same(_v2_signature(request, claimed, secret), claimed)
+        paths = _v2_paths(request.raw_path, host_bucket)
+        _same([_v2_signature(request, claimed, secret, path) for path in paths], claimed)
         _check_time(claimed, now_ms)
         return Verified(claimed, principal, None)
     _check_time(claimed, now_ms)
     _check_coverage(request, claimed)
     payload = _payload(request, claimed, body_sha256)
     signer = _Signer(claimed, BotoCredentials(claimed.access_key_id, secret), payload)
-    _same(signer.signature(request), claimed)
+    _same([signer.signature(request)], claimed)
     signed = None if payload == UNSIGNED_PAYLOAD and claimed.form is Form.QUERY else payload
     return Verified(claimed, principal, signed, signer.chunks() if payload in STREAMING_SIGNED else None)
 
 
-def _same(expected: str, claimed: Claimed) -> None:
-    if not hmac.compare_digest(expected.encode(), claimed.signature.encode()):
+def _same(expected: Sequence[str], claimed: Claimed) -> None:
+    given = claimed.signature.encode()
+    if not any(hmac.compare_digest(signature.encode(), given) for signature in expected):
         raise SignatureRefused(
             Flaw.MISMATCH,
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
@@ -455,7 +465,14 @@ class _SignerV2(HmacV1Auth):
         return str(self._expires)
 
 
-def _v2_signature(request: SignedRequest, claimed: Claimed, secret: str) -> str:
+def _v2_paths(raw_path: str, host_bucket: str | None) -> list[str]:
+    """The path as the old form may sign it: with the host's bucket; a bucket alone also with a slash, as botocore."""
+    if host_bucket is not None:
+        return [f"/{host_bucket}{raw_path}"]
+    return [raw_path] if "/" in raw_path[1:] or raw_path == "/" else [raw_path, raw_path + "/"]
+
+
+def _v2_signature(request: SignedRequest, claimed: Claimed, secret: str, path: str) -> str:
     headers = HTTPHeaders()
     sent = {name for name, _ in request.headers}
     for name, value in request.headers:
@@ -465,5 +482,5 @@ def _v2_signature(request: SignedRequest, claimed: Claimed, secret: str) -> str:
         if name.lower().startswith("x-amz-") and name.lower() not in sent:
             headers[name.lower()] = value
     signer = _SignerV2(BotoCredentials(claimed.access_key_id, secret), claimed.expires)
-    split = urlsplit(f"{_ANYWHERE}{request.raw_path}?{request.raw_query}")
+    split = urlsplit(f"{_ANYWHERE}{path}?{request.raw_query}")
     return str(signer.get_signature(request.method, split, headers))  # type: ignore[arg-type]  # the stubs ask for less

@@ -30,30 +30,32 @@ from seatrial.package.tree import Tree
 
 VALID_PACKAGE = "a directory, a .tar.gz or a .tar"
 GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGIC = b"PK\x03\x04"
 UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
 
 
-def open_package(source: Path, root: Path, stop: Event | None = None) -> None:
+def open_package(source: Path, root: Path, stop: Event | None = None, label: str | None = None) -> None:
     """Fill the existing empty folder `root` with the package at `source`. Blocking.
 
+    Errors call the package `label`, as its owner does; the source may be a copy under a name of the server's own.
     After an error `root` holds leftovers that the caller removes.
 
     Raises:
         Unproven: unreadable, unsafe or over a limit; `field` names the member at fault.
         Stopped: `stop` was set meanwhile.
     """
-    tree = Tree(root, stop)
+    tree, label = Tree(root, stop), label or source.name
     try:
         if source.is_dir():
             _take_directory(source, tree)
         else:
-            _take_archive(source, tree)
+            _take_archive(source, tree, label)
         tree.close()
     except OSError as error:
         raise refusal(
-            f"The package {source.name!r} cannot be opened: {error.strerror or error}",
+            f"The package {label!r} cannot be opened: {error.strerror or error}",
             "Check that the file is there and that the server's disk has room.",
-            field=source.name,
+            field=label,
             valid=VALID_PACKAGE,
         ) from error
     refuse_wrong_root(root)
@@ -115,24 +117,26 @@ def _take_directory(source: Path, tree: Tree) -> None:
             raise special_member(name)
 
 
-def _take_archive(source: Path, tree: Tree) -> None:
+def _take_archive(source: Path, tree: Tree, label: str) -> None:
     with source.open("rb") as packed:
         if os.fstat(packed.fileno()).st_size > ARCHIVE_BYTES_MAX:
             raise refusal(
-                f"The archive is larger than {ARCHIVE_BYTES_MAX} bytes",
+                f"The archive {label!r} is larger than {ARCHIVE_BYTES_MAX} bytes",
                 "Declare big files as [[weights]] in seatrial.toml and leave them out.",
                 valid=f"at most {ARCHIVE_BYTES_MAX} bytes",
             )
-        magic = packed.read(2)
+        magic = packed.read(len(ZIP_MAGIC))
         packed.seek(0)
-        reader = _Forward(gzip.GzipFile(fileobj=packed) if magic == GZIP_MAGIC else packed, packed)
+        if magic == ZIP_MAGIC:
+            raise _zip(label)
+        reader = _Forward(gzip.GzipFile(fileobj=packed) if magic.startswith(GZIP_MAGIC) else packed, packed, label)
         try:
             _take_members(reader, tree)
         except UNREADABLE as error:
             raise refusal(
-                f"{source.name!r} is no whole tar archive: {error}",
+                f"{label!r} is no whole tar archive: {error}",
                 "Pack it again, and check that the upload was complete.",
-                field=source.name,
+                field=label,
                 valid=VALID_PACKAGE,
             ) from error
 
@@ -174,12 +178,22 @@ def special_member(name: str) -> Exception:
     )
 
 
+def _zip(label: str) -> Exception:
+    return refusal(
+        f"{label!r} is a zip",
+        "Unpack it and pack the folder as .tar.gz: tar czf package.tar.gz -C FOLDER .",
+        field=label,
+        valid=VALID_PACKAGE,
+    )
+
+
 class _Forward:
     """What tarfile reads from: forward only, each read bounded, size and ratio watched."""
 
-    def __init__(self, unpacked: IO[bytes] | gzip.GzipFile, packed: IO[bytes]) -> None:
+    def __init__(self, unpacked: IO[bytes] | gzip.GzipFile, packed: IO[bytes], label: str) -> None:
         self._unpacked = unpacked
         self._packed = packed
+        self._label = label
         self._position = 0
         self.ended_by_zeros = False  # the last read was a whole block of zeros, as the end of an archive is
 
@@ -205,13 +219,13 @@ class _Forward:
     def _watch_size(self) -> None:
         if self._position > ARCHIVE_UNPACKED_BYTES_MAX:
             raise refusal(
-                f"The archive unpacks to more than {ARCHIVE_UNPACKED_BYTES_MAX} bytes",
+                f"The archive {self._label!r} unpacks to more than {ARCHIVE_UNPACKED_BYTES_MAX} bytes",
                 "Declare big files as [[weights]] in seatrial.toml and leave them out.",
                 valid=f"at most {ARCHIVE_UNPACKED_BYTES_MAX} bytes unpacked",
             )
         if self._position > max(ARCHIVE_RATIO_FREE_BYTES, self._packed.tell() * ARCHIVE_RATIO_MAX):
             raise refusal(
-                f"The archive unpacks to more than {ARCHIVE_RATIO_MAX} times its size",
+                f"The archive {self._label!r} unpacks to more than {ARCHIVE_RATIO_MAX} times its size",
                 "Check what is in it; big files of zeros belong into no package.",
                 valid=f"at most {ARCHIVE_RATIO_MAX} times, beyond the first {ARCHIVE_RATIO_FREE_BYTES} bytes",
             )

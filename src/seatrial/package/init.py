@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.domain.errors import FILE_EXISTS, Conflict
+from seatrial.package.checks.sagemaker_functions import ARGUMENTS
 from seatrial.package.guess import ONLY_TASK, GuessedField, GuessedTask, guess_from_functions, guess_from_signatures
 from seatrial.package.problems import MANIFEST_NAME
 from seatrial.package.refusal import refusal
@@ -19,7 +20,8 @@ from seatrial.package.source import Source, Unparsable, read_source
 from seatrial.package.tables import NAME_PATTERN
 
 TASK_FIELD = "task"
-SAGEMAKER_ENTRY = "code/inference.py"
+SAGEMAKER_MODULE = "inference.py"
+SAGEMAKER_ENTRY = f"code/{SAGEMAKER_MODULE}"
 MODULES = ("handler.py", "predict.py", "model.py", "main.py", "app.py")
 IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -96,6 +98,7 @@ def _draft(directory: Path) -> _Draft:
     if entry.is_file():
         tasks = guess_from_functions(_source(directory, entry), TASK_FIELD)
         return _named_tasks(_Draft([], tasks, []))
+    _refuse_misplaced(directory, directory / SAGEMAKER_MODULE)
     modules = [directory / name for name in MODULES if (directory / name).is_file()]
     others = sorted(directory.glob("*.py"))
     path = modules[0] if modules else others[0] if len(others) == 1 else None
@@ -104,11 +107,28 @@ def _draft(directory: Path) -> _Draft:
             f"{directory.resolve().name} has no handler: neither {SAGEMAKER_ENTRY} nor {MODULES[0]}",
             f"Put the code at {SAGEMAKER_ENTRY} (SageMaker's functions) or {MODULES[0]} (a class, a method per task).",
         )
+    _refuse_misplaced(directory, path)
     found = guess_from_signatures(_source(directory, path))
     if found is None:
         raise refusal(f"{path.name} defines no public class or function", "Add the class that handles requests.")
     attribute, tasks = found
     return _named_tasks(_Draft([f'handler = "{path.stem}:{attribute}"'], tasks, []))
+
+
+def _refuse_misplaced(directory: Path, path: Path) -> None:
+    """Refuse SageMaker's functions where its layout does not look: called by name as fields they could never work."""
+    if not path.is_file():
+        return
+    source = _source(directory, path)
+    functions = [name for name in ARGUMENTS if source.definition(name) is not None]
+    if functions:
+        raise refusal(
+            f"{path.name} has SageMaker's functions ({', '.join(functions)}), and their place is {SAGEMAKER_ENTRY}",
+            f"Move it, with the modules and the requirements.txt that it needs: mkdir -p code && mv {path.name} "
+            f"{SAGEMAKER_ENTRY}",
+            field=path.name,
+            valid=SAGEMAKER_ENTRY,
+        )
 
 
 def _named_tasks(draft: _Draft) -> _Draft:

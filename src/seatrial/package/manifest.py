@@ -23,6 +23,8 @@ from seatrial.package.tables import PackageTable, SecretTable, WeightsTable, Wor
 from seatrial.package.tasks import read_tasks
 
 _CONTRACT = TypeAdapter(Contract)
+OUTSIDE = "The samples from outside"  # their folder is a copy, under a name that says nothing to anybody
+OUTSIDE_REMEDY = "Correct the samples that you named (--samples DIR), or the package's tasks, and deploy again."
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
@@ -70,18 +72,14 @@ class Manifest:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Read an unpacked package. Without `seatrial.toml` it is SageMaker's layout with an undeclared contract.
+    """Read an unpacked package. Without tasks, or without the file, SageMaker's layout has an undeclared contract.
 
     Raises:
         Unproven: every problem of the file, one a line; `details["problems"]` has them one by one.
     """
     problems = Problems()
     path = root / MANIFEST_NAME
-    if not path.exists():
-        contract = Contract(declared=False, loose_samples=loose_samples(root, problems))
-        problems.raise_if_any()
-        return Manifest("sagemaker", contract, requirements=_default_file(root, SAGEMAKER_REQUIREMENTS))
-    tables = _read_toml(path, problems)
+    tables = _read_toml(path, problems) if path.exists() else {}
     problems.raise_if_any()
     manifest = _assemble(root, tables, problems)
     problems.raise_if_any()
@@ -101,14 +99,14 @@ def with_outside_samples(manifest: Manifest, folder: Path) -> Manifest:
     contract = manifest.contract
     names = [name for task in contract.tasks for name in (task.name, *task.aliases)]
     found = list(outside_samples(folder, names, contract.task_field, problems))
-    if not found:
-        problems.add("", None, "holds no sample", "NAME.json or TASK/NAME.json", folder.name)
+    if not found and not problems.found:
+        problems.add("", None, "hold no sample", "NAME.json or TASK/NAME.json", OUTSIDE)
     if not contract.declared:
         loose = _merged(contract.loose_samples, [sample for _, sample in found])
         changed = replace(contract, loose_samples=loose)
     else:
         changed = _with_task_samples(contract, found, problems)
-    problems.raise_if_any()
+    problems.raise_if_any(OUTSIDE_REMEDY)
     return replace(manifest, contract=changed)
 
 
@@ -167,10 +165,9 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
     worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
     layout = "python" if package.handler else "sagemaker"
     env = _read_env(tables.get("env", {}), problems)
-    tasks = read_tasks(root, tables.get("tasks", {}), package.task_field, problems)
     return Manifest(
         layout=layout,
-        contract=Contract(tasks, task_field=package.task_field),
+        contract=_read_contract(root, tables, package, layout, problems),
         name=package.name,
         description=package.description,
         handler=package.handler,
@@ -180,6 +177,18 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
         worker={WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set)},
+    )
+
+
+def _read_contract(
+    root: Path, tables: Mapping[str, Any], package: PackageTable, layout: str, problems: Problems
+) -> Contract:
+    """What is declared. SageMaker's functions take a body as it is, so they need no tasks; a Python handler does."""
+    if layout == "sagemaker" and "tasks" not in tables:
+        samples = loose_samples(root, problems)
+        return Contract(declared=False, task_field=package.task_field, loose_samples=samples)
+    return Contract(
+        read_tasks(root, tables.get("tasks", {}), package.task_field, problems), task_field=package.task_field
     )
 
 

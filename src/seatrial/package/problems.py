@@ -13,6 +13,7 @@ from seatrial.domain.errors import Unproven
 
 MODEL = TypeVar("MODEL", bound=BaseModel)
 MANIFEST_NAME = "seatrial.toml"
+REMEDY = "Correct these places in the package and deploy it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Problems:
                 self._note(model, table, dict(fault))
             return None
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, remedy: str = REMEDY) -> None:
         """Say them all at once.
 
         Raises:
@@ -71,7 +72,7 @@ class Problems:
             field=f"{first.table} {first.key}" if first.key else first.table,
             valid=first.valid,
             details={
-                "remedy": "Correct these places in the package and deploy it again.",
+                "remedy": remedy,
                 "problems": [
                     {"file": one.file, "table": one.table, "key": one.key, "message": one.message, "valid": one.valid}
                     for one in self.found

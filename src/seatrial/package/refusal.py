@@ -16,7 +16,5 @@ def refusal(
     valid: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Unproven:
-    """An inspection error whose message ends with the remedy; `details["remedy"]` has it alone."""
-    return Unproven(
-        "inspect", f"{what}. {remedy}", field=field, valid=valid, details={"remedy": remedy, **(details or {})}
-    )
+    """An inspection error; the remedy is in `details["remedy"]` alone, and whoever shows the error adds it."""
+    return Unproven("inspect", f"{what}.", field=field, valid=valid, details={"remedy": remedy, **(details or {})})

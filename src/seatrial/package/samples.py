@@ -46,7 +46,7 @@ def read_samples(
 
 
 def loose_samples(root: Path, problems: Problems) -> tuple[Sample, ...]:
-    """`samples/NAME.json` each, with `samples/NAME.expect.json`, of a package without `seatrial.toml`."""
+    """`samples/NAME.json` each, with `samples/NAME.expect.json`, of a package that declares no tasks."""
     return tuple(_json_samples(root, root / LOOSE_FOLDER, problems))
 
 
@@ -64,8 +64,9 @@ def outside_samples(
     for task in sorted(path for path in folder.iterdir() if path.is_dir()):
         samples = list(_json_samples(folder, task, problems))
         if samples and task.name not in task_names:
-            fault = f"no task has this name{did_you_mean(task.name, task_names)}"
-            problems.add("", None, fault, ", ".join(task_names) or "no task is declared", task.name)
+            fault = f"is a folder that no task is named like{did_you_mean(task.name, task_names)}"
+            valid = ", ".join(task_names) or "NAME.json outside of folders: the package declares no tasks"
+            problems.add("", None, fault, valid, f"{task.name}/")
             continue
         for sample in samples:
             yield task.name, _absolute(sample, folder)

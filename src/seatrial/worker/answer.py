@@ -36,14 +36,21 @@ class Answer(NamedTuple):
     parts: dict[str, Payload]
 
 
+PLAIN_VALUES = "Return plain Python values: float(x), x.tolist()."
+A_MEDIA_TYPE = "Return (value, media type), such as (data, 'image/png'); for a JSON array return a list."
+A_FILE = "Write the file before you return its path, and leave it there."
+FEWER_PARTS = "Return fewer parts with shorter names, or put them into one archive."
+
+
 class NotSerialisable(Exception):
     """A value in the answer that cannot be sent; `field` is where."""
 
     error_type = "output_not_serialisable"
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, remedy: str = PLAIN_VALUES) -> None:
         super().__init__(message)
         self.field = field
+        self.remedy = remedy
 
 
 def checked(answer: Answer) -> Answer:
@@ -54,12 +61,14 @@ def checked(answer: Answer) -> Answer:
     """
     given: Any = answer.media_type  # as the handler wrote it
     if not isinstance(given, str) or "/" not in given or not given.isascii() or not given.isprintable():
-        raise NotSerialisable("", f"{given!r} is not a media type, such as 'application/json'")
+        raise NotSerialisable("", f"{given!r} is not a media type, such as 'application/json'", A_MEDIA_TYPE)
     too_long = [name for name in (given, *answer.parts) if len(name) > protocol.NAME_CHARS_MAX]
     if too_long:
-        raise NotSerialisable("", f"the name {too_long[0][:40]!r}… has more than {protocol.NAME_CHARS_MAX} characters")
+        message = f"the name {too_long[0][:40]!r}… has more than {protocol.NAME_CHARS_MAX} characters"
+        raise NotSerialisable("", message, FEWER_PARTS)
     if len(answer.parts) > protocol.PARTS_MAX:
-        raise NotSerialisable("", f"{len(answer.parts)} parts; at most {protocol.PARTS_MAX} are allowed")
+        message = f"{len(answer.parts)} parts; at most {protocol.PARTS_MAX} are allowed"
+        raise NotSerialisable("", message, FEWER_PARTS)
     return answer
 
 
@@ -72,7 +81,9 @@ def answer(value: Any) -> Answer:
     media_type: Optional[str] = None
     if isinstance(value, tuple):
         if len(value) != 2 or not isinstance(value[1], str):
-            raise NotSerialisable("", "a tuple must be (value, media type); return a list for a JSON array")
+            raise NotSerialisable(
+                "", "a tuple must be (value, media type); return a list for a JSON array", A_MEDIA_TYPE
+            )
         value, media_type = value
     if isinstance(value, str):
         return Answer(_utf8(value, "the answer"), media_type or TEXT, {})
@@ -101,7 +112,7 @@ def existing_file(path: pathlib.PurePath, where: str) -> pathlib.Path:
     """The path, if a regular file is there."""
     found = pathlib.Path(path)
     if not found.is_file():
-        raise NotSerialisable(where, f"{where} is the path {str(path)!r}, and there is no such file")
+        raise NotSerialisable(where, f"{where} is the path {str(path)!r}, and there is no such file", A_FILE)
     return found
 
 

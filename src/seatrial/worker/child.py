@@ -40,7 +40,7 @@ def serve(descriptor: int) -> int:
         loaded = {"device": device(), "memory": vitals.memory_bytes(), "python": platform.python_version()}
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
         _flush_output()
-        link.send(dict(describe_load(error), type=protocol.LOAD_FAILED))
+        link.send(dict(describe_load(error, order), type=protocol.LOAD_FAILED))
         link.flush()
         return 1
     _flush_output()
@@ -80,13 +80,15 @@ class _Desk:
                 return
             request = Request(frame)
             self._mark(request.job_id)
-            self._link.send({"type": protocol.BEGUN, "token": request.token})
+            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token}
+            self._link.send(begun)
             self._link.flush()
             self._one(request)
 
     def _one(self, request: Request) -> None:
         self._context.begin(request.job_id, request.media_type, request.accept, request.attributes)
         started = time.perf_counter()
+        header: protocol.Header
         try:
             header, segments = self._done(request, started)
         except BaseException as error:  # noqa: BLE001  user code: whatever it raises fails this job only
@@ -95,14 +97,14 @@ class _Desk:
         _flush_output()
         self._link.send(header, segments)
 
-    def _done(self, request: Request, started: float) -> tuple[dict[str, Any], list[bytes]]:
+    def _done(self, request: Request, started: float) -> tuple[protocol.Done, list[bytes]]:
         answer = checked(self._handle(request))
         module = cuda()
         if module is not None:
             module.synchronize()  # errors of kernels that still run belong to this job
         handler_ms = (time.perf_counter() - started) * 1_000
         outbox = Outbox(request.folder)
-        header = {
+        header: protocol.Done = {
             "type": protocol.DONE,
             "token": request.token,
             "media_type": answer.media_type,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sys
 import traceback
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Optional
 
 # ruff: noqa: TID252, UP045  (private package name; Python 3.9)
@@ -17,24 +18,46 @@ HANDLER_ERROR = "handler_error"
 _NOT_THE_USERS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, importlib.__file__, "<frozen importlib.")
 
 
+MEND_HANDLER = "Mend the handler, or the input if it is at fault."
+
+
 class HandlerUnusable(Exception):
     """The package does not have what its layout needs; the message says what to add."""
+
+    remedy = "Mend the package as the message says, then deploy again."
 
 
 def describe(error: BaseException) -> dict[str, Any]:
     """`error_type`, `message` and `details` as in `protocol.Failed`.
 
-    An exception may bring its own `error_type`, `field`, `valid` and `details`.
+    An exception may bring its own `error_type`, `field`, `valid`, `remedy` and `details`.
     """
+    return _told(error, MEND_HANDLER)
+
+
+def describe_load(error: BaseException, order: dict[str, Any]) -> dict[str, Any]:
+    """The same for an exception while loading, whose message begins with its class: no client reads it alone."""
+    told = _told(error, _load_remedy(error, order))
+    if not _is_ours(error):
+        told["message"] = f"{_class_name(error)}: {told['message']}"[: protocol.MESSAGE_CHARS_MAX]
+    return told
+
+
+def _told(error: BaseException, remedy: str) -> dict[str, Any]:
     error_type = getattr(error, "error_type", None)
-    details: dict[str, Any] = {"exception": _class_name(error), "traceback": _last_lines(error)}
-    for name in ("field", "valid"):
+    details: dict[str, Any] = {}
+    if not _is_ours(error):
+        details.update(exception=_class_name(error), traceback=_last_lines(error))
+    for name in ("field", "valid", "remedy"):
         value = getattr(error, name, None)
         if isinstance(value, (str, int, float, list, tuple)):
             details[name] = value
     own = getattr(error, "details", None)
     if isinstance(own, dict):
         details.update({str(key): value for key, value in own.items()})
+    if not details.get("remedy") and not details.get("valid"):
+        details.pop("remedy", None)
+        details = {"remedy": remedy, **details}  # first: what comes last may be cut
     return {
         "error_type": error_type[: protocol.NAME_CHARS_MAX]
         if isinstance(error_type, str) and error_type
@@ -44,18 +67,48 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
 
 
-def describe_load(error: BaseException) -> dict[str, Any]:
-    """The same for an exception while loading, whose message begins with its class: no client reads it alone."""
-    told = describe(error)
-    if not isinstance(error, HandlerUnusable):
-        told["message"] = f"{_class_name(error)}: {told['message']}"[: protocol.MESSAGE_CHARS_MAX]
-    return told
+def _load_remedy(error: BaseException, order: dict[str, Any]) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _module_remedy(error, error.name, order["package"])
+    if isinstance(error, ImportError):
+        return "Mend the import, or require a release of the library that has the name, then deploy again."
+    return f"Mend the handler's loading code; `seatrial logs {order['endpoint_name']}` has the whole output."
+
+
+def _module_remedy(error: BaseException, name: str, package: str) -> str:
+    """Who lacks the module tells where it belongs: a part of the user's own, a library's, or either."""
+    above = sys.modules.get(name.partition(".")[0])
+    if above is not None and _is_within(package, _place(above)):
+        return f"Add {name} to the package, then deploy again."
+    if above is not None or not _is_within(package, _raised_in(error)):
+        return f"Add {name} to requirements.txt, then deploy again."
+    return f"Add {name} to requirements.txt or, if it is your own, to the package, then deploy again."
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file with the import statement."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((file for file in reversed(files) if not file.startswith(_NOT_THE_USERS)), "")
+
+
+def _place(module: ModuleType) -> str:
+    folders = getattr(module, "__path__", ())
+    return getattr(module, "__file__", None) or next(iter(folders), "")
+
+
+def _is_within(folder: str, path: str) -> bool:
+    """As it is named, or where links lead: without a mount namespace the package is made of links."""
+    forms = (os.path.abspath, os.path.realpath)
+    return any(form(path).startswith(form(folder) + os.sep) for form in forms)
+
+
+def _is_ours(error: BaseException) -> bool:
+    return type(error).__module__.startswith(__package__ + ".")
 
 
 def _class_name(error: BaseException) -> str:
     kind = type(error)
-    is_plain = kind.__module__ == "builtins" or kind.__module__.startswith(__package__)
-    return kind.__qualname__ if is_plain else f"{kind.__module__}.{kind.__qualname__}"
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _message(error: BaseException) -> str:

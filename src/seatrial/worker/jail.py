@@ -1,13 +1,13 @@
 """Run by the server's interpreter just before the user's: `python jail.py PLAN`, PLAN being JSON.
 
 Puts the process into its own session, has it killed when the server dies, and gives it its own view of the file
-system: the folders at fixed paths that SageMaker and Lambda handlers expect, a private /tmp, and the server's data
-read-only. Nothing that the host sees is touched: folders that the host does not have are made on a tmpfs that
-covers their parent inside the private mount namespace.
+system: the folders at fixed paths that SageMaker and Lambda handlers expect, a private /tmp, and of the server's data
+only what is this worker's. Nothing that the host sees is touched: folders that the host does not have are made on a
+tmpfs that covers their parent inside the private mount namespace. What could undo all that is given up.
 
-PLAN: `server_pid`, `isolated`, `read_only` [folders], `writable` [folders inside those], `keep` [folders that stay
-visible below /tmp], `tmp` (what becomes /tmp), `root` (an empty folder, for a host without some top-level folder),
-`views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments].
+PLAN: `server_pid`, `isolated`, `hidden` [folders], `read_only` and `writable` [folders or files that stay visible
+below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root` (an empty folder, for a host without some
+top-level folder), `views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments].
 """
 
 from __future__ import annotations
@@ -35,6 +35,18 @@ MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_RELATIME = 1 << 21
 PR_SET_PDEATHSIG = 1
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+# With one of these root looks behind a mount: at the server's view through /proc, or at the disk itself.
+CAPABILITIES_GIVEN_UP = {
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_SYS_MODULE": 16,
+    "CAP_SYS_RAWIO": 17,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_MKNOD": 27,
+}
+TMP = "/tmp"  # noqa: S108  the very folder that is replaced
 COVER_BYTES_MAX = 64 * 1024 * 1024  # what a handler may write beside the fixed folders, in memory
 FAILED_EXIT_CODE = 97
 
@@ -68,18 +80,20 @@ def isolate(plan: dict[str, Any]) -> None:
     """Enter a mount namespace of our own, and arrange it."""
     _enter_namespace()
     _mount("none", "/", MS_REC | MS_PRIVATE, "make the mounts private")
-    held = {path: os.open(path, os.O_PATH) for path in {*plan["keep"], *plan["writable"]}}
-    _replace_tmp(plan["tmp"], {path: held[path] for path in plan["keep"]})
-    for path in plan["read_only"]:
-        _mount(path, path, MS_BIND | MS_REC, "show")
-        _make_read_only(path)
-    for path in plan["writable"]:
-        _bind(held[path], path)
-    for descriptor in held.values():
-        os.close(descriptor)
+    kept = _Kept(plan["read_only"], plan["writable"])
+    _mount(plan["tmp"], TMP, MS_BIND, "give a private")
+    kept.show(TMP)
+    for folder in plan["hidden"]:
+        os.makedirs(folder, exist_ok=True)  # it may have gone with the shared /tmp
+        _mount("tmpfs", folder, 0, "hide", "tmpfs", f"mode=0755,size={COVER_BYTES_MAX}")
+        kept.show(folder)
+        _make_read_only(folder)
+    kept.close()
     covers = _Covers(plan["root"])
     for path, source in plan["views"]:
         _provide(path, source, covers)
+    os.chdir("/")  # from the folder before, ".." leads behind what is hidden
+    _give_up_capabilities()
 
 
 def _enter_namespace() -> None:
@@ -99,16 +113,34 @@ def _enter_namespace() -> None:
                 file.write(text)
 
 
-def _replace_tmp(tmp: str, keep: dict[str, int]) -> None:
-    _mount(tmp, "/tmp", MS_BIND, "give a private")  # noqa: S108  the very folder that is replaced
-    for path, descriptor in sorted(keep.items()):
-        if path.startswith("/tmp/") and not _is_same(path, descriptor):  # noqa: S108
-            _make_place(path, descriptor)
+class _Kept:
+    """What is to stay visible, held open while folders above it are covered."""
+
+    def __init__(self, read_only: list[str], writable: list[str]) -> None:
+        self._writable = set(writable)
+        self._held = {path: os.open(path, os.O_PATH) for path in {*read_only, *writable}}
+
+    def show(self, covered: str) -> None:
+        """Put back what lies in the folder, outer ones first."""
+        for path, descriptor in sorted(self._held.items()):
+            if not path.startswith(covered + "/"):
+                continue
+            if not os.path.exists(path):
+                _make_place(path, descriptor)
             _bind(descriptor, path)
+            if path not in self._writable:
+                _make_read_only(path)
+
+    def close(self) -> None:
+        """Let go of all."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
 
 
-def _is_same(path: str, descriptor: int) -> bool:
-    return os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor))
+def _give_up_capabilities() -> None:
+    for name, number in CAPABILITIES_GIVEN_UP.items():
+        if _libc.prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1 and _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0:
+            raise NotIsolated(f"prctl, to give up {name}: {os.strerror(ctypes.get_errno())}")
 
 
 def _provide(path: str, source: str, covers: _Covers) -> None:

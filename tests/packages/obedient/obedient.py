@@ -3,8 +3,8 @@
 import ctypes  # noqa: F401  what a request may want to use
 import hashlib  # noqa: F401
 import os
-import pathlib
 import signal  # noqa: F401
+import socket
 import subprocess
 import sys
 import threading  # noqa: F401
@@ -19,10 +19,10 @@ def fail(error):
     raise error
 
 
-def gate(path):
-    """Say that one is here, and wait until the test lets go: it holds the pipe's other end meanwhile."""
-    with pathlib.Path(path).open() as pipe:
-        return pipe.read()
+def gate(port):
+    """Say that one is here, wait until the test lets go, and return what it said."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        return connection.makefile().read()
 
 
 def child():

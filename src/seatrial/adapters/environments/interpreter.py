@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from seatrial.adapters.environments.installed import pythons_on_disk
 from seatrial.domain.errors import Unproven
 
 OLDEST = (3, 9)  # what the worker's side of the pipe needs
@@ -29,7 +31,7 @@ print(json.dumps({
     "packages": sorted({paths["purelib"], paths["platlib"]}),
 }))
 """
-REMEDY = 'Name a version that is installed (python = "3.12") or the absolute path of an interpreter.'
+REMEDY = 'Name the absolute path of an interpreter of this server: python = "/path/to/bin/python3.12".'
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +58,46 @@ async def find_interpreter(wanted: str | None, environ: Mapping[str, str]) -> In
         Unproven: there is none, it does not run, or it is too old.
     """
     if wanted is None:
-        path = Path(getattr(sys, "_base_executable", None) or sys.executable)
-    elif re.fullmatch(r"\d+(\.\d+)*", wanted):
-        path = await _installed(wanted, environ)
-    else:
-        path = Path(wanted)
-        if not path.is_absolute() or not path.is_file():
-            raise _unfit(f"There is no interpreter {wanted!r}")
+        return await _probe(Path(getattr(sys, "_base_executable", None) or sys.executable), environ)
+    if re.fullmatch(r"\d+(\.\d+)*", wanted):
+        return await _installed(tuple(map(int, wanted.split("."))), environ)
+    path = Path(wanted)
+    if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
+        raise _unfit(f"There is no interpreter {wanted!r}")
     return await _probe(path, environ)
 
 
-async def _installed(version: str, environ: Mapping[str, str]) -> Path:
+async def _installed(version: tuple[int, ...], environ: Mapping[str, str]) -> Interpreter:
+    """The interpreter that uv finds, or else the newest of that version on disk: uv stops at a shim that fails."""
+    if (found := await _found_by_uv(version, environ)) is not None:
+        return found
+    pythons: list[Interpreter] = []
+    for path in await asyncio.to_thread(pythons_on_disk, environ):
+        with contextlib.suppress(Unproven):  # it does not run, or is too old
+            pythons.append(await _probe(path, environ))
+    newest_first = sorted(pythons, key=lambda one: one.version, reverse=True)
+    fitting = [one for one in newest_first if one.version[: len(version)] == version]
+    if fitting:
+        return fitting[0]
+    missing = f"Python {'.'.join(map(str, version))} is not installed on this server"
+    if not newest_first:
+        raise _unfit(f"{missing}, nor any other")
+    there = ", ".join(f"{'.'.join(map(str, one.version))} ({one.path})" for one in newest_first)
+    remedy = f'Install it, or name an interpreter that is there: python = "{newest_first[0].path}".'
+    raise _unfit(f"{missing}; there are {there}", remedy)
+
+
+async def _found_by_uv(version: tuple[int, ...], environ: Mapping[str, str]) -> Interpreter | None:
     # --system: an environment that happens to be active is nobody's choice
-    find = [find_uv_bin(), "python", "find", "--system", "--no-project", "--no-python-downloads", version]
-    code, answer = await _answer(find, environ)
+    find = [find_uv_bin(), "python", "find", "--system", "--no-project", "--no-python-downloads"]
+    code, answer = await _answer([*find, ".".join(map(str, version))], environ)
     if code != 0:
-        raise _unfit(f"Python {version} is not installed on this server ({answer[-300:].strip()})")
-    return Path(answer.strip())
+        return None
+    try:
+        found = await _probe(Path(answer.strip().splitlines()[-1]), environ)
+    except (Unproven, IndexError):
+        return None
+    return found if found.version[: len(version)] == version else None
 
 
 async def _probe(path: Path, environ: Mapping[str, str]) -> Interpreter:
@@ -121,5 +146,5 @@ async def _answer(command: list[str], environ: Mapping[str, str]) -> tuple[int |
     return process.returncode, output.decode("utf-8", "replace")
 
 
-def _unfit(what: str) -> Unproven:
-    return Unproven("environment", f"{what}. {REMEDY}", field="python", details={"remedy": REMEDY})
+def _unfit(what: str, remedy: str = REMEDY) -> Unproven:
+    return Unproven("environment", f"{what}.", field="python", details={"remedy": remedy})

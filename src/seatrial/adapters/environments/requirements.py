@@ -75,5 +75,5 @@ def _unquoted(text: str) -> str:
 
 def _unreadable(file: Path, why: str) -> Unproven:
     remedy = "Correct the requirements file; included files belong into the package."
-    message = f"The requirements file {file.name!r} cannot be read: {why}. {remedy}"
+    message = f"The requirements file {file.name!r} cannot be read: {why}."
     return Unproven("environment", message, field=file.name, details={"remedy": remedy})

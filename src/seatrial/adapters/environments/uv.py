@@ -114,10 +114,15 @@ def _name(lines: list[str], base: Interpreter) -> str:
 
 
 def _layer(folder: Path, base: Interpreter) -> None:
-    """Let the environment look into the base's site-packages last, `.pth` files there included."""
+    """Let the environment look into the base's site-packages last, `.pth` files there included.
+
+    The folder stands on a line of its own, for `sys.path` and for whoever reads what the environment is made of;
+    `addsitedir` finds it there already and adds what the folder's own `.pth` files name.
+    """
     major, minor, *_ = base.version
-    lines = [f"import site; site.addsitedir({packages!r})\n" for packages in base.packages]
-    (folder / "lib" / f"python{major}.{minor}" / "site-packages" / LAYER).write_text("".join(lines))
+    lines = [f"{packages}\nimport site; site.addsitedir({packages!r})\n" for packages in base.packages]
+    layer = folder / "lib" / f"python{major}.{minor}" / "site-packages" / LAYER
+    layer.write_text("".join(lines), encoding="utf-8")
 
 
 def _clear(folder: Path) -> None:

@@ -35,7 +35,7 @@ class FolderPackages:
         """See the port. When this is cancelled, the work stops at the next chunk and cleans up after itself."""
         stop = Event()
         try:
-            sha256 = await asyncio.to_thread(self._add, source, stop)
+            sha256 = await asyncio.to_thread(self._add, source, label, stop)
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -45,10 +45,10 @@ class FolderPackages:
         """The unpacked root."""
         return self._folder / package.sha256
 
-    def _add(self, source: Path, stop: Event) -> str:
+    def _add(self, source: Path, label: str, stop: Event) -> str:
         incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=self._folder))
         try:
-            open_package(source, incoming, stop)
+            open_package(source, incoming, stop, label)
             sha256 = content_hash(incoming)
             final = self._folder / sha256
             if not final.exists():

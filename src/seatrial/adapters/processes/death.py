@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from seatrial.adapters.processes.launch import WORKER_FOLDER
 from seatrial.domain.errors import WORKER_CRASHED
 from seatrial.domain.failures import Failure
+from seatrial.worker import protocol
+from seatrial.worker.jail import FAILED_EXIT_CODE
 
+_NOT_THE_USERS = re.compile(rf'\s*File "({re.escape(str(WORKER_FOLDER))}/|<frozen |[^"]*/importlib/__init__\.py")')
 _MEMORY_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 
@@ -24,20 +29,38 @@ def out_of_memory_kills() -> int:
     return count
 
 
-def death(exit_code: int, last_lines: Sequence[str], *, by_us: bool, memory_kills: int) -> Failure:
+def death(exit_code: int, last_lines: Sequence[str], *, by_us: bool, memory_kills: int, endpoint_name: str) -> Failure:
     """The failure for an exit as `subprocess` codes it; `memory_kills` during the life of the process."""
     details: dict[str, object] = {"stderr": list(last_lines)}
+    logs = f"`seatrial logs {endpoint_name}`"
     if exit_code >= 0:
         details["exit_code"] = exit_code
+        details["remedy"] = f"The process ended with exit code {exit_code}; {_exit_advice(exit_code, logs)}"
         return Failure(WORKER_CRASHED, f"the worker process left with exit code {exit_code}", details)
     name = _signal_name(-exit_code)
     details["signal"] = name
-    hint = ""
+    hint, advice = "", f"look in {logs} for the native code that failed, and change that library's release."
     if by_us:
-        hint = ", by the server"
+        hint, advice = ", by the server", "the server stopped it: run the job again."
     elif name == "SIGKILL":
         hint = ": the system ran out of memory" if memory_kills else ": probably out of memory"
+        advice = "give it more memory, or load a smaller model, fewer workers, smaller inputs."
+    elif name == "SIGTERM":
+        advice = "something outside of the server stopped it: find out what, and run the job again."
+    details["remedy"] = f"The process ended with {name}; {advice}"
     return Failure(WORKER_CRASHED, f"the worker process was killed by {name}{hint}", details)
+
+
+def _exit_advice(exit_code: int, logs: str) -> str:
+    if exit_code == FAILED_EXIT_CODE:
+        return f"if it never began, deploy again, so that its environment is made anew; {logs} says what it lacked."
+    return f"see {logs}, and take out of the handler what makes the process exit."
+
+
+def as_traceback(last_lines: Sequence[str]) -> str:
+    """The lines as a reader of tracebacks wants them: without frames of ours and of the import system."""
+    kept = [line for line in last_lines if line.strip() and not _NOT_THE_USERS.match(line)]
+    return "\n".join(kept)[-protocol.TRACEBACK_CHARS_MAX :]
 
 
 def _signal_name(number: int) -> str:

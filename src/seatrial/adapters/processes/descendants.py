@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 WORKER_VARIABLE = "SEATRIAL_WORKER"
-DATA_VARIABLE = "SEATRIAL_DATA"
+SERVER_VARIABLE = "SEATRIAL_SERVER_ID"  # the data folder that the server owns; SEATRIAL_DATA is a setting of its own
 ROUND_SECONDS = 0.5  # at most so long between two looks, while something is slow to die
 
 
@@ -74,14 +74,30 @@ class Family:
         self._pid = pid
         self._worker_id = worker_id
         self._namespace: str | None = None
+        self._namespace_held = -1
         process = look_at(pid)
         self._seen = {(pid, process.started)} if process else set()
 
     def remember_namespace(self) -> None:
-        """Note the worker's mount namespace, once it has entered it."""
-        namespace = mount_namespace(self._pid)
+        """Note the worker's mount namespace, once it has entered it.
+
+        It is held until `release`: the kernel gives the name of one that is gone to the next, of anybody's worker.
+        """
+        self.release()
+        try:
+            self._namespace_held = os.open(f"/proc/{self._pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        namespace = os.readlink(f"/proc/self/fd/{self._namespace_held}")  # noqa: PTH115
         if namespace != mount_namespace(os.getpid()):
             self._namespace = namespace
+
+    def release(self) -> None:
+        """Let go of the namespace; from here on nobody is known by it."""
+        self._namespace = None
+        if self._namespace_held >= 0:
+            os.close(self._namespace_held)
+            self._namespace_held = -1
 
     def members(self) -> list[Process]:
         """Those that are there; of the worker itself only while it lives, its end is taken note of elsewhere."""

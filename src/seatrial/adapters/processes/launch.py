@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import seatrial.worker
-from seatrial.adapters.processes.descendants import DATA_VARIABLE, WORKER_VARIABLE
+from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.work import WorkerSpec
 
@@ -26,7 +26,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all workers of a server share. `visible` folders stay visible and writable even below /tmp."""
+    """What all workers of a server share. `visible` folders stay visible and writable wherever they lie."""
 
     data_dir: Path
     data_id: str
@@ -102,7 +102,7 @@ def environment(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, 
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    marks = {WORKER_VARIABLE: worker_id, DATA_VARIABLE: surroundings.data_id}
+    marks = {WORKER_VARIABLE: worker_id, SERVER_VARIABLE: surroundings.data_id}
     return own | dict(spec.env) | dict(spec.secrets) | marks
 
 
@@ -150,12 +150,13 @@ def jail_plan(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, de
     views = [(MODEL_FOLDER, spec.package)]
     views += [(f"{MODEL_FOLDER}/{path}", content) for path, content in sorted(spec.weights.items())]
     code = f"{MODEL_FOLDER}/code" if (spec.package / "code").is_dir() else MODEL_FOLDER
+    data_dir = surroundings.data_dir
     return {
         "server_pid": os.getpid(),
         "isolated": surroundings.isolated,
-        "read_only": [str(surroundings.data_dir)],
-        "writable": [str(scratch.folder), *map(str, surroundings.visible)],
-        "keep": sorted(_needed(spec, scratch, surroundings)),
+        "hidden": [str(data_dir)],
+        "read_only": _covered(_read_only(spec, data_dir), data_dir),
+        "writable": _covered({scratch.folder, spec.scratch, *surroundings.visible}, data_dir),
         "tmp": str(scratch.tmp),
         "root": str(scratch.root),
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
@@ -163,17 +164,35 @@ def jail_plan(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, de
     }
 
 
-def _needed(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings) -> set[str]:
-    """What must not vanish with the shared /tmp."""
-    folders = {surroundings.data_dir, scratch.folder, spec.package, WORKER_FOLDER, *surroundings.visible}
-    folders |= set(spec.weights.values()) | _interpreter_folders(spec.python)
-    return {str(folder) for folder in folders if folder.is_relative_to(PRIVATE_TMP) and folder.exists()}
+def _read_only(spec: WorkerSpec, data_dir: Path) -> set[Path]:
+    """What the worker needs and must not change.
+
+    What files of the environment name beside it does not count inside the data folder: anybody may have written them.
+    """
+    own = {spec.package, *spec.weights.values(), WORKER_FOLDER, *_prefixes(spec.python)}
+    named = {folder for folder in _interpreter_folders(spec.python) if data_dir not in _with_parents(folder.resolve())}
+    return own | named
+
+
+def _covered(paths: Iterable[Path], data_dir: Path) -> list[str]:
+    """Those that would vanish with the shared /tmp or with the data folder."""
+    covers = {Path(PRIVATE_TMP), data_dir}
+    both = {form for path in paths for form in (path, path.resolve())}
+    return sorted(str(path) for path in both if covers.intersection(path.parents) and path.exists())
+
+
+def _with_parents(path: Path) -> set[Path]:
+    return {path, *path.parents}
+
+
+def _prefixes(python: Path) -> set[Path]:
+    return {python.parent.parent, python.resolve().parent.parent}
 
 
 def _interpreter_folders(python: Path) -> set[Path]:
     """The environments that an interpreter is made of: its own, the base's, and those that `.pth` files add."""
     folders: set[Path] = set()
-    waiting = [python.parent.parent, python.resolve().parent.parent]
+    waiting = [*_prefixes(python)]
     while waiting:
         folder = waiting.pop()
         if folder in folders:

@@ -15,7 +15,7 @@ from seatrial.ports.log_store import LogStore
 from seatrial.worker import protocol
 
 PIPE_BYTES = 65_536  # what a pipe holds: one read takes what is there
-LAST_LINES = 20  # kept for the failure document of a death
+LAST_LINES = 40  # kept for the failure document of a death
 
 
 class Output:

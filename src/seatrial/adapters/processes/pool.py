@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seatrial.adapters.processes.descendants import (
-    DATA_VARIABLE,
+    SERVER_VARIABLE,
     WORKER_VARIABLE,
     Process,
     end_all,
@@ -44,9 +44,9 @@ PR_SET_CHILD_SUBREAPER = 36
 class ProcessPool:
     """Implements `ports.model_pool.ModelPool`.
 
-    `data_dir` is shown to workers read-only. `visible` are folders of the host that workers see, and may write to,
-    even below /tmp. Making a pool tries once what the system allows, which takes some 50 ms;
-    with `isolate` off, nobody gets fixed paths.
+    Of `data_dir` workers see what is theirs, and nothing else. `visible` are folders of the host that workers see,
+    and may write to, even below /tmp or in `data_dir`. Making a pool tries once what the system allows, which takes
+    some 50 ms; with `isolate` off, nobody gets fixed paths, and workers see the whole machine.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ProcessPool:
         return [one for one in processes() if self._is_orphan(one)]
 
     def _is_orphan(self, one: Process) -> bool:
-        if one.pid == os.getpid() or environment_value(one.pid, DATA_VARIABLE) != self._surroundings.data_id:
+        if one.pid == os.getpid() or environment_value(one.pid, SERVER_VARIABLE) != self._surroundings.data_id:
             return False
         worker_id = environment_value(one.pid, WORKER_VARIABLE) or ""
         return worker_id.rpartition("-")[0].rpartition("-")[2] != self._name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.adapters.processes.channel import Channel
-from seatrial.adapters.processes.death import death, out_of_memory_kills
+from seatrial.adapters.processes.death import as_traceback, death, out_of_memory_kills
 from seatrial.adapters.processes.descendants import Family
 from seatrial.adapters.processes.launch import Started
 from seatrial.adapters.processes.output import Output
@@ -31,6 +31,8 @@ from seatrial.domain.work import (
     WorkTimedOut,
 )
 from seatrial.worker import protocol
+
+PROTOCOL_REMEDY = "Let the handler leave alone every file descriptor that it did not open itself: one is the server's."
 
 
 @dataclass(slots=True)
@@ -106,8 +108,12 @@ class ProcessWorker:
             await asyncio.wait_for(self._load_ended.wait(), left_seconds)
         except TimeoutError:
             message = f"the model was not loaded within {self._spec.load_timeout_seconds:g} s"
-            details = {"stderr": self._output.last_lines()}
-            self._load_failure = self._redactor.failure(Failure(LOAD_TIMEOUT, message, details))
+            now = f"now {self._spec.load_timeout_seconds:g} s"
+            details = {
+                "stderr": self._output.last_lines(),
+                "remedy": f"Raise load_timeout_seconds ({now}) in [worker], or load less.",
+            }
+            self._load_failure = self._while_loading(Failure(LOAD_TIMEOUT, message, details))
             await self.stop(WORKER_STOP_GRACE_SECONDS)
         if self._load_failure is not None:
             await self._gone.wait()
@@ -195,7 +201,9 @@ class ProcessWorker:
     def _on_malformed(self, error: protocol.Malformed) -> None:
         if self._fault is None:
             self._fault = Failure(
-                WORKER_CRASHED, f"the worker process broke the pipe protocol, and was killed: it sent {error}"
+                WORKER_CRASHED,
+                f"the worker process broke the pipe protocol, and was killed: it sent {error}",
+                {"stderr": self._output.last_lines(), "remedy": PROTOCOL_REMEDY},
             )
             self._signal_group(signal.SIGKILL)
 
@@ -279,6 +287,7 @@ class ProcessWorker:
 
     async def _end(self) -> None:
         await self._family.kill()
+        self._family.release()
         self._output.close()
         self._channel.close()
         await self._scratch.remove()
@@ -297,7 +306,7 @@ class ProcessWorker:
         if self._loaded is None and self._load_failure is None:
             last = self._output.last_lines()[-1:] if "exit_code" in failure.details else []
             message = ": ".join([f"{failure.message}, while it loaded", *last])
-            self._load_failure = Failure(LOAD_FAILED, message, failure.details)
+            self._load_failure = self._while_loading(Failure(LOAD_FAILED, message, failure.details))
         self._load_ended.set()
         self._gone.set()
 
@@ -307,8 +316,16 @@ class ProcessWorker:
             self._output.last_lines(),
             by_us=self._ended_by_us,
             memory_kills=out_of_memory_kills() - self._memory_kills_before,
+            endpoint_name=self._spec.endpoint_name,
         )
         return self._redactor.failure(failure)
+
+    def _while_loading(self, failure: Failure) -> Failure:
+        """With the last lines of stderr where an exception would have its traceback."""
+        said = as_traceback(self._output.last_lines())
+        return self._redactor.failure(
+            Failure(failure.error_type, failure.message, {"traceback": said, **failure.details})
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

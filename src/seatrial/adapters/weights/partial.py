@@ -55,7 +55,8 @@ class Partial:
         try:
             return self.content.joinpath(*safe_parts(name))
         except Unproven as error:
-            raise unfit(f"The source has a file {name!r}, whose name is not safe: {error.message}") from error
+            why = error.message.removesuffix(".")
+            raise unfit(f"The source has a file {name!r}, whose name is not safe: {why}") from error
 
     def _read_notes(self, uri: str) -> bool:
         """True if the folder holds what came from this URI."""

@@ -51,7 +51,7 @@ class Source(Protocol):
 
 def unfit(what: str, *, field: str = "uri", valid: str | None = VALID_URI, remedy: str = REMEDY) -> Unproven:
     """The error of the weights stage."""
-    return Unproven("weights", f"{what}. {remedy}", field=field, valid=valid, details={"remedy": remedy})
+    return Unproven("weights", f"{what}.", field=field, valid=valid, details={"remedy": remedy})
 
 
 def shown_uri(uri: str) -> str:

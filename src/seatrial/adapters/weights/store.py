@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 FRUITLESS_TRIES_MAX = 5
 PAUSE_SECONDS_MAX = 30.0
+TOLD_SECONDS_MIN = 1.0  # between two reports of a fetch: each becomes a line of a log
+TOLD_SHARE_MIN = 0.01
 TRY_AGAIN = "Deploy again when the source is back: what has come is kept, and the fetch reads on."
 
 
@@ -36,7 +39,7 @@ class FolderWeights:
     """The WeightStore of one server (see ports/packages.py), which alone owns `folder`.
 
     `objects` answers `s3://`; `allow_private` opens loopback and private networks to `http(s)://`; `trust` replaces the
-    usual certificates; `pause` waits that many seconds between tries.
+    usual certificates; `pause` waits that many seconds between tries; `monotonic` tells seconds that never go back.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class FolderWeights:
         trust: ssl.SSLContext | None = None,
         fetch_seconds_max: float = WEIGHTS_FETCH_SECONDS_MAX,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._objects = objects
@@ -55,6 +59,7 @@ class FolderWeights:
         self._trust = trust
         self._fetch_seconds_max = fetch_seconds_max
         self._pause = pause
+        self._monotonic = monotonic
         self._locks: dict[str, asyncio.Lock] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -78,7 +83,7 @@ class FolderWeights:
         shown = shown_uri(weights.uri)
         source = self._source(weights.uri, package)
         partial = await asyncio.to_thread(Partial, self._folder / f".partial-{weights.sha256}", weights.uri)
-        report = _Report(weights.path, progress)
+        report = _Report(weights.path, progress, self._monotonic)
         files = await self._persist(source.files, report)
         if len(files) > ARCHIVE_MEMBERS_MAX:
             raise unfit(f"{shown} holds more than {ARCHIVE_MEMBERS_MAX} files")
@@ -138,11 +143,14 @@ class FolderWeights:
 
 
 class _Report:
-    """How far a fetch is, over all its files."""
+    """How far a fetch is, over all its files: told at once, then seldom, and at the end."""
 
-    def __init__(self, what: str, progress: Progress) -> None:
+    def __init__(self, what: str, progress: Progress, monotonic: Callable[[], float]) -> None:
         self._what = what
         self._progress = progress
+        self._monotonic = monotonic
+        self._told: tuple[int, int | None] | None = None  # what was told last: bytes done, of these in total
+        self._told_at_seconds = 0.0
         self._total: int | None = None
         self._done_before = 0  # bytes of the files before this one
         self._done = 0
@@ -158,12 +166,12 @@ class _Report:
         self._done = start
         if self._total is None and self._done_before == 0:
             self._total = total_bytes  # the only file of a source that does not know sizes before
-        self._tell(self._what)
+        self._advance()
 
     def came(self, size_bytes: int) -> None:
         """More of it has come."""
         self._done += size_bytes
-        self._tell(self._what)
+        self._advance()
 
     def file_done(self) -> None:
         """The next file follows."""
@@ -172,11 +180,25 @@ class _Report:
 
     def checking(self) -> None:
         """All is there and is being hashed."""
+        if self._told != (self._done_before, self._total):
+            self._tell(self._what)
         self._tell(f"{self._what}: checking its SHA-256")
+
+    def _advance(self) -> None:
+        self.furthest = max(self.furthest, self._done_before + self._done)
+        if self._is_due():
+            self._tell(self._what)
+
+    def _is_due(self) -> bool:
+        if self._told is None:
+            return True
+        further = abs(self._done_before + self._done - self._told[0])  # back, where a source has to be read anew
+        waited_seconds = self._monotonic() - self._told_at_seconds
+        return waited_seconds >= TOLD_SECONDS_MIN and further >= (self._total or 0) * TOLD_SHARE_MIN
 
     def _tell(self, what: str) -> None:
         done = self._done_before + self._done
-        self.furthest = max(self.furthest, done)
+        self._told, self._told_at_seconds = (done, self._total), self._monotonic()
         self._progress(what, done, self._total)
 
 

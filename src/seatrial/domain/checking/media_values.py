@@ -113,7 +113,7 @@ def _sent(field: Field, sent: Any, payload: Mapping[str, Any]) -> MediaValue | P
     if isinstance(sent, RawMedia):
         return _raw(field, sent)
     if isinstance(sent, Mapping):
-        return _bucket_and_key(field, sent)
+        return _reference(field, sent, payload)
     if not isinstance(sent, str):
         return _invalid(field, f"{field.name!r} must be text or an object with bucket and key.")
     scheme = sent[:8].partition(":")[0].lower()
@@ -184,9 +184,12 @@ def _key(field: Field, key: Any, payload: Mapping[str, Any], sent_in: str) -> Me
     return _named(field, bucket, key, sent_in)
 
 
-def _bucket_and_key(field: Field, sent: Mapping[str, Any]) -> MediaValue | Problem:
+def _reference(field: Field, sent: Mapping[str, Any], payload: Mapping[str, Any]) -> MediaValue | Problem:
+    """An object with bucket and key; without a bucket the key is one like any other."""
+    if set(sent) == {"key"}:
+        return _key(field, sent["key"], payload, field.name)
     if set(sent) != {"bucket", "key"}:
-        return _invalid(field, f"{field.name!r} must have exactly the members 'bucket' and 'key'.")
+        return _invalid(field, f"{field.name!r} must have exactly the members 'bucket' and 'key', or 'key' alone.")
     return _named(field, sent["bucket"], sent["key"], field.name)
 
 

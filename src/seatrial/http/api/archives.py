@@ -16,12 +16,10 @@ from starlette.requests import Request
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput
-from seatrial.domain.limits import ARCHIVE_BYTES_MAX, STREAM_CHUNK_BYTES
+from seatrial.domain.limits import ARCHIVE_BYTES_MAX, DEPLOY_FIELD_BYTES_MAX, STREAM_CHUNK_BYTES
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
-
-FIELD_BYTES_MAX = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +159,6 @@ class _Parts:
             return
         kept = self.fields.setdefault(self._name, bytearray())
         kept += data
-        if len(kept) > FIELD_BYTES_MAX:
-            valid = f"at most {FIELD_BYTES_MAX} bytes"
+        if len(kept) > DEPLOY_FIELD_BYTES_MAX:
+            valid = f"at most {DEPLOY_FIELD_BYTES_MAX} bytes"
             raise BadInput(errors.PAYLOAD_TOO_LARGE, "This part is too large.", field=self._name, valid=valid)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
+    DEPLOY_SETTINGS_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MIN,
@@ -27,7 +28,6 @@ from seatrial.http.errors import invalid
 ARCHIVE_TYPES = frozenset(
     {"application/gzip", "application/x-gzip", "application/x-tar", "application/x-gtar", "application/octet-stream"}
 )
-JSON_BYTES_MAX = 1024 * 1024
 
 
 class DeploySettings(BaseModel):
@@ -124,7 +124,7 @@ def _by_name(body: bytes, named: str | None) -> Asked:
     try:
         asked = DeployByName.model_validate_json(body)
     except ValidationError as error:
-        raise invalid(error.errors()[0]) from None
+        raise invalid(error.errors()[0], DeployByName.model_json_schema()) from None
     if asked.package is None:
         return Asked(named or asked.name, None, "", asked.of_version())
     try:
@@ -142,7 +142,7 @@ async def _from_form(request: Request, uploads: Path, named: str | None) -> Aske
         return Asked(name, form.file, form.file_name or "upload.tar.gz", settings.of_version())
     except ValidationError as error:
         form.file.unlink()
-        raise invalid(error.errors()[0]) from None
+        raise invalid(error.errors()[0], DeployByName.model_json_schema()) from None
     except BadInput:
         form.file.unlink()
         raise
@@ -158,7 +158,7 @@ def _settings_of_text(query: Mapping[str, str], env: list[str]) -> DeploySetting
             given["secrets"] = json.loads(given["secrets"])
         return DeploySettings.model_validate_strings(given)
     except ValidationError as error:
-        raise invalid(error.errors()[0]) from None
+        raise invalid(error.errors()[0], DeploySettings.model_json_schema()) from None
     except ValueError:
         valid = 'a JSON object such as {"TOKEN": "env:TOKEN"}'
         raise BadInput(errors.INVALID_FIELD, "This is not JSON.", field="secrets", valid=valid) from None
@@ -184,7 +184,7 @@ async def _json_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > JSON_BYTES_MAX:
-            valid = f"at most {JSON_BYTES_MAX} bytes of JSON"
+        if len(body) > DEPLOY_SETTINGS_BYTES_MAX:
+            valid = f"at most {DEPLOY_SETTINGS_BYTES_MAX} bytes of JSON"
             raise BadInput(errors.PAYLOAD_TOO_LARGE, "The settings are too large.", field="body", valid=valid)
     return bytes(body)

@@ -24,8 +24,6 @@ from seatrial.http.api.views import (
 from seatrial.http.auth import authenticate
 from seatrial.http.services import Services
 
-LOOK_SECONDS = 2.0  # a change between a look and the wait for the next one is seen after this long
-
 _BY_NAME = {"application/json": {"schema": DeployByName.model_json_schema()}}
 _ARCHIVE = {name: {"schema": {"type": "string", "format": "binary"}} for name in sorted(ARCHIVE_TYPES)}
 _FORM_SCHEMA = {
@@ -92,13 +90,15 @@ class EndpointRoutes:
     ) -> EndpointDetails:
         """Status, versions with the stages of their trials, workers, counts and contract."""
         until_ms = self._services.clock.monotonic_ms() + min(wait, LONG_POLL_SECONDS_MAX) * 1000
+        heard = self._deployer.heard(name)
         details = await self._details(name)
         known = since or details.change
         while details.change == known:
             left_ms = until_ms - self._services.clock.monotonic_ms()
             if left_ms <= 0:
                 break
-            await self._deployer.wait(name, min(left_ms / 1000, LOOK_SECONDS))
+            await self._deployer.wait(name, heard, left_ms / 1000)
+            heard = self._deployer.heard(name)
             details = await self._details(name)
         return details
 

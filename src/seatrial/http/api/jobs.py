@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from seatrial.domain.jobs import Job, JobFilter, JobState
@@ -17,6 +18,28 @@ from seatrial.http.api.logs import log_group, log_page
 from seatrial.http.api.results import input_response
 from seatrial.http.api.views import JobAccepted, JobPage, JobView, LogPage
 from seatrial.http.services import Services
+
+
+class JobQuery(BaseModel):
+    """Which jobs to list. A parameter that is not one of these is refused: it would not narrow anything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint: str | None = Field(None, description="Only this endpoint.")
+    status: list[JobState] = Field([], description="Only jobs with this status; may come often.")
+    task: str | None = Field(None, description="Only this task.")
+    before: str | None = Field(None, description="The `next` of the page before.")
+    limit: int = Field(50, ge=1, le=LIST_PAGE_MAX)
+
+    def filter(self) -> JobFilter:
+        """As the store understands it."""
+        return JobFilter(
+            endpoint_name=self.endpoint,
+            states=frozenset(self.status),
+            task=self.task,
+            before=self.before,
+            limit=self.limit,
+        )
 
 
 class JobRoutes:
@@ -54,16 +77,18 @@ class JobRoutes:
 
     async def list(
         self,
-        endpoint: str | None = None,
-        state: Annotated[list[JobState] | None, Query()] = None,
-        task: str | None = None,
-        before: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
-        limit: Annotated[int, Query(ge=1, le=LIST_PAGE_MAX)] = 50,
+        asked: Annotated[JobQuery, Query()],
     ) -> JobPage:
-        """Jobs of clients, newest first; trials' own jobs are not among them."""
-        which = JobFilter(endpoint_name=endpoint, states=frozenset(state or ()), task=task, before=before, limit=limit)
-        jobs = await self._services.inspector.jobs(which)
-        return JobPage(jobs=[JobView.of(job) for job in jobs], next=jobs[-1].id if len(jobs) == limit else None)
+        """Jobs of clients, newest first; trials' own jobs are not among them. Those of a deleted endpoint are."""
+        jobs = await self._services.inspector.jobs(asked.filter())
+        if not jobs and asked.endpoint is not None:
+            await self._known(asked.endpoint)
+        return JobPage(jobs=[JobView.of(job) for job in jobs], next=jobs[-1].id if len(jobs) == asked.limit else None)
+
+    async def _known(self, endpoint: str) -> None:
+        """An endpoint that never was is an error; one without such jobs, or that is gone, is not."""
+        if not await self._services.inspector.jobs(JobFilter(endpoint_name=endpoint, limit=1)):
+            await self._services.deployer.endpoint(endpoint)
 
     async def cancel(self, id: str) -> JobView:
         """Cancel a job. A running one is answered for once its worker is gone, and may still show as running

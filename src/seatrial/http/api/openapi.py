@@ -17,6 +17,7 @@ from seatrial.http.api.views import JobAccepted, JobView
 from seatrial.http.errors import MEDIA_TYPE, Problem
 
 _SCHEMAS = "#/components/schemas/"
+_FASTAPI_INVALID = "Validation Error"  # what FastAPI says of 422 for every route; ours are all the default
 _DESCRIPTION = """\
 Deploy a package, submit jobs, fetch results. Every request carries the API key
 (`Authorization: Bearer $SEATRIAL_API_KEY`; `eval "$(seatrial env)"` sets it). Every error is one shape, RFC 9457
@@ -77,7 +78,8 @@ def _one_error_shape(document: dict[str, Any]) -> None:
     problem = {"description": "Any error", "content": {MEDIA_TYPE: {"schema": _ref(Problem)}}}
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation["responses"].pop("422", None)
+            if operation["responses"].get("422", {}).get("description") == _FASTAPI_INVALID:
+                del operation["responses"]["422"]
             operation["responses"]["default"] = problem
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
@@ -131,6 +133,10 @@ def _show() -> dict[str, Any]:
 
 def _result() -> dict[str, Any]:
     failed = _answer("The job has no result: 422 input, 409 cancelled, 504 timeouts, 500 the rest", FailureDocument)
+    gone = {
+        "description": "The result object was deleted or replaced",
+        "content": {MEDIA_TYPE: {"schema": _ref(Problem)}},
+    }
     part = {"type": "string", "default": "result", "description": "A part's name, such as overlay."}
     return _operation(
         "jobs",
@@ -140,8 +146,9 @@ def _result() -> dict[str, Any]:
         {
             "200": {"description": "The bytes", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
             "202": _answer("Not ended yet", JobView),
-            "422": failed,
             "409": failed,
+            "410": gone,
+            "422": failed,
             "500": failed,
             "504": failed,
         },

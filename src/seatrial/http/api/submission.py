@@ -16,6 +16,7 @@ from seatrial.domain import errors
 from seatrial.domain.credentials import Principal
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
+    AFFINITY_CHARS_MAX,
     IDEMPOTENCY_KEY_CHARS_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
     INPUT_OBJECT_BYTES_MAX,
@@ -28,7 +29,7 @@ from seatrial.domain.limits import (
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET, Submission
 from seatrial.http.errors import invalid
-from seatrial.ports.object_store import BucketExists, ObjectStore, TooLarge
+from seatrial.ports.object_store import BucketExists, NoSuchBucket, NoSuchObject, ObjectStore, TooLarge
 
 DOOR = "v1"
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)")
@@ -41,7 +42,9 @@ class JobOptions(BaseModel):
 
     task: str | None = Field(None, description="The task; unset: the body's own task field, or the only task.")
     priority: int = Field(5, ge=0, le=PRIORITY_MAX, description="0 is the highest.")
-    affinity: str | None = Field(None, max_length=255, description="A worker that served this key is preferred.")
+    affinity: str | None = Field(
+        None, max_length=AFFINITY_CHARS_MAX, description="A worker that served this key is preferred."
+    )
     ttl_seconds: int | None = Field(
         None,
         ge=QUEUE_TTL_SECONDS_MIN,
@@ -78,8 +81,8 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
     """
     endpoint_name = request.path_params["name"]
     options = _options(request)
-    media_type = request.headers.get("content-type") or "application/json"
     stored = _named(options.input)
+    media_type = request.headers.get("content-type") or await _media_type(stored, objects)
     body: bytes | None = None
     if stored is None:
         content = await _receive(request)
@@ -120,7 +123,7 @@ def _options(request: Request) -> JobOptions:
     try:
         return JobOptions.model_validate_strings(given)
     except ValidationError as error:
-        raise _unknown_option(given) or invalid(error.errors()[0]) from None
+        raise _unknown_option(given) or invalid(error.errors()[0], JobOptions.model_json_schema()) from None
 
 
 def _unknown_option(given: Mapping[str, str]) -> BadInput | None:
@@ -138,6 +141,16 @@ def _named(uri: str | None) -> ObjectName | None:
         return ObjectName.from_uri(uri)
     except ValueError as error:
         raise BadInput(errors.INVALID_FIELD, f"{error}.", field="input", valid="s3://bucket/key") from None
+
+
+async def _media_type(stored: ObjectName | None, objects: ObjectStore) -> str:
+    """What a request without a Content-Type is: a stored body is what it was stored as, a sent one JSON."""
+    if stored is None:
+        return "application/json"
+    try:
+        return (await objects.head(stored)).media_type
+    except (NoSuchBucket, NoSuchObject):
+        return "application/json"  # the submission itself refuses an input that is not there
 
 
 def _idempotency_key(request: Request) -> str | None:

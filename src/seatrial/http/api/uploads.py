@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput
-from seatrial.domain.limits import KEY_BYTES_MAX
+from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET
 from seatrial.http.api.submission import ensure_bucket
 from seatrial.http.services import Services
 
-URL_SECONDS = 3_600
 _TOKEN = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
 
 
@@ -69,14 +68,14 @@ class UploadRoutes:
         name = ObjectName(INPUTS_BUCKET, key)
         headers = {"Content-Type": asked.media_type} if asked.media_type else {}
         url = self._presigned(str(request.base_url), name, headers)
-        return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=URL_SECONDS)
+        return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=UPLOAD_URL_SECONDS)
 
     def _presigned(self, base_url: str, name: ObjectName, headers: dict[str, str]) -> str:
         """Signed for the address that the client itself used, since the host is part of what is signed."""
         keys = self._services.keyring.credentials
         put = AWSRequest("PUT", f"{base_url}{name.bucket}/{quote(name.key, safe='/~')}", headers=headers)
         signer = S3SigV4QueryAuth(
-            BotoCredentials(keys.access_key_id, keys.secret_access_key), "s3", keys.region, expires=URL_SECONDS
+            BotoCredentials(keys.access_key_id, keys.secret_access_key), "s3", keys.region, expires=UPLOAD_URL_SECONDS
         )
         signer.add_auth(put)
         return str(put.url)

@@ -67,6 +67,14 @@ def existing(kind: str, resource_arn: str) -> AwsError:
     return invalid(f'Cannot create already existing {_SPOKEN[kind]} "{resource_arn}".')
 
 
+def without_config(endpoint_name: str, resource_arn: str) -> AwsError:
+    """The name that DescribeEndpoint gives for an endpoint that came from no configuration."""
+    return invalid(
+        f'{missing(ENDPOINT_CONFIG, resource_arn).message} Endpoint "{endpoint_name}" was deployed without one, by '
+        "Seatrial's own API or command line, and is described under its own name."
+    )
+
+
 def busy(resource_arn: str, why: str) -> AwsError:
     """The endpoint is being created, updated or deleted."""
     return invalid(f'Cannot update in-progress endpoint "{resource_arn}". {why}')
@@ -305,22 +313,26 @@ def describe_endpoint(
     """DescribeEndpoint; `workers` are those that are ready now."""
     config = configuration(endpoint, active or target)
     answer: dict[str, Any] = {**endpoint_summary(endpoint, endpoint_arn)}
-    if config:
-        answer["EndpointConfigName"] = config["name"]
+    answer["EndpointConfigName"] = _config_name(endpoint, config)
     answer["ProductionVariants"] = [_variant(endpoint, config, target, workers)]
     asynchronous = config.get("async") or _async_config(active or target)
     if asynchronous:
         answer["AsyncInferenceConfig"] = asynchronous
     if endpoint.failure_reason:
         answer["FailureReason"] = endpoint.failure_reason
-    pending = configuration(endpoint, target)
-    if active is not None and target is not None and pending:
+    if active is not None and target is not None:
+        pending = configuration(endpoint, target)
         answer["PendingDeploymentSummary"] = {
-            "EndpointConfigName": pending["name"],
-            "ProductionVariants": [{"VariantName": pending["variant"]}],
+            "EndpointConfigName": _config_name(endpoint, pending),
+            "ProductionVariants": [{"VariantName": pending.get("variant", VARIANT_DEFAULT)}],
             "StartTime": target.created_at_ms / 1000,
         }
     return answer
+
+
+def _config_name(endpoint: Endpoint, config: Mapping[str, Any]) -> str:
+    """AWS's shape requires one: a version that another door deployed goes by the name of its endpoint."""
+    return str(config.get("name", endpoint.name))
 
 
 def _variant(
@@ -336,16 +348,25 @@ def _variant(
     }
     if config.get("image"):
         variant["DeployedImages"] = [{"SpecifiedImage": config["image"]}]
+    if statuses := _variant_statuses(endpoint, target):
+        variant["VariantStatus"] = statuses
+    return variant
+
+
+def _variant_statuses(endpoint: Endpoint, target: EndpointVersion | None) -> list[dict[str, Any]]:
+    statuses: list[dict[str, Any]] = []
     if target is not None and target.stages:
         stage = target.stages[-1]
-        variant["VariantStatus"] = [
+        statuses.append(
             {
                 "Status": "Creating" if endpoint.status is EndpointStatus.CREATING else "Updating",
                 "StatusMessage": f"trial: {stage.stage} {stage.state}. {stage.message}"[:1024],
                 "StartTime": stage.started_at_ms / 1000,
             }
-        ]
-    return variant
+        )
+    if endpoint.unproven:  # of AWS's words "Baking" is nearest: it takes traffic and has yet to show itself sound
+        statuses.append({"Status": "Baking", "StatusMessage": "unproven: deployed without samples"})
+    return statuses
 
 
 def _async_config(version: EndpointVersion | None) -> dict[str, Any] | None:
@@ -422,6 +443,11 @@ def _read_token(token: str, sort_key: str) -> tuple[Any, str]:
 
 
 # ---------------------------------------------------------------- tags
+
+
+def unproven_tag(endpoint: Endpoint) -> dict[str, str]:
+    """What ListTags adds to the kept tags: unproven shows, whichever door deployed it."""
+    return {TAG_UNPROVEN: "true"} if endpoint.unproven else {}
 
 
 def tags_of(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:

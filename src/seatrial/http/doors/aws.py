@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -21,7 +23,10 @@ from seatrial.http import aws_shapes, sigv4
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.dialects import aws_errors
 from seatrial.http.dialects.aws_errors import AwsError, Protocol
+from seatrial.http.dialects.s3.address import bucket_of_host
+from seatrial.http.dialects.s3.errors import not_offered
 from seatrial.http.doors.logs import LogsDoor
+from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.s3 import S3Door
 from seatrial.http.doors.sagemaker import SageMakerDoor
 from seatrial.http.doors.sagemaker_runtime import SageMakerRuntimeDoor
@@ -44,18 +49,38 @@ _PROTOCOLS = {
     "s3": Protocol.REST_XML,
 }
 _SIGNED_QUERY = (b"X-Amz-Signature=", b"X-Amz-Credential=", b"AWSAccessKeyId=")
+_NATIVE_PATHS = frozenset({"/", "/docs", "/healthz", "/v1"})
+_AWS_CLIENTS = ("aws-cli", "boto", "aws-sdk")  # how their User-Agent begins, in lower case
+_FORM = "application/x-www-form-urlencoded"
 _TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
 
 
 def speaks_aws(scope: Scope) -> bool:
-    """True for requests that AWS's clients make, signed or not: by signature, X-Amz-Target or runtime path."""
+    """True for requests of AWS's clients: by signature, X-Amz-Target or, unsigned, by a path that is not the API's."""
     for name, value in scope["headers"]:
         if name == b"x-amz-target" or (name == b"authorization" and value.startswith((b"AWS4-", b"AWS "))):
             return True
     query: bytes = scope["query_string"]
-    if scope["path"].startswith("/endpoints/"):
+    if not _is_native(scope["path"]):
+        return True  # of a bucket, an object or the runtime
+    if bool(query) and any(name in query for name in _SIGNED_QUERY):
         return True
-    return bool(query) and any(name in query for name in _SIGNED_QUERY)
+    return scope["path"] == "/" and _asks_service(scope)
+
+
+def _is_native(path: str) -> bool:
+    return path in _NATIVE_PATHS or path.startswith("/v1/")
+
+
+def _asks_service(scope: Scope) -> bool:
+    """Whether an unsigned request of "/" means a service: a query-protocol form, or no browser but a client of AWS."""
+    headers = Headers(scope=scope)
+    if scope["method"] == "POST" and headers.get("content-type", "").startswith(_FORM):
+        return True
+    if "text/html" in headers.get("accept", ""):
+        return False
+    by_name = headers.get("user-agent", "").lower().startswith(_AWS_CLIENTS)
+    return by_name or any(name.startswith("x-amz-") for name in headers)
 
 
 class AwsDoor:
@@ -64,6 +89,7 @@ class AwsDoor:
     def __init__(self, services: Services) -> None:
         self._keyring = services.keyring
         self._clock = services.clock
+        self._own_host = urlsplit(services.base_url).hostname or ""
         self._doors: Mapping[str, Door] = {
             "sagemaker": SageMakerDoor(services),
             RUNTIME: SageMakerRuntimeDoor(services),
@@ -74,12 +100,12 @@ class AwsDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
+        body = RequestBody(scope, receive)
         try:
-            response = await self._answer(request)
+            response = await self._answer(Request(scope, body.receive))
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
         request_id = str(uuid.uuid4())
@@ -94,11 +120,7 @@ class AwsDoor:
             self._check_reach(call, protocol)
             return await self._door(service, protocol)(call)
         except SignatureRefused as refused:
-            presigned = request.headers.get("authorization") is None
-            error = aws_errors.signature_error(
-                protocol, refused.flaw, refused.message, {**refused.details, **_resource(request)}, presigned=presigned
-            )
-            return aws_errors.error_response(protocol, error, request_id)
+            return aws_errors.error_response(protocol, _refusal(request, protocol, refused), request_id)
         except AwsError as error:
             return aws_errors.error_response(protocol, error, request_id)
         except StoreUnavailable:
@@ -119,7 +141,12 @@ class AwsDoor:
                 raise SignatureRefused(Flaw.UNKNOWN_KEY, "The security token included in the request is invalid.")
             body = await _body(request, protocol)
         verified = sigv4.verify(
-            signed, claimed, self._keyring.by_access_key, hashlib.sha256(body).hexdigest(), self._clock.now_ms()
+            signed,
+            claimed,
+            self._keyring.by_access_key,
+            hashlib.sha256(body).hexdigest(),
+            self._clock.now_ms(),
+            bucket_of_host(request.headers.get("host", ""), self._own_host),
         )
         return AwsRequest(
             request=request,
@@ -185,7 +212,7 @@ def _meant(request: Request) -> str:
 
 def _is_form(request: Request) -> bool:
     media_type = request.headers.get("content-type", "")
-    return media_type.startswith("application/x-www-form-urlencoded") or "Action" in request.query_params
+    return media_type.startswith(_FORM) or "Action" in request.query_params
 
 
 def _foreign_protocol(request: Request, service: str) -> Protocol:
@@ -198,6 +225,15 @@ def _foreign_protocol(request: Request, service: str) -> Protocol:
     if "x-amz-target" in request.headers:
         return Protocol.JSON
     return Protocol.QUERY if _is_form(request) else Protocol.REST_JSON
+
+
+def _refusal(request: Request, protocol: Protocol, refused: SignatureRefused) -> AwsError:
+    media_type = request.headers.get("content-type", "")
+    if refused.flaw is Flaw.MISSING and protocol is Protocol.REST_XML and media_type.startswith("multipart/form-data"):
+        return not_offered("A form upload (POST with a policy)")  # its signature is in the form
+    presigned = request.headers.get("authorization") is None
+    details = {**refused.details, **_resource(request)}
+    return aws_errors.signature_error(protocol, refused.flaw, refused.message, details, presigned=presigned)
 
 
 def _resource(request: Request) -> dict[str, str]:

@@ -101,8 +101,15 @@ class SageMakerDoor:
 
     async def _describe_config(self, call: AwsRequest, request: Request) -> Request:
         name = request["EndpointConfigName"]
-        document = await self._document(call, ENDPOINT_CONFIG, name)
-        return dialect.describe_config(document, self._arn(call, ENDPOINT_CONFIG, name))
+        config_arn = self._arn(call, ENDPOINT_CONFIG, name)
+        document = await self._registry.document(_DOCUMENTS[ENDPOINT_CONFIG], name)
+        if document is not None:
+            return dialect.describe_config(document, config_arn)
+        for endpoint in await self._deployer.endpoints():
+            version = await self._version(endpoint.active_version or endpoint.target_version)
+            if endpoint.name == name and not dialect.configuration(endpoint, version):
+                raise dialect.without_config(name, config_arn)
+        raise dialect.missing(ENDPOINT_CONFIG, config_arn)
 
     async def _delete_config(self, call: AwsRequest, request: Request) -> None:
         await self._remove(call, ENDPOINT_CONFIG, request["EndpointConfigName"])
@@ -205,8 +212,13 @@ class SageMakerDoor:
         return {}
 
     async def _list_tags(self, call: AwsRequest, request: Request) -> Request:
-        await self._check_resource(call, request["ResourceArn"])
-        return {"Tags": dialect.tag_pairs(await self._tags(request["ResourceArn"]))}
+        resource_arn = request["ResourceArn"]
+        await self._check_resource(call, resource_arn)
+        tags = await self._tags(resource_arn)
+        for endpoint in await self._deployer.endpoints():
+            if dialect.resource(self._arn(call, ENDPOINT, endpoint.name)) == dialect.resource(resource_arn):
+                tags |= dialect.unproven_tag(endpoint)
+        return {"Tags": dialect.tag_pairs(tags)}
 
     async def _check_resource(self, call: AwsRequest, resource_arn: str) -> None:
         kind, _, name = dialect.resource(resource_arn).partition("/")

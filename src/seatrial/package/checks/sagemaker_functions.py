@@ -45,10 +45,9 @@ def check_sagemaker_functions(source: Source) -> Iterator[Finding]:
 
 
 def parameter_count(function: Function) -> int:
-    """Parameters as `inspect.signature` counts them."""
+    """Parameters that have a name of their own: `*rest` and `**more` take what comes, and need nothing."""
     given = function.args
-    starred = sum(one is not None for one in (given.vararg, given.kwarg))
-    return len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs) + starred
+    return len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
 
 
 def _check_signature(source: Source, function: Function, arguments: tuple[str, ...]) -> Iterator[Finding]:
@@ -56,7 +55,8 @@ def _check_signature(source: Source, function: Function, arguments: tuple[str, .
         fault = f"{function.name} is async, and a worker calls plain functions"
         yield _error(source, fault, f"Write `def {function.name}`.", function.lineno)
     count = parameter_count(function)
-    if count not in (len(arguments), len(arguments) + 1):
+    rest_is_taken = function.args.vararg is not None and count < len(arguments)
+    if count not in (len(arguments), len(arguments) + 1) and not rest_is_taken:
         called = ", ".join(arguments)
         fault = f"{function.name} has {count} parameters"
         remedy = f"It is called as {function.name}({called}), with the context after them if it has one more."

@@ -145,6 +145,8 @@ def _takes_context(name: str, function: Any, arguments: tuple[str, ...]) -> bool
 class HandlerRefused(Exception):
     """The handler set a status from 400 on."""
 
+    remedy = "Mend the input as the message says: the handler refused it."
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.details = {"status_code": status}
@@ -190,6 +192,7 @@ class FormatUnsupported(Exception):
     """Without a function of the user's own, only the toolkit's formats are read and written."""
 
     error_type = "unsupported_media_type"
+    remedy = f"Send and accept one of {JSON}, {CSV}, {NPY} (the last two need numpy), or write input_fn and output_fn."
 
 
 def _numpy(what_for: str) -> Any:

@@ -39,7 +39,7 @@ def read_address(host: str, raw_path: bytes, raw_query: bytes, own_host: str) ->
         AwsError: InvalidURI, InvalidBucketName, KeyTooLongError.
     """
     path = _text(unquote_to_bytes(raw_path)).removeprefix("/")
-    bucket = _bucket_of_host(host, own_host)
+    bucket = bucket_of_host(host, own_host)
     if bucket is None:
         bucket, _, path = path.partition("/")
     query = dict(parse_qsl(raw_query.decode("latin-1"), keep_blank_values=True))
@@ -83,7 +83,7 @@ def check_key(key: str) -> None:
         raise invalid_argument("key", key.replace("\0", "\\0"), "A key cannot contain the character NUL")
 
 
-def _bucket_of_host(host: str, own_host: str) -> str | None:
+def bucket_of_host(host: str, own_host: str) -> str | None:
     """`bucket.localhost:8400` and `bucket.s3.localhost` name a bucket; `localhost` and addresses do not."""
     name = (urlsplit("//" + host).hostname or "").rstrip(".")
     for suffix in (".s3.localhost", ".localhost", "." + own_host):

@@ -25,11 +25,11 @@ class Deletions:
     quiet: bool
 
 
-def read_location(raw: bytes) -> str:
-    """The region that CreateBucket names. Raises AwsError: MalformedXML."""
+def read_location(raw: bytes) -> str | None:
+    """The region that CreateBucket names, if it names one. Raises AwsError: MalformedXML."""
     if not raw:
-        return CLASSIC_REGION
-    return parse(raw, "CreateBucketConfiguration").findtext("LocationConstraint") or CLASSIC_REGION
+        return None
+    return parse(raw, "CreateBucketConfiguration").findtext("LocationConstraint") or None
 
 
 def location_document(region: str) -> bytes:

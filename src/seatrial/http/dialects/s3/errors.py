@@ -88,6 +88,15 @@ def not_offered(what: str) -> AwsError:
     return AwsError("NotImplemented", f"{what} is not offered here.", 501)
 
 
+def illegal_location(region: str) -> AwsError:
+    """A bucket can be made in the server's own region only."""
+    return AwsError(
+        "IllegalLocationConstraintException",
+        f"The {region} location constraint is incompatible for the region specific endpoint this request was sent to.",
+        400,
+    )
+
+
 def no_such_bucket(bucket: str) -> AwsError:
     """Names the bucket, as S3 does."""
     return s3_error("NoSuchBucket", BucketName=bucket)

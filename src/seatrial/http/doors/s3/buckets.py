@@ -6,12 +6,14 @@ import asyncio
 
 from starlette.responses import Response
 
+from seatrial.domain.credentials import Principal
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.aws_errors import AwsError
 from seatrial.http.dialects.s3 import documents, listings
 from seatrial.http.dialects.s3.address import check_key
-from seatrial.http.dialects.s3.errors import no_such_bucket, not_offered, s3_error
+from seatrial.http.dialects.s3.errors import illegal_location, no_such_bucket, not_offered, s3_error
 from seatrial.http.doors.s3.call import Incoming, S3Call
+from seatrial.http.doors.s3.reach import check_name
 from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectStore
 
 XML = "application/xml"
@@ -34,10 +36,12 @@ class Buckets:
     async def create(self, call: S3Call) -> Response:
         """CreateBucket; a second time it is well in the classic region, and elsewhere a conflict, as at AWS."""
         region = documents.read_location(await Incoming(call).document())
+        if region is not None and region != self._region:
+            raise illegal_location(region)
         try:
             await self._objects.create_bucket(call.bucket)
         except BucketExists:
-            if region != documents.CLASSIC_REGION:
+            if region not in (None, documents.CLASSIC_REGION):
                 raise s3_error("BucketAlreadyOwnedByYou", BucketName=call.bucket) from None
         return Response(headers={"location": f"/{call.bucket}"})
 
@@ -84,14 +88,17 @@ class Buckets:
         ends: list[tuple[str, AwsError | None]] = []
         for at in range(0, len(deletions.entries), _DELETED_AT_ONCE):
             batch = deletions.entries[at : at + _DELETED_AT_ONCE]
-            ends += await asyncio.gather(*(self._delete(call.bucket, *entry) for entry in batch))
+            ends += await asyncio.gather(*(self._delete(call.aws.principal, call.bucket, *entry) for entry in batch))
         return Response(documents.deletions_document(ends, deletions.quiet), media_type=XML)
 
-    async def _delete(self, bucket: str, key: str, conditional: bool) -> tuple[str, AwsError | None]:
+    async def _delete(
+        self, principal: Principal, bucket: str, key: str, conditional: bool
+    ) -> tuple[str, AwsError | None]:
         try:
             if conditional:
                 raise not_offered("A version or a condition in DeleteObjects")
             check_key(key)
+            check_name(principal, ObjectName(bucket, key))
             await self._objects.delete(ObjectName(bucket, key))
         except NoSuchBucket:
             return key, no_such_bucket(bucket)

@@ -23,6 +23,7 @@ from seatrial.http.dialects.s3.operations import Operation, read_operation
 from seatrial.http.doors.s3.buckets import Buckets
 from seatrial.http.doors.s3.call import S3Call
 from seatrial.http.doors.s3.objects import Objects
+from seatrial.http.doors.s3.reach import check_reach
 from seatrial.http.doors.s3.uploads import Uploads
 from seatrial.http.services import Services
 from seatrial.ports.object_store import (
@@ -38,7 +39,7 @@ Act = Callable[[S3Call], Awaitable[Response]]
 
 
 class S3Door:
-    """One callable for the whole service; the owner and its workers reach every bucket alike."""
+    """One callable for the whole service; the owner reaches all, its workers what `reach` says."""
 
     def __init__(self, services: Services) -> None:
         credentials = services.keyring.credentials
@@ -60,6 +61,7 @@ class S3Door:
         headers.refuse_unoffered(words, self._owner)
         operation = read_operation(request.method, address, words)
         s3_call = S3Call(call, address, words)
+        check_reach(s3_call, operation)
         try:
             response = await self._acts[operation](s3_call)
         except ObjectError as error:

@@ -116,7 +116,9 @@ class _Answer:
         whole = asked is None
         self.status = 304 if unmodified else 200 if whole else 206
         self.start, self.length = asked or (0, info.sealed.size_bytes)
-        with_checksum = whole and words.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+        # A 304 has no bytes to sum: clients would check their empty body against the object's checksum.
+        summed = whole and not unmodified
+        with_checksum = summed and words.get("x-amz-checksum-mode", "").upper() == "ENABLED"
         self.headers = headers.told(info, with_checksum=with_checksum) | headers.read_overrides(call.address.query)
         if unmodified:
             return
