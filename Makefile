@@ -3,9 +3,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks scripts
+APPS := floorplan
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench constraints clean distclean
+.PHONY: help setup demo test test-apps test-all check format bench constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -33,11 +34,21 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check
+test: check test-apps
 	$(BIN)/python -m pytest -m 'not slow and not bench' $(ARGS)
 
-test-all: check
+test-all: check test-apps
 	$(BIN)/python -m pytest -m 'not bench' $(ARGS)
+
+# Each package is tested in an environment of its own, as it is served.
+test-apps: $(APPS:%=apps/%/.venv/.ready)
+	$(foreach app,$(APPS),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
+
+apps/%/.venv/.ready: apps/%/requirements.txt $(STAMP)
+	@echo 'test-apps: an environment for $*'
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $< pytest
+	@touch $@
 
 bench: setup .venv/.bench-ready
 	@scripts/install-system-package redis-server

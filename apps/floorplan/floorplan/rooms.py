@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 
 from floorplan.doors import CAP_MAX, Opening, close
+from floorplan.leaks import leaks_stopped
 from floorplan.morphology import grown, opened
+from floorplan.passages import door_width, sides, without_passages
 from floorplan.space import Space, free_space
 
 ROOM_SHARE_MIN = 0.0025
@@ -30,6 +32,10 @@ ANNEX = 0.2
 STURDY = 0.12
 """Thinner than this share of the plan's walls is no evidence of a wall: a dimension line, a rail."""
 
+FURNITURE_AREA, THIN = 4.0, 0.4
+"""Up to this many squares of a door's width, and behind a line thinner than this share of the walls, a
+region that no opening leads to is furniture."""
+
 LEAK = 1.4
 """Widest gap to outdoors, in door widths, that does not make a room part of outdoors."""
 
@@ -41,9 +47,9 @@ PLAIN_OUTLINE = 5.0
 class Region:
     """A room on the sheet: its label and box (left, top, right, bottom; half-open), in sheet pixels.
 
-    `walled` is the share of its outline that is wall, window or drawn door rather than a plain gap; `plain` is 1 for a
-    plain shape and falls the longer the outline (furniture, letters and tiles taken for walls make
-    it long) is for the area.
+    `walled` is the share of its outline that is wall, window or drawn door rather than a plain gap;
+    `plain` is 1 for a plain shape and falls the longer the outline (furniture, letters and tiles
+    taken for walls make it long) is for the area.
     """
 
     label: int
@@ -63,98 +69,15 @@ class Region:
 def enclose(walls: np.ndarray, found: list[Opening]) -> tuple[np.ndarray, list[Region], list[Opening]]:
     """Label the enclosed space; return the labels, the regions that are rooms, and the openings
     that bound them."""
-    door = _door_width(found)
-    bounding = _without_passages(walls, found, door)
+    door = door_width(found)
+    bounding = without_passages(walls, found, door)
     closed = _without_loose_pieces(close(walls, bounding))
-    space = free_space(_leaks_stopped(closed, LEAK * door))
+    space = free_space(leaks_stopped(closed, LEAK * door))
     evident = close(_sturdy(walls), [opening for opening in bounding if opening.is_drawn])
-    return space.labels, _rooms(space, evident, door), bounding
-
-
-def _without_passages(walls: np.ndarray, found: list[Opening], door: float) -> list[Opening]:
-    """Drop openings that only divide one open space: too wide for the spaces they would divide.
-
-    The weakest are judged first; what a dropped opening had divided is one space from then on.
-    """
-    space = free_space(close(walls, found))
-    width = space.clear_widths.tolist()
-    parent = list(range(len(width)))
-
-    def whole(label: int) -> int:
-        while parent[label] != label:
-            label = parent[label]
-        return label
-
-    kept = []
-    for opening in sorted(found, key=lambda o: (_doubt(o, door), o.length), reverse=True):
-        a, b = (whole(label) for label in _sides(space.labels, opening))
-        if a and b and a != b and _is_passage(opening, door, min(width[a], width[b])):
-            parent[b] = a
-            width[a] = max(width[a], width[b])
-        elif a != b:
-            kept.append(opening)
-    return [o for o in kept if len({whole(label) for label in _sides(space.labels, o)}) == 2]
-
-
-def _leaks_stopped(closed: np.ndarray, leak: float) -> np.ndarray:
-    """Close what remains open to outdoors by a gap narrower than `leak` but is wide inside, such as a
-    room behind a slanted bay window.
-
-    A disc of that diameter rolls around outdoors; spaces that hold it but that it cannot reach
-    are indoors, and the space it sweeps ends where it can go no further.
-    """
-    outdoors = ((closed == 0) & (free_space(closed).labels == 0)).astype(np.uint8)
-    roomy = (cv2.distanceTransform(outdoors, cv2.DIST_L2, 5) > leak / 2).astype(np.uint8)
-    _, cores = cv2.connectedComponents(roomy, connectivity=8)
-    open_air = np.unique(np.concatenate([cores[0], cores[-1], cores[:, 0], cores[:, -1]]))
-    swept = np.isin(cores, open_air) & (roomy == 1)
-    if swept.sum() == roomy.sum():
-        return closed
-    reached = cv2.distanceTransform((~swept).astype(np.uint8), cv2.DIST_L2, 5) <= leak / 2 + 1
-    border = reached & (cv2.erode(reached.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    return closed | border.astype(np.uint8)
-
-
-def _is_passage(opening: Opening, door: float, narrower_side: float) -> bool:
-    if narrower_side < WIDTH_MIN * door:
-        return True
-    if opening.is_window:
-        return False
-    return _doubt(opening, door) > 1.0 or opening.length > 0.95 * narrower_side and _doubt(opening, door) > 0.6
-
-
-def _doubt(opening: Opening, door: float) -> float:
-    """Length of an opening in units of what its evidence allows; above 1 it is rather a passage."""
-    allowed = door * (1.7 if opening.facing else 1.25)
-    if opening.is_door:
-        allowed = door * 2.6
-    if opening.is_window:
-        allowed = door * 3.0
-    return opening.length / allowed
-
-
-def _door_width(found: list[Opening]) -> float:
-    """The plan's own door width: from doors drawn with their swing, else from plain gaps."""
-    swings = [o.length for o in found if o.swing > 0.7]
-    plain = [o.length for o in found if o.facing and o.lined < 0.5 and o.length >= 20]
-    for lengths in (swings, plain):
-        if len(lengths) >= 3:
-            return float(np.clip(np.median(lengths), 30, 150))
-    return 75.0
-
-
-def _sides(labels: np.ndarray, opening: Opening) -> tuple[int, int]:
-    """The regions on both long sides of an opening (0: outside or wall)."""
-    o, off = opening, 3
-    if o.along == "x":
-        one, other = labels[max(0, o.top - off), o.left:o.right], labels[min(len(labels) - 1, o.bottom + off - 1), o.left:o.right]
-    else:
-        one, other = labels[o.top:o.bottom, max(0, o.left - off)], labels[o.top:o.bottom, min(labels.shape[1] - 1, o.right + off - 1)]
-    return _most_common(one), _most_common(other)
-
-
-def _most_common(labels: np.ndarray) -> int:
-    return int(np.bincount(labels).argmax()) if len(labels) else 0
+    doored = {label for opening in bounding for label in sides(space.labels, opening)}
+    rooms = [room for room in _rooms(space, evident, door)
+             if room.label in doored or not _is_furniture(room, space, walls, door)]
+    return space.labels, rooms, bounding
 
 
 def _without_loose_pieces(closed: np.ndarray) -> np.ndarray:
@@ -167,12 +90,29 @@ def _without_loose_pieces(closed: np.ndarray) -> np.ndarray:
     return keep.astype(np.uint8)[labels]
 
 
-def _sturdy(walls: np.ndarray) -> np.ndarray:
-    """The walls that are not much thinner than the plan's walls usually are."""
+def _is_furniture(region: Region, space: Space, walls: np.ndarray, door: float) -> bool:
+    """Whether a region that no opening leads to is a bath or a counter: small, and parted from the
+    rest by a line much thinner than the walls."""
+    if region.area > FURNITURE_AREA * door**2:
+        return False
+    left, top, right, bottom = region.box
+    window = np.s_[max(0, top - CAP_MAX):bottom + CAP_MAX, max(0, left - CAP_MAX):right + CAP_MAX]
+    own = space.labels[window] == region.label
+    elsewhere = (walls[window] == 0) & ~own
+    to_elsewhere = cv2.distanceTransform((~elsewhere).astype(np.uint8), cv2.DIST_L2, 3)
+    rim = own & (cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    return float(np.percentile(to_elsewhere[rim], 25)) < THIN * _usual_thickness(walls)
+
+
+def _usual_thickness(walls: np.ndarray) -> float:
     depth = cv2.distanceTransform(walls, cv2.DIST_L2, 3)
     ridge = depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))]
-    usual = 2 * float(np.percentile(ridge, 75)) if len(ridge) else 0.0
-    thinnest = int(STURDY * usual)
+    return 2 * float(np.percentile(ridge, 75)) if len(ridge) else 0.0
+
+
+def _sturdy(walls: np.ndarray) -> np.ndarray:
+    """The walls that are not much thinner than the plan's walls usually are."""
+    thinnest = int(STURDY * _usual_thickness(walls))
     return opened(walls, thinnest, thinnest) if thinnest >= 2 else walls
 
 

@@ -72,7 +72,7 @@ def set_up_logs(settings: Settings) -> None:
 
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shape: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -27,7 +27,7 @@ class WorkerSpec:
     env: Mapping[str, str]
     handler: str | None = None
     task_methods: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)  # variable -> value; redacted wherever they show up
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # variable -> value; redacted everywhere
     weights: Mapping[str, Path] = field(default_factory=dict)  # path inside the package -> read-only content
     load_timeout_seconds: float = 600.0
 

@@ -258,7 +258,7 @@ class Deployer:
                 await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
             if endpoint.active_version is not None:
                 self._background(self._restart(self._directory.version(endpoint.active_version).version))
-            if endpoint.target_version is not None:
+            if endpoint.target_version is not None and endpoint.name not in self._proofs:
                 self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
 
     async def close(self, grace_seconds: float) -> None:
@@ -375,6 +375,8 @@ class Deployer:
             endpoint = self._directory.endpoint(name)
             if endpoint.status is EndpointStatus.DELETING:
                 raise Conflict(ENDPOINT_BUSY, f"Endpoint {name!r} is {endpoint.status}.")
+            if proved.crew.broken_by is not None:
+                raise Unproven("prove", f"Workers keep failing. {proved.crew.broken_by.message}")
             await self._save(
                 endpoint,
                 status=EndpointStatus.IN_SERVICE,
@@ -439,7 +441,9 @@ class Deployer:
             await self._crews.retire(version.id, 0)
         failure = Failure(errors.ENDPOINT_DELETED, f"Endpoint {endpoint.name!r} was deleted before the job ran.")
         await self._fail_queued(endpoint.id, failure, None)
-        await self._directory.remove(endpoint)
+        async with self._turn(endpoint.name):
+            if self._directory.has(endpoint.name) and self._directory.endpoint(endpoint.name).id == endpoint.id:
+                await self._directory.remove(endpoint)
 
     async def _fail_queued(self, endpoint_id: str, failure: Failure, version_id: str | None) -> None:
         while True:

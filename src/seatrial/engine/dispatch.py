@@ -17,6 +17,7 @@ from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.work_source import SessionClosed
 
 STORE_RETRY_MS = 500
+DRAINING_ATTEMPTS_MAX = 3
 TOKEN_BYTES = 16
 
 
@@ -24,7 +25,8 @@ class Dispatcher:
     """Implements ports.work_source.WorkSource on the job store.
 
     Outcomes of work already done are never given up because the store is away: finish, release and close wait
-    for it. The store's own fences make every repetition harmless.
+    for it. The store's own fences make every repetition harmless. A server that stops gives up in the end: the
+    next one closes its sessions, and what they held runs again.
     """
 
     def __init__(self, store: JobStore, watch: Watch, bells: Bells, clock: Clock, server: str, deaths_max: int) -> None:
@@ -87,11 +89,11 @@ class Dispatcher:
 
     async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
         """The worker was seen gone; its claims go back, or end after too many deaths."""
-        endpoint_id = self._endpoint_of.pop(session, None)
         closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, self._deaths_max)
         (outcome,) = await self._insist([closing])
         if isinstance(outcome, c.Closed):
             self._watch.changed(outcome.ended)
+        endpoint_id = self._endpoint_of.pop(session, None)
         if endpoint_id is not None:
             self._bells.ring(endpoint_id)
 
@@ -111,10 +113,14 @@ class Dispatcher:
         return list(outcome.claims)
 
     async def _insist(self, commands: Sequence[c.JobCommand]) -> list[c.JobOutcome]:
+        draining_attempts = 0
         while True:
             try:
                 return await self._store.apply(commands)
             except StoreUnavailable:
+                draining_attempts += self._draining
+                if draining_attempts == DRAINING_ATTEMPTS_MAX:
+                    raise
                 await self._clock.sleep_ms(STORE_RETRY_MS)
 
 

@@ -39,6 +39,8 @@ class Reaper:
                     await self._uploads.expire()
             except StoreUnavailable as error:
                 log.warning("reaper.store_unavailable", error=str(error))
+            except Exception:  # the named edge: a defect in one round must not end deadlines for good
+                log.exception("reaper.defect")
 
     async def reap(self) -> int:
         """Expire one batch; how many jobs it ended."""

@@ -24,6 +24,7 @@ from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer, discard_inputs
 from seatrial.ports.clock import Clock
+from seatrial.ports.job_store import StoreUnavailable
 from seatrial.ports.model_pool import Worker
 from seatrial.ports.work_source import WorkSource
 
@@ -153,8 +154,17 @@ class Runner:
         if len(begun) == 1:
             self._suspect = self._lost[begun[0]]
         if self._session is not None:
-            await self._source.close(self._session, begun, self._death)
+            await self._close(self._session, begun)
             self._session = None
+
+    async def _close(self, session: str, begun: list[str]) -> None:
+        try:
+            await self._source.close(session, begun, self._death)
+        except StoreUnavailable:
+            raise  # the server stops: the next one closes it
+        except Exception:  # the named edge: what it holds must go back, if need be uncharged
+            log.exception("runner.defect", endpoint=self.version.endpoint_name)
+            await self._source.close(session)
 
     async def _take_all(self) -> None:
         session = self._session
@@ -194,6 +204,8 @@ class Runner:
     async def _finish(self, claim: Claim, finish: Finish) -> None:
         try:
             (answer,) = await self._source.finish([finish])
+        except StoreUnavailable:
+            raise  # the server stops: the job runs again
         except Exception as error:  # the named edge: an outcome that cannot be kept must end the job, not hang it
             log.exception("job.defect", job=claim.job.id)
             (answer,) = await self._source.finish([self._defect(claim, error)])

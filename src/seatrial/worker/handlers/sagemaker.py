@@ -133,7 +133,11 @@ def _takes_context(name: str, function: Any, arguments: tuple[str, ...]) -> bool
         raise HandlerUnusable(f"{name} is a {type(function).__name__}: it cannot be called")
     if inspect.iscoroutinefunction(function):
         raise HandlerUnusable(f"{name} is async: a worker calls plain functions, one job at a time")
-    count = len(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    count = len(named)
+    if count < len(arguments) and any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return False
     if count not in (len(arguments), len(arguments) + 1):
         raise HandlerUnusable(
             f"{name} has {count} parameters; it is called with ({', '.join(arguments)}) and, if it has one more, "
