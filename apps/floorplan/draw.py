@@ -14,18 +14,48 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
 VARIETIES = (
-    "thick", "thin", "grey", "outlined", "hollow", "hatched", "furnished", "tiled",
-    "dimensions", "scan", "skewed", "photograph", "cad",
+    "thick",
+    "thin",
+    "grey",
+    "outlined",
+    "hollow",
+    "hatched",
+    "furnished",
+    "tiled",
+    "dimensions",
+    "scan",
+    "skewed",
+    "photograph",
+    "cad",
 )
 
-NAMES = ("BEDROOM", "Kitchen", "LIVING", "BATH", "Sovrum", "Kueche", "SALON", "Bad", "HALL", "CHAMBRE",
-         "Study", "ROOM", "Diele", "CUCINA", "Camera", "Store")
+NAMES = (
+    "BEDROOM",
+    "Kitchen",
+    "LIVING",
+    "BATH",
+    "Sovrum",
+    "Kueche",
+    "SALON",
+    "Bad",
+    "HALL",
+    "CHAMBRE",
+    "Study",
+    "ROOM",
+    "Diele",
+    "CUCINA",
+    "Camera",
+    "Store",
+)
 
 
 @dataclass
@@ -142,8 +172,12 @@ def _split(boxes: list, count: int, random: np.random.Generator) -> list:
 
 
 def _merge_two(rooms: np.ndarray, random: np.random.Generator) -> None:
-    pairs = {tuple(sorted((int(a), int(b)))) for one, other in ((rooms[:, :-1], rooms[:, 1:]), (rooms[:-1], rooms[1:]))
-             for a, b in zip(one.ravel(), other.ravel()) if a != b and a and b}
+    pairs = {
+        tuple(sorted((int(a), int(b))))
+        for one, other in ((rooms[:, :-1], rooms[:, 1:]), (rooms[:-1], rooms[1:]))
+        for a, b in zip(one.ravel(), other.ravel(), strict=True)
+        if a != b and a and b
+    }
     if len(pairs) > 3:
         keep, drop = sorted(pairs)[int(random.integers(len(pairs)))]
         rooms[rooms == drop] = keep
@@ -205,14 +239,22 @@ def _cut_windows(layout: Layout, random: np.random.Generator) -> None:
 
 def choose_manner(random: np.random.Generator, variety: str) -> Manner:
     manner = Manner(
-        pixels_per_metre=random.uniform(45, 100), door=str(random.choice(["swing", "gap", "threshold"])),
-        outer_metres=random.uniform(0.24, 0.4), inner_metres=random.uniform(0.1, 0.18),
+        pixels_per_metre=random.uniform(45, 100),
+        door=str(random.choice(["swing", "gap", "threshold"])),
+        outer_metres=random.uniform(0.24, 0.4),
+        inner_metres=random.uniform(0.1, 0.18),
         line=int(random.integers(1, 3)),
     )
     changes = {
         "thick": {"outer_metres": random.uniform(0.35, 0.5), "inner_metres": random.uniform(0.15, 0.25)},
-        "thin": {"outer_metres": 0.07, "inner_metres": 0.06, "pixels_per_metre": random.uniform(55, 90),
-                 "furniture": 0.3, "tiles": 0.0, "line": 1},
+        "thin": {
+            "outer_metres": 0.07,
+            "inner_metres": 0.06,
+            "pixels_per_metre": random.uniform(55, 90),
+            "furniture": 0.3,
+            "tiles": 0.0,
+            "line": 1,
+        },
         "grey": {"wall_grey": int(random.integers(90, 185))},
         "outlined": {"wall": "outlined", "wall_grey": int(random.integers(120, 215))},
         "hollow": {"wall": "hollow", "pixels_per_metre": random.uniform(70, 110)},
@@ -220,12 +262,26 @@ def choose_manner(random: np.random.Generator, variety: str) -> Manner:
         "furnished": {"furniture": 1.0, "tiles": 0.2},
         "tiled": {"tiles": 0.7},
         "dimensions": {"dimensions": True},
-        "scan": {"noise": random.uniform(6, 16), "blur": random.uniform(0.5, 1.3), "jpeg": int(random.integers(35, 80))},
+        "scan": {
+            "noise": random.uniform(6, 16),
+            "blur": random.uniform(0.5, 1.3),
+            "jpeg": int(random.integers(35, 80)),
+        },
         "skewed": {"degrees": random.uniform(1, 5) * random.choice([-1, 1])},
-        "photograph": {"photograph": True, "blur": random.uniform(0.5, 1.0), "noise": random.uniform(2, 7),
-                       "degrees": random.uniform(-3, 3), "jpeg": int(random.integers(60, 90))},
-        "cad": {"wall": "hollow", "pixels_per_metre": random.uniform(130, 170), "dimensions": True, "line": 2,
-                "furniture": 0.9},
+        "photograph": {
+            "photograph": True,
+            "blur": random.uniform(0.5, 1.0),
+            "noise": random.uniform(2, 7),
+            "degrees": random.uniform(-3, 3),
+            "jpeg": int(random.integers(60, 90)),
+        },
+        "cad": {
+            "wall": "hollow",
+            "pixels_per_metre": random.uniform(130, 170),
+            "dimensions": True,
+            "line": 2,
+            "furniture": 0.9,
+        },
     }
     for name, value in changes[variety].items():
         setattr(manner, name, value)
@@ -329,8 +385,10 @@ class Pen:
         side = self.random.choice([-1, 1])
         hinge, towards = (start, 1) if self.random.random() < 0.5 else (end, -1)
         angles = np.radians(np.linspace(0, 90, 40))
-        arc = [self._on(wall, hinge + towards * (end - start) * np.cos(a), side * (half + (end - start) * np.sin(a)))
-               for a in angles]
+        arc = [
+            self._on(wall, hinge + towards * (end - start) * np.cos(a), side * (half + (end - start) * np.sin(a)))
+            for a in angles
+        ]
         cv2.polylines(self.picture, [np.array(arc)], False, 60, self.manner.line, cv2.LINE_AA)
         self._line(self._on(wall, hinge, side * half), self._on(wall, hinge, side * (half + end - start)))
 
@@ -350,7 +408,7 @@ class Pen:
         random, unit = self.random, self.manner.pixels_per_metre
         if random.random() < self.manner.tiles:
             self._tile(mask, (left, top, width, height))
-        if width < 1.4 * unit or height < 1.4 * unit or mask[top:top + height, left:left + width].mean() < 0.99:
+        if width < 1.4 * unit or height < 1.4 * unit or mask[top : top + height, left : left + width].mean() < 0.99:
             return  # too small, or not a rectangle
         if random.random() < self.manner.furniture:
             kind = random.choice(["bed", "table", "counter", "wardrobe", "sofa", "bath"])
@@ -362,8 +420,8 @@ class Pen:
         left, top, width, height = box
         step, grey = max(9, self._length(self.random.uniform(0.2, 0.4))), int(self.random.integers(90, 215))
         tiles = np.zeros_like(mask)
-        tiles[top:top + height:step, left:left + width] = 1
-        tiles[top:top + height, left:left + width:step] = 1
+        tiles[top : top + height : step, left : left + width] = 1
+        tiles[top : top + height, left : left + width : step] = 1
         self.picture[(tiles & mask) == 1] = grey
 
     def _bed(self, left: int, top: int, width: int, height: int, unit: float) -> None:
@@ -397,7 +455,9 @@ class Pen:
         x = left + width - depth
         self._box(x, top, left + width - 1, top + height - 1)
         for y in np.arange(top + 6, top + height - 6, max(6.0, 0.12 * unit)):
-            self._line((round(x + 0.2 * depth), round(y)), (round(x + 0.8 * depth), round(y + self.random.uniform(-3, 3))))
+            self._line(
+                (round(x + 0.2 * depth), round(y)), (round(x + 0.8 * depth), round(y + self.random.uniform(-3, 3)))
+            )
 
     def _sofa(self, left: int, top: int, width: int, height: int, unit: float) -> None:
         w, h = min(2.0 * unit, 0.6 * width), 0.8 * unit
@@ -416,23 +476,28 @@ class Pen:
         weight = max(1, round(1.6 * size))
         area = f"{self.random.uniform(3, 30):.1f} m2"
         for text, dy in ((str(self.random.choice(NAMES)), 0.0), (area, 1.5)):
-            (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, weight)
+            (w, h), _ = cv2.getTextSize(text, FONT, size, weight)
             if w < 0.9 * width:
                 at = (round(x - w / 2), round(y + dy * h))
-                cv2.putText(self.picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, 20, weight, cv2.LINE_AA)
+                cv2.putText(self.picture, text, at, FONT, size, 20, weight, cv2.LINE_AA)
 
     def _dimension_lines(self) -> None:
+        """Two rows above and two to the left: every wall, and the whole."""
         for along, stops in (("x", self.layout.xs), ("y", self.layout.ys)):
-            for row, marks in enumerate((stops, stops[[0, -1]])):
-                at = -1.0 - 0.6 * row
-                spot = (lambda v, d=0.0: self._point(v, at + d)) if along == "x" else (lambda v, d=0.0: self._point(at + d, v))
-                self._line(spot(marks[0] - 0.2), spot(marks[-1] + 0.2))
-                for mark in marks:
-                    self._line(spot(mark, -0.15), spot(mark, 0.6))
-                for one, other in zip(marks[:-1], marks[1:]):
-                    text = f"{other - one:.2f}"
-                    cv2.putText(self.picture, text, spot((one + other) / 2 - 0.2, -0.08), cv2.FONT_HERSHEY_SIMPLEX,
-                                self.manner.pixels_per_metre / 190, 40, 1, cv2.LINE_AA)
+            self._dimension_row(along, stops, -1.0)
+            self._dimension_row(along, stops[[0, -1]], -1.6)
+
+    def _dimension_row(self, along: str, marks: np.ndarray, at: float) -> None:
+        def spot(value: float, aside: float = 0.0) -> tuple[int, int]:
+            return self._point(value, at + aside) if along == "x" else self._point(at + aside, value)
+
+        self._line(spot(marks[0] - 0.2), spot(marks[-1] + 0.2))
+        for mark in marks:
+            self._line(spot(mark, -0.15), spot(mark, 0.6))
+        size = self.manner.pixels_per_metre / 190
+        for one, other in pairwise(marks):
+            where = spot((one + other) / 2 - 0.2, -0.08)
+            cv2.putText(self.picture, f"{other - one:.2f}", where, FONT, size, 40, 1, cv2.LINE_AA)
 
 
 # -- spoiling -------------------------------------------------------------------------------------
@@ -453,7 +518,9 @@ def spoil(
         values += random.normal(0, manner.noise, values.shape).astype(np.float32)
     picture = np.clip(values, 0, 255).astype(np.uint8)
     if manner.jpeg:
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, manner.jpeg])[1], cv2.IMREAD_GRAYSCALE)
+        picture = cv2.imdecode(
+            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, manner.jpeg])[1], cv2.IMREAD_GRAYSCALE
+        )
     return picture, rooms
 
 
@@ -466,12 +533,16 @@ def _turned(
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         moved = corners + random.uniform(-0.012, 0.012, (4, 2)).astype(np.float32) * max(height, width)
         turn = cv2.getPerspectiveTransform(corners, moved.astype(np.float32)) @ turn
-    corners = cv2.perspectiveTransform(np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64), turn)[0]
+    corners = cv2.perspectiveTransform(
+        np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64), turn
+    )[0]
     shift = np.eye(3)
     shift[:2, 2] = -corners.min(axis=0)
     size = tuple(int(v) for v in np.ceil(np.ptp(corners, axis=0)))
-    return (cv2.warpPerspective(picture, shift @ turn, size, flags=cv2.INTER_LINEAR, borderValue=255),
-            cv2.warpPerspective(rooms, shift @ turn, size, flags=cv2.INTER_NEAREST, borderValue=0))
+    return (
+        cv2.warpPerspective(picture, shift @ turn, size, flags=cv2.INTER_LINEAR, borderValue=255),
+        cv2.warpPerspective(rooms, shift @ turn, size, flags=cv2.INTER_NEAREST, borderValue=0),
+    )
 
 
 def _shaded(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -497,9 +568,14 @@ def write_samples(folder: Path) -> None:
         small = cv2.resize(plan.picture, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(folder / f"{name}.png"), small, [cv2.IMWRITE_PNG_COMPRESSION, 9])
         count = len(np.unique(plan.rooms)) - 1
-        expected = {"type": "object", "required": ["rooms"],
-                    "properties": {"room_count": {"const": count},
-                                   "rooms": {"type": "array", "minItems": count, "maxItems": count}}}
+        expected = {
+            "type": "object",
+            "required": ["rooms"],
+            "properties": {
+                "room_count": {"const": count},
+                "rooms": {"type": "array", "minItems": count, "maxItems": count},
+            },
+        }
         (folder / f"{name}.expect.json").write_text(json.dumps(expected, indent=2) + "\n")
 
 

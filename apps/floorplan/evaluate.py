@@ -47,7 +47,10 @@ class Tally:
     def figures(self) -> dict[str, float]:
         wrong = self.found - self.right
         return {
-            "plans": self.plans, "rooms": self.true, "found": self.found, "right": self.right,
+            "plans": self.plans,
+            "rooms": self.true,
+            "found": self.found,
+            "right": self.right,
             "precision": round(self.right / max(self.found, 1), 4),
             "recall": round(self.right / max(self.true, 1), 4),
             "iou_mean": round(self.overlap / max(self.right, 1), 4),
@@ -119,8 +122,12 @@ def main() -> int:
                 cv2.imwrite(str(options.keep_bad / f"{seed}-{variety}.png"), plan.picture)
             if not options.json and (number + 1) % 10 == 0:
                 so_far = tallies["all"].figures()
-                print(f"{number + 1:>4} of {options.plans} plans   precision {so_far['precision']:.3f}   "
-                      f"recall {so_far['recall']:.3f}", file=sys.stderr, flush=True)
+                print(
+                    f"{number + 1:>4} of {options.plans} plans   precision {so_far['precision']:.3f}   "
+                    f"recall {so_far['recall']:.3f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     report({name: tallies[name].figures() for name in (*varieties, "all")}, options.json)
     return 0
 

@@ -272,6 +272,7 @@ class Engine:
         self.data = folder / "data"
         self._stack = AsyncExitStack()
         self._gates: list[Gate | Notice] = []
+        self._successors: list[Engine] = []
 
     async def start(self, **settings: Any) -> "Engine":
         self.data.mkdir(exist_ok=True)
@@ -285,6 +286,7 @@ class Engine:
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:
+        self.dispatcher.drain()
         await self.deployer.close(grace_seconds)
         await self._stack.aclose()
 
@@ -292,7 +294,16 @@ class Engine:
         """The test is over."""
         for gate in self._gates:
             gate.close()
+        for successor in self._successors:
+            await successor.dispose()
         await self.close()
+
+    async def restarted(self) -> "Engine":
+        """The next server on the same data folder; this one was closed."""
+        successor = await Engine(self.folder).start()
+        self._successors.append(successor)
+        await successor.deployer.resume()
+        return successor
 
     def gate(self) -> Gate:
         self._gates.append(gate := Gate())

@@ -122,6 +122,32 @@ async def test_a_cancel_that_races_with_the_end_has_one_outcome(engine: Any) -> 
     assert await engine.run("1") == 1
 
 
+async def test_a_cancel_after_the_answer_waits_for_the_process_as_well(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is there and being stored; the process takes its time to go."""
+    monkeypatch.setattr("seatrial.engine.crew.WORKER_STOP_GRACE_SECONDS", 0.5)
+    await engine.deploy()
+    worker = await engine.run("[os.getpid(), signal.signal(signal.SIGTERM, signal.SIG_IGN)][0]")
+    staging, go_on, stage = asyncio.Event(), asyncio.Event(), engine.objects.stage
+
+    async def slowly(*given: Any) -> Any:
+        staging.set()
+        await go_on.wait()
+        return await stage(*given)
+
+    monkeypatch.setattr(engine.objects, "stage", slowly)
+    job_id = await engine.submit("1")
+    await staging.wait()
+    cancelling = asyncio.create_task(engine.canceller.cancel(job_id))
+    while not (await engine.inspector.job(job_id)).cancel_requested:  # noqa: ASYNC110  a wish is not told of
+        await asyncio.sleep(0)
+    go_on.set()
+    assert (await engine.ended(job_id)).state is JobState.CANCELLED
+    assert not alive(worker)
+    await cancelling
+
+
 async def test_a_job_of_the_version_that_is_on_its_way_out(engine: Any) -> None:
     await engine.deploy()
     gate = engine.gate()

@@ -82,10 +82,7 @@ async def test_a_stop_is_bounded_although_the_store_is_gone(clock: Any, engine: 
     assert engine.worker_processes() == []
     await engine.close()
 
-    again = type(engine)(engine.folder)
-    await again.start()
-    await again.deployer.resume()
+    again = await engine.restarted()
     await gate.reached()
     gate.open()
     assert await again.value(running) == 1
-    await again.close()

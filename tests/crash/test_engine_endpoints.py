@@ -194,44 +194,49 @@ async def test_scaling_up_and_down(engine: Any) -> None:
 
 
 async def test_fewer_are_wanted_while_they_load(engine: Any) -> None:
-    await engine.deploy()
+    notice, gate = await engine.notice(), engine.gate()
+    await engine.deploy(env={"WHILE_LOADING": f"{notice.code} and {gate.code}"})
+    notice.says = "slow"
     await engine.deployer.scale("e", 4)
+    await gate.reached()
     await engine.deployer.scale("e", 1)
-    await engine.ready(1)
+    for _ in range(2):
+        await gate.reached()
+    gate.open()
     async with asyncio.timeout(20):
         while len(engine.worker_processes()) > 1:  # noqa: ASYNC110  nobody tells of the end of superfluous workers
             await asyncio.sleep(0.01)
+    assert engine.deployer.workers("e") == 1
     assert await engine.run("1") == 1
 
 
-async def test_the_last_worker_is_replaced_although_others_retire(engine: Any, kill_process: Any) -> None:
+async def test_the_worker_that_stays_is_replaced_although_another_one_still_ends_its_job(
+    engine: Any, kill_process: Any
+) -> None:
     await engine.deploy(workers=2)
     await engine.ready(2)
-    gates = [engine.gate() for _ in range(2)]
-    jobs = [await engine.submit(f"{gate.code} or os.getpid()") for gate in gates]
-    for gate in gates:
+    gates = {}
+    for _ in range(2):
+        gate = engine.gate()
+        gates[await engine.submit(f"{gate.code} or os.getpid()")] = gate
         await gate.reached()
-    workers = engine.worker_processes()
-    await engine.deployer.scale("e", 1)
-    for worker in workers:  # one of the two is the one that was to stay
-        await kill_process(worker)
-    for gate in gates:
-        await gate.reached()
+    endpoint = await engine.deployer.scale("e", 1)
+    crew = engine.deployer._crews.of(endpoint.active_version)
+    (staying,) = crew._taking()
+    await kill_process(staying._worker.pid)
+    async with asyncio.timeout(20):
+        while crew._taking() in ([], [staying]):
+            await engine.deployer.wait("e", engine.deployer.heard("e"), 0.02)
+    (lost,) = staying._lost.values()
+    await gates[lost].reached()
+    for gate in gates.values():
         gate.open()
-    answers = [await engine.value(one) for one in jobs]
-    assert not set(answers) & set(workers)
+    first, second = [await engine.value(job_id) for job_id in gates]
+    assert first != second
     await engine.ready(1)
 
 
 # ---------------------------------------------------------------------- closing and starting again
-
-
-async def restarted(engine: Any, **settings: Any) -> Any:
-    """The same data folder under a new server."""
-    again = type(engine)(engine.folder)
-    await again.start(**settings)
-    await again.deployer.resume()
-    return again
 
 
 async def test_a_stop_hands_back_what_runs_longer_than_the_grace(engine: Any) -> None:
@@ -246,13 +251,12 @@ async def test_a_stop_hands_back_what_runs_longer_than_the_grace(engine: Any) ->
     assert engine.worker_processes() == []
     await engine.close()
 
-    again = await restarted(engine)
+    again = await engine.restarted()
     await gate.reached()
     gate.open()
     assert [await again.value(one) for one in (running, queued)] == [1, 2]
     job = await again.ended(running)
     assert (job.deaths, job.attempt) == (0, 2)
-    await again.close()
 
 
 async def test_a_stop_lets_short_jobs_end(engine: Any) -> None:
@@ -301,12 +305,11 @@ async def test_workers_come_back_without_another_proof(engine: Any) -> None:
     trials = len(await engine.jobs(purpose=None))
     await engine.close()
 
-    again = await restarted(engine)
+    again = await engine.restarted()
     await again.ready(3)
     assert await again.run("1") == 1
     assert (await again.deployer.versions("e")) == [before]
     assert len(await again.jobs(purpose=None)) == trials + 1
-    await again.close()
 
 
 async def test_a_trial_that_was_interrupted_begins_anew(engine: Any) -> None:
@@ -320,7 +323,7 @@ async def test_a_trial_that_was_interrupted_begins_anew(engine: Any) -> None:
     await gate.reached()
     await engine.close()
 
-    again = await restarted(engine)
+    again = await engine.restarted()
     assert (await again.deployer.endpoint("e")).status is EndpointStatus.CREATING
     await gate.reached()
     gate.open()
@@ -332,7 +335,6 @@ async def test_a_trial_that_was_interrupted_begins_anew(engine: Any) -> None:
     assert (settings.workers, settings.invocation_timeout_seconds, settings.env["OWN"]) == (2, 77, "said")
     await gate.reached()
     gate.open()
-    await again.close()
 
 
 async def test_a_trial_that_was_interrupted_before_its_inspection(engine: Any, monkeypatch: Any) -> None:
@@ -352,12 +354,11 @@ async def test_a_trial_that_was_interrupted_before_its_inspection(engine: Any, m
         await held.wait()
         await engine.close()
 
-    again = await restarted(engine)
+    again = await engine.restarted()
     endpoint = await again.settled()
     assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
     settings = (await again.deployer.versions("e"))[0].settings
     assert (settings.workers, settings.invocation_timeout_seconds, settings.queue_ttl_seconds) == (2, 77, 99)
-    await again.close()
 
 
 async def test_a_server_that_was_killed_in_the_last_step_of_a_rollback(engine: Any) -> None:
@@ -365,13 +366,12 @@ async def test_a_server_that_was_killed_in_the_last_step_of_a_rollback(engine: A
     directory = engine.deployer._directory
     await directory.save_endpoint(replace(endpoint, status=EndpointStatus.ROLLING_BACK, failure_reason="Rolled back."))
     await engine.close()
-    again = await restarted(engine)
+    again = await engine.restarted()
     endpoint = await again.deployer.endpoint("e")
     assert (endpoint.status, endpoint.failure_reason) == (EndpointStatus.IN_SERVICE, "Rolled back.")
     await again.ready(1)
     await again.update()
     await again.until(lambda one: one.status is EndpointStatus.IN_SERVICE and one.failure_reason is None)
-    await again.close()
 
 
 async def test_a_deletion_that_was_interrupted_goes_on(engine: Any) -> None:
@@ -380,10 +380,9 @@ async def test_a_deletion_that_was_interrupted_goes_on(engine: Any) -> None:
     await engine.value(queued)
     await engine.deployer._directory.save_endpoint(replace(endpoint, status=EndpointStatus.DELETING))
     await engine.close()
-    again = await restarted(engine)
+    again = await engine.restarted()
     await again.gone()
     assert again.worker_processes() == []
-    await again.close()
 
 
 async def test_a_secret_that_is_not_there_any_more(clock: Any, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,11 +391,10 @@ async def test_a_secret_that_is_not_there_any_more(clock: Any, engine: Any, monk
     assert await engine.run("len(os.environ['TOKEN'])") == 22
     await engine.close()
     monkeypatch.delenv("OPEN_SESAME")
-    again = await restarted(engine)
+    again = await engine.restarted()
     endpoint = await again.until(lambda one: one.status is EndpointStatus.FAILED)
     assert "env:OPEN_SESAME" in endpoint.failure_reason
     assert "set OPEN_SESAME in the server's environment" in endpoint.failure_reason
-    await again.close()
 
 
 async def test_a_package_that_is_not_there_any_more(engine: Any) -> None:
@@ -407,12 +405,11 @@ async def test_a_package_that_is_not_there_any_more(engine: Any) -> None:
     for folder in (stored, *stored.rglob("*")):
         folder.chmod(0o755)
     stored.rename(engine.folder / "elsewhere")
-    again = await restarted(engine)
+    again = await engine.restarted()
     endpoint = await again.until(lambda one: one.status is EndpointStatus.FAILED)
     assert "the stored package is gone" in endpoint.failure_reason
     assert endpoint.failure_reason.endswith("Remedy: Deploy it again.")
     assert again.worker_processes() == []
-    await again.close()
 
 
 async def test_names_that_an_endpoint_cannot_have(engine: Any) -> None:
