@@ -81,35 +81,20 @@ class Opening:
 
 
 def openings(walls: np.ndarray, ink: np.ndarray, picture_pixel: float) -> list[Opening]:
-    """Every plausible opening between walls, once (most are seen from both ends)."""
+    """Every plausible opening between walls, duplicates (seen from both ends) removed."""
     stroke_max = max(STROKE_MAX, round(STROKE_MAX_PICTURE * picture_pixel))
+    found: dict[Box, Opening] = {}
     free_ink = ink & ~grown(walls, 2)
     strokes = free_ink & ~grown(opened(ink, stroke_max, stroke_max), 1)
     masks = (walls, _piece_extents(walls), free_ink, grown(strokes, 2))
-    found = []
     for along, back, (walls_, pieces, lines, near_ink) in _views(masks):
         for box, facing, corner in _look_ahead(walls_, pieces):
             opening = Opening(*back(box), along, facing, _lined(lines, box), _swing(near_ink, box))
-            if corner and not facing and max(opening.swing - 0.75, opening.lined - 0.85) < 0:
-                continue  # walls turn for many reasons; one needs a drawn door or sill to make a doorway
+            if corner and not facing and opening.swing < 0.75:
+                continue  # walls turn for many reasons; one needs a drawn door to make a doorway
             if opening.length <= reach(opening):
-                found.append(opening)
-    return _once(found)
-
-
-def _once(found: list[Opening]) -> list[Opening]:
-    """Drop what lies within a larger opening along the same axis; in order of length."""
-    kept: list[Opening] = []
-    for opening in sorted(found, key=lambda o: (-o.length * o.thickness, o.left, o.top)):
-        if not any(o.along == opening.along and _share_within(opening, o) > 0.7 for o in kept):
-            kept.append(opening)
-    return sorted(kept, key=lambda o: (o.length, o.left, o.top))
-
-
-def _share_within(inner: Opening, outer: Opening) -> float:
-    width = min(inner.right, outer.right) - max(inner.left, outer.left)
-    height = min(inner.bottom, outer.bottom) - max(inner.top, outer.top)
-    return max(0, width) * max(0, height) / (inner.length * inner.thickness)
+                found[opening.left, opening.top, opening.right, opening.bottom] = opening
+    return sorted(found.values(), key=lambda o: (o.length, o.left, o.top))
 
 
 def reach(opening: Opening) -> float:
@@ -118,14 +103,14 @@ def reach(opening: Opening) -> float:
         return REACH_MAX
     if opening.is_door:
         return SWING_MAX
-    return SWING_MAX if opening.facing else 0.75 * DOOR_WIDTH[1]
+    return DOOR_WIDTH[1] if opening.facing else 0.75 * DOOR_WIDTH[1]
 
 
 def close(walls: np.ndarray, chosen: list[Opening]) -> np.ndarray:
     """The walls with the chosen openings filled."""
     closed = walls.copy()
     for o in chosen:
-        closed[o.top : o.bottom, o.left : o.right] = 1
+        closed[o.top:o.bottom, o.left:o.right] = 1
     return closed
 
 
@@ -150,16 +135,16 @@ def _look_ahead(walls: np.ndarray, pieces: np.ndarray) -> Iterator[tuple[Box, bo
     there, and whether the end is a corner (the wall turns where the opening begins)."""
     met = np.zeros(walls.shape, bool)
     for left, top, right, bottom in _ends(np.ascontiguousarray(walls[:, ::-1])):
-        met[top:bottom, walls.shape[1] - 1 - right : walls.shape[1] - left] = True
+        met[top:bottom, walls.shape[1] - 1 - right:walls.shape[1] - left] = True
     for left, top, right, bottom in _ends(walls):
-        ahead = walls[top:bottom, right + 1 : right + 1 + REACH_MAX].mean(axis=0)
+        ahead = walls[top:bottom, right + 1:right + 1 + REACH_MAX].mean(axis=0)
         hits = np.flatnonzero(ahead >= 0.4)
         hits = hits[hits >= JAMB]
         if not len(hits):
             continue
         end = right + 1 + int(hits[0])
         if not _hugs_wall(walls, (left + 1, top, end, bottom)):
-            facing = met[top:bottom, max(0, end - 4) : end + 5].any(axis=1).mean() > 0.5
+            facing = met[top:bottom, max(0, end - 4):end + 5].any(axis=1).mean() > 0.5
             if not facing and pieces[top:bottom, left].max() < PIECE_MIN:
                 continue
             yield (left + 1, top, end, bottom), bool(facing), _turns(walls, (left, top, right, bottom))
@@ -173,8 +158,8 @@ def _ends(walls: np.ndarray) -> list[Box]:
     taken = np.zeros(walls.shape, bool)
     for mask in (bars, walls):
         for left, top, right, bottom in _caps(mask):
-            if not taken[top:bottom, max(0, left - JAMB) : right + JAMB].any():
-                taken[top:bottom, left : right + 1] = True
+            if not taken[top:bottom, max(0, left - JAMB):right + JAMB].any():
+                taken[top:bottom, left:right + 1] = True
                 found.append((left, top, right, bottom))
     return found
 
@@ -191,10 +176,8 @@ def _turns(walls: np.ndarray, end: Box) -> bool:
     """Whether the wall goes on sideways from its end, beyond what a jamb sticks out."""
     left, top, right, bottom = end
     columns = slice(max(0, left - max(3, bottom - top)), right + 1)
-    beside = (
-        walls[max(0, top - JAMB - 6) : max(0, top - JAMB), columns],
-        walls[bottom + JAMB : bottom + JAMB + 6, columns],
-    )
+    beside = (walls[max(0, top - JAMB - 6):max(0, top - JAMB), columns],
+              walls[bottom + JAMB:bottom + JAMB + 6, columns])
     return any(bool(piece.any()) for piece in beside)
 
 
@@ -211,18 +194,18 @@ def _caps(mask: np.ndarray) -> Iterator[Box]:
     edge = (mask == 1) & (np.pad(mask, ((0, 0), (0, 1)))[:, 1:] == 0)
     joined = cv2.dilate(edge.astype(np.uint8), np.ones((1, 5), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    for grown_left, top, grown_width, height, _area in stats[1:].tolist():
-        left, right, bottom = grown_left + 2, grown_left + grown_width - 3, top + height
+    for left, top, width, height, _area in stats[1:].tolist():
+        left, right, bottom = left + 2, left + width - 3, top + height
         if not CAP_MIN <= height <= CAP_MAX or right - left > max(4, 0.6 * height):
             continue
         depth = max(3, height // 2)
-        if mask[top:bottom, max(0, left - depth) : left].mean() >= 0.8:
+        if mask[top:bottom, max(0, left - depth):left].mean() >= 0.8:
             yield left, top, right, bottom
 
 
 def _lined(ink: np.ndarray, box: Box) -> float:
     left, top, right, bottom = box
-    strip = ink[max(0, top - 2) : bottom + 2, left:right]
+    strip = ink[max(0, top - 2):bottom + 2, left:right]
     if strip.shape[1] < 3:
         return 0.0
     thick = cv2.dilate(strip, np.ones((3, 1), np.uint8))
@@ -267,7 +250,7 @@ def _swing(near_ink: np.ndarray, box: Box) -> float:
 def _crowded(near_ink: np.ndarray, x: int, dx: int, y: int, dy: int) -> bool:
     """Whether tiles or hatching fill the square that a door would swing over: any curve would match."""
     rows, columns = sorted((y, y + dy)), sorted((x, x + dx))
-    square = near_ink[max(0, rows[0]) : rows[1], max(0, columns[0]) : columns[1]]
+    square = near_ink[max(0, rows[0]):rows[1], max(0, columns[0]):columns[1]]
     return square.size > 0 and float(square.mean()) > 0.45
 
 

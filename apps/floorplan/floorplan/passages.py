@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floorplan.doors import DOOR_WIDTH, Opening, close
+from floorplan.doors import Opening, close
 from floorplan.space import free_space
-
-WINDOW = 2.6
-"""A line of more than this many door widths between two spaces is a step or a bench, no window."""
 
 NARROW = 0.5
 """What is narrower than this many door widths is no space of its own."""
@@ -43,7 +40,7 @@ def _is_passage(opening: Opening, door: float, narrower_side: float) -> bool:
     if narrower_side < NARROW * door:
         return True
     if opening.is_window:
-        return opening.length > WINDOW * door
+        return False
     return _doubt(opening, door) > 1.0 or opening.length > 0.95 * narrower_side and _doubt(opening, door) > 0.6
 
 
@@ -60,7 +57,7 @@ def _doubt(opening: Opening, door: float) -> float:
 def door_width(found: list[Opening]) -> float:
     """The plan's own door width: from doors drawn with their swing, else from plain gaps."""
     swings = [o.length for o in found if o.swing > 0.7]
-    plain = [o.length for o in found if o.facing and o.lined < 0.5 and 20 <= o.length <= DOOR_WIDTH[1]]
+    plain = [o.length for o in found if o.facing and o.lined < 0.5 and o.length >= 20]
     for lengths in (swings, plain):
         if len(lengths) >= 3:
             return float(np.clip(np.median(lengths), 30, 150))
@@ -71,15 +68,9 @@ def sides(labels: np.ndarray, opening: Opening) -> tuple[int, int]:
     """The regions on both long sides of an opening (0: outside or wall)."""
     o, off = opening, 3
     if o.along == "x":
-        one, other = (
-            labels[max(0, o.top - off), o.left : o.right],
-            labels[min(len(labels) - 1, o.bottom + off - 1), o.left : o.right],
-        )
+        one, other = labels[max(0, o.top - off), o.left:o.right], labels[min(len(labels) - 1, o.bottom + off - 1), o.left:o.right]
     else:
-        one, other = (
-            labels[o.top : o.bottom, max(0, o.left - off)],
-            labels[o.top : o.bottom, min(labels.shape[1] - 1, o.right + off - 1)],
-        )
+        one, other = labels[o.top:o.bottom, max(0, o.left - off)], labels[o.top:o.bottom, min(labels.shape[1] - 1, o.right + off - 1)]
     return _most_common(one), _most_common(other)
 
 
