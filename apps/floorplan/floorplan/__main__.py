@@ -33,15 +33,19 @@ def main() -> int:
 def table(answer: dict) -> str:
     """One line per room."""
     size = answer["image"]
-    lines = [f"{answer['room_count']} rooms in {size['width']} x {size['height']} pixels",
-             f"{'room':>4} {'centre':>15} {'box':>24} {'area px':>12} {'m2':>8} {'confidence':>10}"]
+    lines = [
+        f"{answer['room_count']} rooms in {size['width']} x {size['height']} pixels",
+        f"{'room':>4} {'centre':>15} {'box':>24} {'area px':>12} {'m2':>8} {'confidence':>10}",
+    ]
     for room in answer["rooms"]:
         box = room["bounding_box"]
         centre = "{:.0f}, {:.0f}".format(*room["centroid"])
         box_text = f"{box['width']:.0f} x {box['height']:.0f} at {box['x']:.0f}, {box['y']:.0f}"
         area_m2 = "" if room["area_m2"] is None else f"{room['area_m2']:.1f}"
-        lines.append(f"{room['number']:>4} {centre:>15} {box_text:>24} {room['area_pixels']:>12.0f} "
-                     f"{area_m2:>8} {room['confidence']:>10.2f}")
+        lines.append(
+            f"{room['number']:>4} {centre:>15} {box_text:>24} {room['area_pixels']:>12.0f} "
+            f"{area_m2:>8} {room['confidence']:>10.2f}"
+        )
     return "\n".join(lines)
 
 

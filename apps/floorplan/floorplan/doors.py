@@ -15,7 +15,7 @@ import numpy as np
 
 from floorplan.morphology import grown, opened
 
-CAP_MIN, CAP_MAX = 3, 75
+CAP_MIN, CAP_MAX = 3, 115
 """Thickness of a wall at its end, in sheet pixels."""
 
 BAR_LENGTH = 24
@@ -110,7 +110,7 @@ def close(walls: np.ndarray, chosen: list[Opening]) -> np.ndarray:
     """The walls with the chosen openings filled."""
     closed = walls.copy()
     for o in chosen:
-        closed[o.top:o.bottom, o.left:o.right] = 1
+        closed[o.top : o.bottom, o.left : o.right] = 1
     return closed
 
 
@@ -135,16 +135,16 @@ def _look_ahead(walls: np.ndarray, pieces: np.ndarray) -> Iterator[tuple[Box, bo
     there, and whether the end is a corner (the wall turns where the opening begins)."""
     met = np.zeros(walls.shape, bool)
     for left, top, right, bottom in _ends(np.ascontiguousarray(walls[:, ::-1])):
-        met[top:bottom, walls.shape[1] - 1 - right:walls.shape[1] - left] = True
+        met[top:bottom, walls.shape[1] - 1 - right : walls.shape[1] - left] = True
     for left, top, right, bottom in _ends(walls):
-        ahead = walls[top:bottom, right + 1:right + 1 + REACH_MAX].mean(axis=0)
+        ahead = walls[top:bottom, right + 1 : right + 1 + REACH_MAX].mean(axis=0)
         hits = np.flatnonzero(ahead >= 0.4)
         hits = hits[hits >= JAMB]
         if not len(hits):
             continue
         end = right + 1 + int(hits[0])
         if not _hugs_wall(walls, (left + 1, top, end, bottom)):
-            facing = met[top:bottom, max(0, end - 4):end + 5].any(axis=1).mean() > 0.5
+            facing = met[top:bottom, max(0, end - 4) : end + 5].any(axis=1).mean() > 0.5
             if not facing and pieces[top:bottom, left].max() < PIECE_MIN:
                 continue
             yield (left + 1, top, end, bottom), bool(facing), _turns(walls, (left, top, right, bottom))
@@ -158,8 +158,8 @@ def _ends(walls: np.ndarray) -> list[Box]:
     taken = np.zeros(walls.shape, bool)
     for mask in (bars, walls):
         for left, top, right, bottom in _caps(mask):
-            if not taken[top:bottom, max(0, left - JAMB):right + JAMB].any():
-                taken[top:bottom, left:right + 1] = True
+            if not taken[top:bottom, max(0, left - JAMB) : right + JAMB].any():
+                taken[top:bottom, left : right + 1] = True
                 found.append((left, top, right, bottom))
     return found
 
@@ -176,8 +176,10 @@ def _turns(walls: np.ndarray, end: Box) -> bool:
     """Whether the wall goes on sideways from its end, beyond what a jamb sticks out."""
     left, top, right, bottom = end
     columns = slice(max(0, left - max(3, bottom - top)), right + 1)
-    beside = (walls[max(0, top - JAMB - 6):max(0, top - JAMB), columns],
-              walls[bottom + JAMB:bottom + JAMB + 6, columns])
+    beside = (
+        walls[max(0, top - JAMB - 6) : max(0, top - JAMB), columns],
+        walls[bottom + JAMB : bottom + JAMB + 6, columns],
+    )
     return any(bool(piece.any()) for piece in beside)
 
 
@@ -199,13 +201,13 @@ def _caps(mask: np.ndarray) -> Iterator[Box]:
         if not CAP_MIN <= height <= CAP_MAX or right - left > max(4, 0.6 * height):
             continue
         depth = max(3, height // 2)
-        if mask[top:bottom, max(0, left - depth):left].mean() >= 0.8:
+        if mask[top:bottom, max(0, left - depth) : left].mean() >= 0.8:
             yield left, top, right, bottom
 
 
 def _lined(ink: np.ndarray, box: Box) -> float:
     left, top, right, bottom = box
-    strip = ink[max(0, top - 2):bottom + 2, left:right]
+    strip = ink[max(0, top - 2) : bottom + 2, left:right]
     if strip.shape[1] < 3:
         return 0.0
     thick = cv2.dilate(strip, np.ones((3, 1), np.uint8))
@@ -250,7 +252,7 @@ def _swing(near_ink: np.ndarray, box: Box) -> float:
 def _crowded(near_ink: np.ndarray, x: int, dx: int, y: int, dy: int) -> bool:
     """Whether tiles or hatching fill the square that a door would swing over: any curve would match."""
     rows, columns = sorted((y, y + dy)), sorted((x, x + dx))
-    square = near_ink[max(0, rows[0]):rows[1], max(0, columns[0]):columns[1]]
+    square = near_ink[max(0, rows[0]) : rows[1], max(0, columns[0]) : columns[1]]
     return square.size > 0 and float(square.mean()) > 0.45
 
 

@@ -51,7 +51,10 @@ def _as_json(number: int, room: Room, metres_per_pixel: float | None) -> dict[st
         "polygon": [list(point) for point in room.polygon],
         "holes": [[list(point) for point in hole] for hole in room.holes],
         "bounding_box": {
-            "x": left, "y": top, "width": round(right - left, 1), "height": round(bottom - top, 1),
+            "x": left,
+            "y": top,
+            "width": round(right - left, 1),
+            "height": round(bottom - top, 1),
         },
         "area_pixels": room.area_pixels,
         "area_m2": area_m2,

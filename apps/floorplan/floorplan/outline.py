@@ -36,8 +36,11 @@ def trace(region: Region, labels: np.ndarray, sheet: Sheet, confidence: float) -
     mask = _mended(region.mask(labels))
     contours, tree = cv2.findContours(np.pad(mask, 1), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     outer = max((i for i in range(len(contours)) if tree[0][i][3] < 0), key=lambda i: cv2.contourArea(contours[i]))
-    holes = [contours[i] for i in range(len(contours))
-             if tree[0][i][3] == outer and cv2.contourArea(contours[i]) >= HOLE_SHARE_MIN * region.area]
+    holes = [
+        contours[i]
+        for i in range(len(contours))
+        if tree[0][i][3] == outer and cv2.contourArea(contours[i]) >= HOLE_SHARE_MIN * region.area
+    ]
     offset = np.array([region.box[0] - 1, region.box[1] - 1], float)
     polygon, *hole_polygons = (_to_picture(_simple(c) + offset, sheet) for c in (contours[outer], *holes))
     area = _area(polygon) - sum(_area(hole) for hole in hole_polygons)
@@ -45,9 +48,12 @@ def trace(region: Region, labels: np.ndarray, sheet: Sheet, confidence: float) -
     left, top = polygon.min(axis=0)
     right, bottom = polygon.max(axis=0)
     return Room(
-        _points(polygon), [_points(hole) for hole in hole_polygons],
+        _points(polygon),
+        [_points(hole) for hole in hole_polygons],
         tuple(round(float(v), 1) for v in (left, top, right, bottom)),
-        round(float(area), 1), _points(centroid[None])[0], confidence,
+        round(float(area), 1),
+        _points(centroid[None])[0],
+        confidence,
     )
 
 

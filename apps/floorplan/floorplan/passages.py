@@ -68,9 +68,15 @@ def sides(labels: np.ndarray, opening: Opening) -> tuple[int, int]:
     """The regions on both long sides of an opening (0: outside or wall)."""
     o, off = opening, 3
     if o.along == "x":
-        one, other = labels[max(0, o.top - off), o.left:o.right], labels[min(len(labels) - 1, o.bottom + off - 1), o.left:o.right]
+        one, other = (
+            labels[max(0, o.top - off), o.left : o.right],
+            labels[min(len(labels) - 1, o.bottom + off - 1), o.left : o.right],
+        )
     else:
-        one, other = labels[o.top:o.bottom, max(0, o.left - off)], labels[o.top:o.bottom, min(labels.shape[1] - 1, o.right + off - 1)]
+        one, other = (
+            labels[o.top : o.bottom, max(0, o.left - off)],
+            labels[o.top : o.bottom, min(labels.shape[1] - 1, o.right + off - 1)],
+        )
     return _most_common(one), _most_common(other)
 
 

@@ -65,8 +65,9 @@ def find_rooms(rgb: np.ndarray) -> list[Room]:
     if not readings:
         return []
     best, shares = choose(readings)
-    rooms = [trace(region, best.labels, sheet, _confidence(region, share))
-             for region, share in zip(best.regions, shares)]
+    rooms = [
+        trace(region, best.labels, sheet, _confidence(region, share)) for region, share in zip(best.regions, shares)
+    ]
     row = max(rgb.shape[0] / 12, 1)
     return sorted(rooms, key=lambda room: (int(room.centroid[1] / row), room.centroid[0]))
 

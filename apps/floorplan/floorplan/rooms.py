@@ -26,7 +26,7 @@ AREA_MIN = 1.0
 DOOR_FOR_ROOMS = (45.0, 100.0)
 """However wide the openings seem, rooms are judged by a door between these widths, in sheet pixels."""
 
-ANNEX = 0.2
+ANNEX = 0.24
 """A region whose outer walls are thinner than this share of the building's lies outside of it."""
 
 STURDY = 0.12
@@ -75,8 +75,11 @@ def enclose(walls: np.ndarray, found: list[Opening]) -> tuple[np.ndarray, list[R
     space = free_space(leaks_stopped(closed, LEAK * door))
     evident = close(_sturdy(walls), [opening for opening in bounding if opening.is_drawn])
     doored = {label for opening in bounding for label in sides(space.labels, opening)}
-    rooms = [room for room in _rooms(space, evident, door)
-             if room.label in doored or not _is_furniture(room, space, walls, door)]
+    rooms = [
+        room
+        for room in _rooms(space, evident, door)
+        if room.label in doored or not _is_furniture(room, space, walls, door)
+    ]
     return space.labels, rooms, bounding
 
 
@@ -96,7 +99,7 @@ def _is_furniture(region: Region, space: Space, walls: np.ndarray, door: float) 
     if region.area > FURNITURE_AREA * door**2:
         return False
     left, top, right, bottom = region.box
-    window = np.s_[max(0, top - CAP_MAX):bottom + CAP_MAX, max(0, left - CAP_MAX):right + CAP_MAX]
+    window = np.s_[max(0, top - CAP_MAX) : bottom + CAP_MAX, max(0, left - CAP_MAX) : right + CAP_MAX]
     own = space.labels[window] == region.label
     elsewhere = (walls[window] == 0) & ~own
     to_elsewhere = cv2.distanceTransform((~elsewhere).astype(np.uint8), cv2.DIST_L2, 3)
@@ -120,10 +123,13 @@ def _rooms(space: Space, evident: np.ndarray, door: float) -> list[Region]:
     door = float(np.clip(door, *DOOR_FOR_ROOMS))
     area_min = max(ROOM_SHARE_MIN * space.areas.sum(), AREA_MIN * door**2)
     near_wall = grown(evident, 2)
-    return _without_annexes([
-        _region(label, space, near_wall) for label in np.flatnonzero(space.areas >= area_min).tolist()
-        if space.clear_widths[label] >= door * _width_min(space.areas[label], space.clear_widths[label])
-    ])
+    return _without_annexes(
+        [
+            _region(label, space, near_wall)
+            for label in np.flatnonzero(space.areas >= area_min).tolist()
+            if space.clear_widths[label] >= door * _width_min(space.areas[label], space.clear_widths[label])
+        ]
+    )
 
 
 def _without_annexes(regions: list[Region]) -> list[Region]:
@@ -152,7 +158,10 @@ def _region(label: int, space: Space, near_wall: np.ndarray) -> Region:
     outer = outer[outer <= CAP_MAX]
     area = int(space.areas[label])
     return Region(
-        label, space.boxes[label], area, float(space.clear_widths[label]),
+        label,
+        space.boxes[label],
+        area,
+        float(space.clear_widths[label]),
         walled=float(near_wall[window][rim].mean()),
         plain=min(1.0, PLAIN_OUTLINE * math.sqrt(area) / int(rim.sum())),
         outer_thickness=float(np.percentile(outer, 25)) if len(outer) > 0.1 * rim.sum() else None,

@@ -50,8 +50,11 @@ def lay(rgb: np.ndarray) -> Sheet:
     scale = min(SIDE / max(right - left, bottom - top), ENLARGEMENT_MAX)
     to_sheet, size = _transform((left, top, right, bottom), scale, degrees)
     tone = cv2.warpAffine(
-        _prefiltered(preview_tone, scale), to_sheet, size,
-        flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR, borderValue=1.0,
+        _prefiltered(preview_tone, scale),
+        to_sheet,
+        size,
+        flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR,
+        borderValue=1.0,
     )
     whole = to_sheet @ np.diag([preview_scale, preview_scale, 1.0])
     return Sheet(np.clip(tone, 0, 1), cv2.invertAffineTransform(whole))
@@ -67,8 +70,10 @@ def even_light(grey: np.ndarray) -> np.ndarray:
     small = _resized(grey, min(1.0, 500 / max(grey.shape)))
     reach = max(15, max(small.shape) // 16) | 1
     paper = cv2.morphologyEx(
-        cv2.medianBlur(small, 3), cv2.MORPH_CLOSE,
-        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)), borderType=cv2.BORDER_REPLICATE,
+        cv2.medianBlur(small, 3),
+        cv2.MORPH_CLOSE,
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)),
+        borderType=cv2.BORDER_REPLICATE,
     )
     paper = cv2.GaussianBlur(paper, (0, 0), reach / 4)
     paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
@@ -109,14 +114,14 @@ def _drawing_box(tone: np.ndarray) -> tuple[int, int, int, int]:
     if not len(big):
         return 0, 0, tone.shape[1], tone.shape[0]
     return (
-        int(big[:, 0].min()), int(big[:, 1].min()),
-        int((big[:, 0] + big[:, 2]).max()), int((big[:, 1] + big[:, 3]).max()),
+        int(big[:, 0].min()),
+        int(big[:, 1].min()),
+        int((big[:, 0] + big[:, 2]).max()),
+        int((big[:, 1] + big[:, 3]).max()),
     )
 
 
-def _transform(
-    box: tuple[int, int, int, int], scale: float, degrees: float
-) -> tuple[np.ndarray, tuple[int, int]]:
+def _transform(box: tuple[int, int, int, int], scale: float, degrees: float) -> tuple[np.ndarray, tuple[int, int]]:
     """Affine map (2 x 3) that turns the box upright, scales it and leaves a margin; and the size."""
     left, top, right, bottom = box
     turn = cv2.getRotationMatrix2D((0, 0), degrees, scale)

@@ -44,8 +44,9 @@ def styles(tone: np.ndarray, picture_pixel: float) -> Iterator[Style]:
     for darkness, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.78)):
         for thickness in sorted({hairline, pen + 2, pen + 5, pen + 9}):
             worth = trust * (1.0 if thickness > pen + 1 else 0.86)
-            yield Style(f"filled-{darkness}-{thickness}", worth,
-                        partial(filled, darker_than=darkness, thickness=thickness))
+            yield Style(
+                f"filled-{darkness}-{thickness}", worth, partial(filled, darker_than=darkness, thickness=thickness)
+            )
     for width in (28, 54):
         yield Style(f"hollow-{width}", 0.90, partial(hollow, width=width))
     yield Style("hatched", 0.85, hatched)
