@@ -47,7 +47,7 @@ test-apps: $(APPS:%=apps/%/.venv/.ready)
 apps/%/.venv/.ready: apps/%/requirements.txt $(STAMP)
 	@echo 'test-apps: an environment for $*'
 	@$(BIN)/python -m venv $(@D)
-	@$(@D)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $< pytest
+	@$(@D)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $< pytest jsonschema
 	@touch $@
 
 bench: setup .venv/.bench-ready
