@@ -23,7 +23,7 @@ KILLS = 15
 CANCELS = 40
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 async def test_every_job_ends_exactly_once(clock: Any, engine: Any, seed: int) -> None:
     chance = random.Random(seed)
     await engine.deploy(workers=3)

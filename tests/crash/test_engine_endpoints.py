@@ -52,7 +52,7 @@ async def test_two_who_delete_the_same_endpoint(engine: Any) -> None:
     assert await engine.run("1") == 1
 
 
-@pytest.mark.parametrize("turns", range(0, 60, 12))
+@pytest.mark.parametrize("turns", [0, 10, 30])
 async def test_deleting_at_any_moment_of_an_update(engine: Any, turns: int) -> None:
     await engine.deploy()
     await engine.update()

@@ -14,7 +14,11 @@ class WorkSource(Protocol):
     """Sessions take claims, and finish or release each of them. The token proves a claim; nothing else does."""
 
     async def open(self, version: EndpointVersion, kind: str) -> str:
-        """Open a session for a worker of that version; its id."""
+        """Open a session for a worker of that version; its id.
+
+        Raises:
+            SessionClosed: there is no such version any more.
+        """
         ...
 
     async def take(self, session: str, n: int, wait_ms: int, prefer: frozenset[str] = frozenset()) -> list[Claim]:
