@@ -6,6 +6,7 @@ from seatrial.domain.jobs import TERMINAL, TRANSITIONS, IllegalTransition, JobEv
 
 MOVES = """
 queued     taken     running
+queued     decided   publishing
 queued     failed    failed
 queued     cancelled cancelled
 running    released  queued
@@ -14,6 +15,7 @@ running    failed    failed
 running    cancelled cancelled
 publishing published succeeded
 publishing failed    failed
+publishing cancelled cancelled
 """
 LEGAL = {(JobState(a), JobEvent(b)): JobState(c) for a, b, c in (line.split() for line in MOVES.split("\n") if line)}
 

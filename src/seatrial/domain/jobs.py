@@ -33,11 +33,14 @@ class JobEvent(StrEnum):
     DECIDED = "decided"  # the one outcome is committed, its parts are staged
     PUBLISHED = "published"  # the result is visible
     FAILED = "failed"  # decided as a failure, the failure object visible
-    CANCELLED = "cancelled"
+    CANCELLED = "cancelled"  # decided as cancelled, the failure object visible
 
 
+# Where names and jobs are rows of one database, an ending is one transaction and `publishing` is never seen.
+# Where objects live elsewhere, the decision is committed first, and the ending once everything is visible.
 TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
     (JobState.QUEUED, JobEvent.TAKEN): JobState.RUNNING,
+    (JobState.QUEUED, JobEvent.DECIDED): JobState.PUBLISHING,
     (JobState.QUEUED, JobEvent.FAILED): JobState.FAILED,
     (JobState.QUEUED, JobEvent.CANCELLED): JobState.CANCELLED,
     (JobState.RUNNING, JobEvent.RELEASED): JobState.QUEUED,
@@ -46,6 +49,7 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
     (JobState.RUNNING, JobEvent.CANCELLED): JobState.CANCELLED,
     (JobState.PUBLISHING, JobEvent.PUBLISHED): JobState.SUCCEEDED,
     (JobState.PUBLISHING, JobEvent.FAILED): JobState.FAILED,
+    (JobState.PUBLISHING, JobEvent.CANCELLED): JobState.CANCELLED,
 }
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
