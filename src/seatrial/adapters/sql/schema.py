@@ -40,6 +40,7 @@ __all__ = [
     "jobs",
     "reserved_names",
     "sessions",
+    "stores",
     "versions",
 ]
 
@@ -56,6 +57,17 @@ def word(value: StrEnum) -> ColumnClause[str]:
     """A state as a literal: a planner matches partial indexes with literals only."""
     return literal_column(f"'{value.value}'")
 
+
+# ---------------------------------------------------------------- the store itself
+
+# One row, made by the first migration that knows it: see incarnation.py.
+stores = Table(
+    "stores",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, nullable=False),
+    CheckConstraint("only = 1", name="only"),
+)
 
 # ---------------------------------------------------------------- endpoints
 
