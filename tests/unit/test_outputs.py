@@ -273,3 +273,22 @@ def test_pillow_agrees_about_how_files_begin() -> None:
         ]
         assert not any(begins_as(one, beginning) for one in others)
     assert begins_as("text/plain", b"anything")
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, UNDECLARED], ids=["declared", "undeclared"])
+async def test_an_answer_that_says_that_it_failed_is_a_failure(objects: EmbeddedObjects, contract: Contract) -> None:
+    produced = Produced(b'{"status": "error", "message": "Unknown task: initialization"}', JSON)
+    with pytest.raises(SeatrialError, match="Unknown task: initialization") as refused:
+        await OutputSealer(objects).seal(job("loose"), contract, produced)
+    assert refused.value.error_type == "soft_failure"
+
+
+async def test_a_task_may_say_that_such_an_answer_is_a_result(objects: EmbeddedObjects) -> None:
+    told = Contract((Task("loose", output=Output(soft_failures=False)),))
+    (part,) = await OutputSealer(objects).seal(job("loose"), told, Produced(b'{"status": "failed"}', JSON))
+    assert part.name == "result"
+
+
+async def test_an_undeclared_answer_that_is_no_json_passes_as_it_is(objects: EmbeddedObjects) -> None:
+    (part,) = await OutputSealer(objects).seal(job(), UNDECLARED, Produced(b'{"error": ', JSON))
+    assert part.sealed.size_bytes == 10

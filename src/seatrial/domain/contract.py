@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from seatrial.domain.limits import IMAGE_PIXELS_MAX_DEFAULT, MEDIA_BYTES_MAX_DEFAULT
+from seatrial.domain.limits import IMAGE_PIXELS_MAX_DEFAULT, MEDIA_BYTES_MAX_DEFAULT, TOLERANCE_DEFAULT
 
 
 class FieldType(StrEnum):
@@ -87,11 +87,19 @@ class OutputPart:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a task returns. `schema` is a JSON Schema 2020-12 of the JSON answer; None: anything."""
+    """What a task returns. `schema` is a JSON Schema 2020-12 of the JSON answer; None: anything.
+
+    `soft_failures`: an answer that says itself that it failed is a failure (see checking/soft_failures.py).
+    `varying` are the answer's fields and parts that may differ between two runs of one request; numbers of the
+    others may differ by `tolerance`, relative to the larger.
+    """
 
     media_type: str | None = None  # None: whatever the handler says
     schema: Mapping[str, Any] | None = None
     parts: tuple[OutputPart, ...] = ()
+    soft_failures: bool = True
+    varying: tuple[str, ...] = ()
+    tolerance: float = TOLERANCE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A named operation. `extra_fields` allows request fields that are not declared."""
+    """A named operation. `extra_fields` allows request fields that are not declared.
+
+    `latency_seconds_max` is the budget that its samples keep in a trial, from the handler's start to its answer.
+    """
 
     name: str
     description: str = ""
@@ -122,6 +133,7 @@ class Task:
     samples: tuple[Sample, ...] = ()
     extra_fields: bool = False
     timeout_seconds: int | None = None
+    latency_seconds_max: float | None = None
 
     def field_named(self, name: str) -> Field | None:
         """The declared field of that name."""

@@ -86,6 +86,7 @@ JSON_DEPTH_MAX = 100
 JSON_PARSED_ON_LOOP_BYTES_MAX = 64 * KIB  # beyond it parsing and checking leave the event loop
 BODY_IN_MEMORY_BYTES_MAX = 8 * MIB  # bodies that are passed on unread: beyond it as a file
 FORM_PARTS_MAX = 1_000
+TOLERANCE_DEFAULT = 1e-5  # of a number between two runs of one request, relative to the larger
 PROBLEMS_LISTED_MAX = 20
 VALUE_SHOWN_CHARS_MAX = 200  # of a client's value in an error message
 COMPILED_TASKS_KEPT = 1_024  # validators in memory, least recently used go first

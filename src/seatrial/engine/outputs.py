@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.domain.checking import base64_bytes, check_answer
+from seatrial.domain.checking import base64_bytes, check_answer, soft_failure
 from seatrial.domain.checking.media_values import normal_base64
 from seatrial.domain.commands import StagedPart
 from seatrial.domain.contract import Contract, OutputPart, Task
@@ -27,6 +27,7 @@ from seatrial.domain.work import Produced
 from seatrial.ports.object_store import ObjectStore, TooLarge
 
 PRIMARY = "result"
+SOFT_FAILURE_WORDS = (b'"status"', b'"error"', b'_mock"')  # an answer without any of them says of no failure
 
 Content = bytes | Path
 
@@ -46,7 +47,8 @@ class OutputSealer:
         {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it.
 
         Raises:
-            SeatrialError: output_contract, output_too_large; then nothing stays staged.
+            SeatrialError: output_contract, output_too_large, or the handler's own words in an answer that says
+                itself that it failed; then nothing stays staged.
         """
         staging = _Staging(self._objects, job.output)
         try:
@@ -68,12 +70,16 @@ class OutputSealer:
             elif task.output.schema is not None or task.output.parts or produced.parts:
                 wanted = "application/json, as its contract has a schema or parts"
                 raise _broken(task, f"its media type is {produced.media_type!r}, and must be {wanted}")
+        elif is_json(produced.media_type):
+            await _check_undeclared(produced.body)
         await staging.add(PRIMARY, staging.plan.result, body, produced.media_type)
 
     async def _json_body(self, staging: _Staging, task: Task, produced: Produced) -> Content:
         """The answer's bytes as clients will see them, checked; its parts are staged on the way."""
         source = await _whole(task, produced.body)
         answer = await _off_loop(len(source), _parsed, task, source)
+        if task.output.soft_failures:
+            _refuse_soft_failure(answer)
         contents = _part_contents(task, answer, produced.parts)
         for part, content in contents:
             await _check_part(task, part, content)
@@ -125,6 +131,24 @@ def part_name(plan: OutputPlan, part: OutputPart) -> ObjectName:
             OUTPUT_CONTRACT, f"The key of the part {part.name!r} would be longer than {KEY_BYTES_MAX:,} bytes: {key}"
         )
     return ObjectName(plan.result.bucket, key)
+
+
+async def _check_undeclared(body: Content) -> None:
+    """Nothing is declared about this answer, but it may say itself that it is none."""
+    source = body if isinstance(body, bytes) else await asyncio.to_thread(_head, body, JSON_OUTPUT_BYTES_MAX + 1)
+    if len(source) > JSON_OUTPUT_BYTES_MAX or not any(word in source for word in SOFT_FAILURE_WORDS):
+        return
+    try:
+        answer = await _off_loop(len(source), parse_answer_json, source)
+    except ValueError:
+        return  # whether it must be sound JSON is for a contract to say
+    _refuse_soft_failure(answer)
+
+
+def _refuse_soft_failure(answer: Any) -> None:
+    failure = soft_failure(answer)
+    if failure is not None:
+        raise SeatrialError(failure.error_type, failure.message, details=failure.details)
 
 
 def _task_of(contract: Contract, named: str | None) -> Task | None:

@@ -18,6 +18,7 @@ from seatrial.domain.limits import (
     QUEUE_TTL_SECONDS_DEFAULT,
     QUEUE_TTL_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MIN,
+    TOLERANCE_DEFAULT,
     WORKERS_PER_ENDPOINT_MAX,
 )
 
@@ -115,6 +116,7 @@ class TaskTable(Table):
         le=INVOCATION_TIMEOUT_SECONDS_MAX,
         description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
     )
+    latency_seconds_max: Annotated[Number, Field(gt=0)] | None = Field(None, description="a number of seconds above 0")
     input: dict[str, Any] = Field({}, description="tables [tasks.NAME.input.FIELD]")
     output: Any = Field({}, description="the table [tasks.NAME.output]")
     samples: list[Any] = Field([], description="tables [[tasks.NAME.samples]]")
@@ -179,6 +181,9 @@ class OutputTable(Table):
         None, alias="schema", description="the path of a JSON Schema file in the package, or the schema as a table"
     )
     parts: dict[str, Any] = Field({}, description="tables [tasks.NAME.output.parts.PART]")
+    soft_failures: bool = Field(True, description="true or false")
+    varying: list[Text] = Field([], description="a list of the answer's fields and parts that differ between runs")
+    tolerance: Annotated[Number, Field(ge=0, lt=1)] = Field(TOLERANCE_DEFAULT, description="a number from 0 to below 1")
 
 
 class PartTable(Table):

@@ -52,6 +52,7 @@ def _read_task(root: Path, name: str, values: object, task_field: str, problems:
         samples=read_samples(root, parsed.samples, fields, names, task_field, table, problems),
         extra_fields=parsed.extra_fields,
         timeout_seconds=parsed.timeout_seconds,
+        latency_seconds_max=parsed.latency_seconds_max,
     )
 
 
@@ -63,7 +64,14 @@ def _read_output(root: Path, values: object, table: str, problems: Problems) -> 
     schema = None
     if parsed.answer is not None:
         schema = read_schema(root, parsed.answer, f"[{where}]", "schema", problems)
-    return Output(parsed.media_type, schema, _read_parts(parsed.parts, where, problems))
+    return Output(
+        media_type=parsed.media_type,
+        schema=schema,
+        parts=_read_parts(parsed.parts, where, problems),
+        soft_failures=parsed.soft_failures,
+        varying=tuple(parsed.varying),
+        tolerance=float(parsed.tolerance),
+    )
 
 
 def _read_parts(values: Mapping[str, Any], where: str, problems: Problems) -> tuple[OutputPart, ...]:

@@ -7,6 +7,7 @@ listed in `details["problems"]` as {error_type, field, message, valid?}; the fir
 from seatrial.domain.checking.answers import check_answer
 from seatrial.domain.checking.media_values import MediaValue, RawMedia, base64_bytes
 from seatrial.domain.checking.requests import Request, check_request
+from seatrial.domain.checking.soft_failures import soft_failure
 from seatrial.domain.checking.tasks import resolve_task
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "check_answer",
     "check_request",
     "resolve_task",
+    "soft_failure",
 ]
