@@ -14,11 +14,12 @@ from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.domain.objects import ObjectName
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject
 from seatrial.testing.job_machine import JobStoreMachine
+from seatrial.testing.job_publication import PUBLISH_WITHIN_MS, PublicationExamples, SupersedingExamples
 from seatrial.testing.job_store import JobStoreExamples, World
 
 
 @asynccontextmanager
-async def sqlite_world(folder: Path) -> AsyncIterator[World]:
+async def sqlite_world(folder: Path, publish_within_ms: int | None = None) -> AsyncIterator[World]:
     database = await Database.open(folder / "seatrial.sqlite")
 
     async def read(name: ObjectName) -> bytes | None:
@@ -31,7 +32,7 @@ async def sqlite_world(folder: Path) -> AsyncIterator[World]:
         await database.write(lambda connection: create_bucket(connection, bucket, 1))
 
     try:
-        yield World(SqlJobStore(database), SqlRegistry(database), make, read)
+        yield World(SqlJobStore(database, publish_within_ms), SqlRegistry(database), make, read)
     finally:
         await database.close()
 
@@ -40,6 +41,22 @@ class TestExamples(JobStoreExamples):
     @pytest.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[World]:
         async with sqlite_world(tmp_path) as world:
+            await world.furnish()
+            yield world
+
+
+class TestSuperseding(SupersedingExamples):
+    @pytest.fixture
+    async def world(self, tmp_path: Path) -> AsyncIterator[World]:
+        async with sqlite_world(tmp_path) as world:
+            await world.furnish()
+            yield world
+
+
+class TestPublication(PublicationExamples, SupersedingExamples):
+    @pytest.fixture
+    async def world(self, tmp_path: Path) -> AsyncIterator[World]:
+        async with sqlite_world(tmp_path, PUBLISH_WITHIN_MS) as world:
             await world.furnish()
             yield world
 

@@ -22,8 +22,10 @@ from seatrial.domain.commands import (
     Expire,
     FailQueued,
     Finish,
+    GiveUp,
     OpenSession,
     Outcome,
+    Published,
     Release,
     Take,
 )
@@ -40,9 +42,21 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
-    """Tables and indexes, each with the lines of its definition in a fixed order."""
+    """Tables and indexes, each with the parts of its definition in a fixed order: a column added later stands last."""
     rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    return {name: sorted(re.sub(r"[\s\"]+", " ", line).strip(" ,") for line in sql.split("\n")) for name, sql in rows}
+    return {name: sorted(parts(sql)) for name, sql in rows}
+
+
+def parts(sql: str) -> list[str]:
+    """What stands between the commas of the outermost parentheses, and what is around them."""
+    found, depth = [""], 0
+    for one in re.sub(r"[\s\"]+", " ", sql):
+        depth += (one == "(") - (one == ")")
+        if (depth == 1 and one in ",(") or (depth == 0 and one == ")"):
+            found.append("")
+        else:
+            found[-1] += one
+    return [part.strip() for part in found]
 
 
 def test_the_migrations_make_what_the_metadata_says(connection: Connection, tmp_path: Path) -> None:
@@ -122,6 +136,8 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         OpenSession("s", ENDPOINT.id, "v1", "processes", "server", 1),
         Take("s", ("c" * 32,), 2),
         Finish("c" * 32, Outcome.SUCCEEDED, 4, (part(job.job),)),
+        Published(job.job.id, Outcome.SUCCEEDED, 5),
+        GiveUp(job.job.id, FAILURE, 5),
         Cancel(job.job.id, 5),
         CloseServerSessions("other", 6),
         Expire(7),

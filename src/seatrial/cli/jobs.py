@@ -129,6 +129,7 @@ def _print_job(job: dict[str, Any]) -> None:
     facts = [("job", job["id"]), ("endpoint", job["endpoint"]), ("task", job["task"]), ("status", job["status"])]
     facts += [("waits for", waits), ("attempt", job["attempt"]), ("submitted", job["submitted_at"])]
     facts += [("started", job["started_at"]), ("ended", job["ended_at"]), ("retry of", job["retry_of"])]
+    facts += [("superseded by", job["superseded_by"])]
     facts += [
         (part["name"], f"{part['uri']} ({part['media_type']}, {part['size_bytes']} bytes)") for part in job["parts"]
     ]

@@ -6,8 +6,10 @@ one did. Times are milliseconds since the epoch. A token is 32 hexadecimal chara
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job, JobState, NewJob
@@ -150,9 +152,9 @@ class StagedPart:
 class Finish:
     """Commit the decision of a job. With SUCCEEDED, `parts` (primary last); otherwise `failure`.
 
-    In the embedded store the names, the terminal state and the outbox row are this one transaction.
-    A missing output bucket turns a success into a failure `publish_failed`. `started_at_ms` is when the
-    handler began.
+    Where names are rows, the names, the terminal state and the outbox rows are this one transaction, and a missing
+    output bucket turns a success into a failure `publish_failed`. Elsewhere the job is `publishing` afterwards.
+    `started_at_ms` is when the handler began.
     """
 
     token: str
@@ -165,10 +167,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Accepted; the job as it now is, terminal. `repeated` when this very token had finished it before."""
+    """Accepted; the job as it now is, ended or publishing. `repeated`: this very token had finished it before.
+
+    `superseded` are earlier jobs whose outcome lay under the same chosen name.
+    """
 
     job: Job
     repeated: bool = False
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,7 @@ class CloseSession:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Jobs that went back to the queue, and jobs that this death ended."""
+    """Jobs that went back to the queue, and jobs that this death ended (or decided)."""
 
     requeued: tuple[str, ...]
     ended: tuple[Job, ...]
@@ -219,6 +225,49 @@ class CloseServerSessions:
 
     server: str
     now_ms: int
+
+
+# ---------------------------------------------------------------- publication (where names are not rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A committed decision whose outcome is not visible yet: `parts` (primary last) or the failure document."""
+
+    job: Job  # publishing; `publish_by_ms` is set
+    outcome: Outcome
+    parts: tuple[StagedPart, ...] = ()
+    failure: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Everything of a decision is visible: commit the terminal state, and with it the outbox rows.
+
+    `outcome` is that of the decision which was published; another one by now makes this stale. `not_published`
+    says why a failure object could not be shown; the document in the job's row then tells it.
+    """
+
+    job_id: str
+    outcome: Outcome
+    now_ms: int
+    not_published: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The result could not be made visible in time: the decision becomes this failure, to be published instead."""
+
+    job_id: str
+    failure: Failure
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The publication as it now is; its parts are gone from it and may be discarded."""
+
+    publication: Publication
 
 
 # ---------------------------------------------------------------- cancel and deadlines
@@ -234,7 +283,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class CancelAccepted:
-    """Ended (state cancelled) or noted (state running: `session` and `token` name the holder)."""
+    """Ended or decided (cancelled or publishing), or noted (running: `session` and `token` name the holder)."""
 
     job: Job
     session: str | None = None
@@ -263,7 +312,7 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The jobs that ended."""
+    """The jobs that ended, or were decided."""
 
     jobs: tuple[Job, ...]
 
@@ -280,7 +329,18 @@ class FailQueued:
 
 
 JobCommand = (
-    Submit | OpenSession | Take | Finish | Release | CloseSession | CloseServerSessions | Cancel | Expire | FailQueued
+    Submit
+    | OpenSession
+    | Take
+    | Finish
+    | Release
+    | CloseSession
+    | CloseServerSessions
+    | Published
+    | GiveUp
+    | Cancel
+    | Expire
+    | FailQueued
 )
 JobOutcome = (
     Submitted
@@ -295,6 +355,7 @@ JobOutcome = (
     | Stale
     | Released
     | Closed
+    | GivenUp
     | CancelAccepted
     | CancelRefused
     | NoSuchJob

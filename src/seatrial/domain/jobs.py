@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from seatrial.domain.delivery import Target
 from seatrial.domain.objects import ObjectName, ObjectRef
 
 
@@ -121,6 +122,8 @@ class NewJob:
     version_id: str | None = None  # set: only this version may run it (trials)
     attributes: Mapping[str, str] = field(default_factory=dict)  # the door's own words: inference_id, custom_attributes
     retry_of: str | None = None
+    name_chosen: bool = False  # by the client: an earlier job's outcome may lie there, and is then superseded
+    notify: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,9 @@ class Job:
     taken_by: str | None = None  # the version that took it last
     failure: Mapping[str, Any] | None = None  # the failure document, see domain/failures.py
     retry_of: str | None = None
+    publish_by_ms: int | None = None  # of a decided job: when its publication is given up
+    superseded_by: str | None = None  # the later job whose outcome took the same chosen name
+    notify: tuple[Target, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from seatrial.domain.commands import JobCommand, JobOutcome
+from seatrial.domain.commands import JobCommand, JobOutcome, Publication
 from seatrial.domain.jobs import Job, JobFilter, JobState
-from seatrial.ports.storage import StoreUnavailable
 
-__all__ = ["JobStore", "StoreUnavailable"]
+
+class StoreUnavailable(Exception):
+    """The store did not commit, or cannot say whether it did. The command may be repeated."""
 
 
 class JobStore(Protocol):
@@ -38,10 +39,14 @@ class JobStore(Protocol):
         """How many client jobs of an endpoint are in each state; states without jobs are absent."""
         ...
 
-    async def next_deadline_ms(self) -> int | None:
-        """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
+    async def publications(self, until_ms: int, limit: int) -> Sequence[Publication]:
+        """Decisions made until then whose outcome is not visible yet, oldest first. Empty where names are rows."""
         ...
 
-    async def check(self) -> None:
-        """Make a durable write that changes nothing. Raises StoreUnavailable: nothing could be accepted now."""
+    async def still_needed(self, words: Sequence[str]) -> set[str]:
+        """Those tokens and job ids whose job runs or publishes: what they staged may still be wanted."""
+        ...
+
+    async def next_deadline_ms(self) -> int | None:
+        """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
         ...

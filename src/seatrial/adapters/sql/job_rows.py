@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from seatrial.domain.commands import StagedPart
+from seatrial.domain.delivery import Target, TargetKind
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan, Part
 from seatrial.domain.objects import ObjectName, ObjectRef
 
@@ -46,6 +47,8 @@ NEW_COLUMNS = (
     "input_key",
     "input_etag",
     "input_inline",
+    "name_chosen",
+    "notify",
 )
 
 
@@ -85,6 +88,8 @@ def new_values(job: NewJob) -> dict[str, Any]:
         "input_key": None if ref is None else ref.name.key,
         "input_etag": None if ref is None else ref.etag,
         "input_inline": job.input.inline,
+        "name_chosen": job.name_chosen,
+        "notify": [target_values(target) for target in job.notify] or None,
     }
 
 
@@ -118,6 +123,9 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "parts": tuple(_part(values) for values in row.parts or ()),
         "failure": row.failure,
         "retry_of": row.retry_of,
+        "publish_by_ms": row.publish_by_ms,
+        "superseded_by": row.superseded_by,
+        "notify": targets_of(row),
     }
     if changes is not None:
         values.update(changes)
@@ -145,6 +153,21 @@ def part_values(part: Part) -> dict[str, Any]:
         "sha256": part.sha256,
         "media_type": part.media_type,
     }
+
+
+def target_values(target: Target) -> dict[str, Any]:
+    """Somebody to be told, as JSON."""
+    return {"kind": target.kind.value, "address": target.address, "events": sorted(target.events)}
+
+
+def read_target(values: Mapping[str, Any]) -> Target:
+    """The same, back."""
+    return Target(TargetKind(values["kind"]), values["address"], frozenset(values["events"]))
+
+
+def targets_of(row: JobRow) -> tuple[Target, ...]:
+    """Who is to be told of the job's end."""
+    return tuple(read_target(values) for values in row.notify or ())
 
 
 def _part(values: Mapping[str, Any]) -> Part:

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.deciding import waiting_decisions
 from seatrial.adapters.sql.job_rows import to_job
 from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import job_counts, jobs, stores, word
-from seatrial.domain.commands import JobCommand, JobOutcome
+from seatrial.adapters.sql.schema import job_counts, jobs, word
+from seatrial.domain.commands import JobCommand, JobOutcome, Publication
 from seatrial.domain.jobs import Job, JobFilter, JobState
 
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
@@ -24,7 +25,10 @@ _COUNTS = select(job_counts.c.state, job_counts.c.count).where(
 _NEXT_DEADLINE = (  # not min(), which would walk the whole index
     select(jobs.c.expires_at_ms).where(jobs.c.state == word(JobState.QUEUED)).order_by(jobs.c.expires_at_ms).limit(1)
 )
-_TOUCH = update(stores).values(incarnation=stores.c.incarnation)
+_UNFINISHED = select(jobs.c.id, jobs.c.token).where(
+    jobs.c.state.in_((JobState.RUNNING.value, JobState.PUBLISHING.value)),
+    jobs.c.id.in_(bindparam("words", expanding=True)) | jobs.c.token.in_(bindparam("words", expanding=True)),
+)
 
 Commands = Sequence[JobCommand]
 _Step = tuple[int, int]  # which caller, which of its commands
@@ -33,14 +37,16 @@ _Step = tuple[int, int]  # which caller, which of its commands
 class SqlJobStore:
     """Jobs, sessions and claims in one database. Concurrent calls of `apply` share a transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, publish_within_ms: int | None = None) -> None:
+        """`publish_within_ms` None: names are rows of this database. Else see `Publication`."""
         self._database = database
+        self._together = partial(run_together, publish_within_ms=publish_within_ms)  # one object: it is compared
 
     async def apply(self, commands: Commands) -> list[JobOutcome]:
         """See the port."""
         if not commands:
             return []
-        return await self._database.write_together(run_together, commands, len(commands))
+        return await self._database.write_together(self._together, commands, len(commands))
 
     async def job(self, job_id: str) -> Job | None:
         """See the port."""
@@ -58,14 +64,20 @@ class SqlJobStore:
         """See the port."""
         return await self._database.read(_read_next_deadline)
 
-    async def check(self) -> None:
+    async def publications(self, until_ms: int, limit: int) -> list[Publication]:
         """See the port."""
-        await self._database.write(_touch)
+        return await self._database.read(partial(waiting_decisions, until_ms=until_ms, limit=limit))
+
+    async def still_needed(self, words: Sequence[str]) -> set[str]:
+        """See the port."""
+        return await self._database.read(partial(_read_needed, words=words))
 
 
-def run_together(connection: Connection, callers: Sequence[Commands]) -> list[list[JobOutcome]]:
+def run_together(
+    connection: Connection, callers: Sequence[Commands], publish_within_ms: int | None = None
+) -> list[list[JobOutcome]]:
     """Carry out the commands of several callers; one list of outcomes for each."""
-    run = Run(connection)
+    run = Run(connection, publish_within_ms)
     outcomes: list[list[JobOutcome]] = [[] for _ in callers]
     for kind, same in groupby(_in_order(callers), key=lambda step: type(callers[step[0]][step[1]])):
         steps = list(same)
@@ -94,10 +106,6 @@ def _in_order(callers: Sequence[Commands]) -> Iterator[_Step]:
                     next_of[type(commands[end])].append((caller, end))
 
 
-def _touch(connection: Connection) -> None:
-    connection.execute(_TOUCH)
-
-
 def _read_job(connection: Connection, job_id: str) -> Job | None:
     row = connection.execute(_JOB, {"job_id": job_id}).first()
     return None if row is None else to_job(row)
@@ -106,6 +114,11 @@ def _read_job(connection: Connection, job_id: str) -> Job | None:
 def _read_counts(connection: Connection, endpoint_id: str) -> Mapping[JobState, int]:
     rows = connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
     return {JobState(state): count for state, count in rows}
+
+
+def _read_needed(connection: Connection, words: Sequence[str]) -> set[str]:
+    rows = connection.execute(_UNFINISHED, {"words": list(words)}).all()
+    return {row.id for row in rows} | {row.token for row in rows if row.token is not None}
 
 
 def _read_next_deadline(connection: Connection) -> int | None:

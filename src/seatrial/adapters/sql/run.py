@@ -33,11 +33,17 @@ class EndpointFacts:
 
 
 class Run:
-    """Commands that run together inside one transaction. No command changes an endpoint, so those are read once."""
+    """Commands that run together inside one transaction. No command changes an endpoint, so those are read once.
 
-    def __init__(self, connection: Connection) -> None:
+    `publish_within_ms` None: names are rows of this database. Else objects live elsewhere, and a decided job has that
+    long to become visible.
+    """
+
+    def __init__(self, connection: Connection, publish_within_ms: int | None = None) -> None:
         self.connection = connection
+        self.publish_within_ms = publish_within_ms
         self.publishing = Publishing(connection)
+        self.superseded: dict[str, tuple[str, ...]] = {}  # job -> earlier ones whose outcome lay under its name
         self._endpoints: dict[str, EndpointFacts | None] = {}
         self._counts: dict[str, Counter[str]] = {}
         self._changed: set[tuple[str, str]] = set()

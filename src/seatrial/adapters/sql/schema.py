@@ -23,16 +23,22 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
 )
 
 import seatrial.adapters.sql.object_names  # noqa: F401 - its tables belong to the same metadata
 from seatrial.adapters.sql.metadata import metadata
+from seatrial.domain.commands import Outcome
+from seatrial.domain.delivery import DeliveryState
 from seatrial.domain.endpoint import EndpointStatus
 from seatrial.domain.jobs import TERMINAL, JobPurpose, JobState
 from seatrial.domain.limits import PRIORITY_MAX, ROW_INLINE_BYTES_MAX
 
 __all__ = [
+    "decisions",
+    "deliveries",
+    "delivery_attempts",
     "documents",
     "endpoints",
     "idempotency_keys",
@@ -169,6 +175,10 @@ jobs = Table(
     Column("input_key", Text),
     Column("input_etag", Text),
     Column("input_inline", LargeBinary),
+    Column("name_chosen", Boolean, nullable=False, server_default=false()),
+    Column("superseded_by", Text),
+    Column("notify", _JSON),
+    Column("publish_by_ms", BigInteger),  # of a decided job whose outcome is not visible yet
     CheckConstraint(f"state IN ({words(JobState)})", name="state"),
     CheckConstraint(f"purpose IN ({words(JobPurpose)})", name="purpose"),
     CheckConstraint(f"priority BETWEEN 0 AND {PRIORITY_MAX}", name="priority"),
@@ -223,6 +233,68 @@ Index(
     postgresql_where=jobs.c.failure.is_not(None),
 )
 Index("ix_jobs_endpoint", jobs.c.endpoint_name, jobs.c.state, jobs.c.seq)
+
+# Where a chosen name may be found again, to say which job's outcome it held before.
+for _kind in ("result", "failure"):
+    Index(
+        f"ix_jobs_chosen_{_kind}",
+        jobs.c[f"{_kind}_key"],
+        jobs.c[f"{_kind}_bucket"],
+        sqlite_where=jobs.c.name_chosen & jobs.c.superseded_by.is_(None),
+        postgresql_where=jobs.c.name_chosen & jobs.c.superseded_by.is_(None),
+    )
+
+# Decisions whose outcome is not visible yet, where objects are not rows: gone with the terminal state.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("parts", _JSON, nullable=False),  # staged, the primary last
+    Column("failure", _JSON),
+    Column("decided_at_ms", BigInteger, nullable=False, index=True),
+    CheckConstraint(f"outcome IN ({words(Outcome)})", name="outcome"),
+    CheckConstraint(f"(outcome = '{Outcome.SUCCEEDED}') = (failure IS NULL)", name="failure"),
+)
+
+# The outbox: written with a job's terminal state.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("job_id", Text, nullable=False, index=True),
+    Column("endpoint_name", Text, nullable=False),
+    Column("target", _JSON, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("next_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    CheckConstraint(f"state IN ({words(DeliveryState)})", name="state"),
+    CheckConstraint(f"(state = '{DeliveryState.PENDING}') = (next_at_ms IS NOT NULL)", name="next"),
+    CheckConstraint(f"(state = '{DeliveryState.PENDING}') = (ended_at_ms IS NULL)", name="ended"),
+)
+_pending = deliveries.c.next_at_ms.is_not(None)
+Index("ix_deliveries_due", deliveries.c.next_at_ms, sqlite_where=_pending, postgresql_where=_pending)
+_told = deliveries.c.ended_at_ms.is_not(None)
+Index("ix_deliveries_ended", deliveries.c.ended_at_ms, sqlite_where=_told, postgresql_where=_told)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("answer", Text, nullable=False),
+    Column("error", Text),
+    sqlite_with_rowid=False,
+)
 
 # How many client jobs each endpoint has in each state: the depth of its queue without counting rows.
 job_counts = Table(

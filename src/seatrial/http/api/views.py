@@ -97,6 +97,7 @@ class JobView(BaseModel):
     timeout_seconds: float
     cancel_requested: bool = False
     retry_of: str | None = None
+    superseded_by: str | None = Field(None, description="The later job whose outcome took the same chosen name.")
     attributes: dict[str, str] = {}
     input: InputView
     result: str
@@ -130,6 +131,7 @@ class JobView(BaseModel):
             timeout_seconds=job.invocation_timeout_ms / 1000,
             cancel_requested=job.cancel_requested,
             retry_of=job.retry_of,
+            superseded_by=job.superseded_by,
             attributes=dict(job.attributes),
             input=_input(job),
             result=job.output.result.uri,
@@ -153,7 +155,7 @@ def _waits(job: Job) -> tuple[str | None, int | None]:
     if job.state is JobState.RUNNING:
         return "its worker to be gone" if job.cancel_requested else "its worker", job.decide_by_ms
     if job.state is JobState.PUBLISHING:
-        return "publication", None
+        return "publication", job.publish_by_ms
     return None, None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from seatrial.adapters.sql.commands.cancel import cancel
 from seatrial.adapters.sql.commands.expire import expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
+from seatrial.adapters.sql.commands.publication import give_up, published
 from seatrial.adapters.sql.commands.release import release
 from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
 from seatrial.adapters.sql.commands.submit import submit
@@ -22,6 +23,8 @@ Executor = Callable[[Run, Sequence[Any]], Sequence[JobOutcome]]
 # empties it. So a take sees the submissions that it shares a transaction with.
 EXECUTORS: dict[type, Executor] = {
     commands.Finish: finish,
+    commands.Published: published,
+    commands.GiveUp: give_up,
     commands.Release: release,
     commands.OpenSession: open_session,
     commands.CloseSession: close_session,

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select, update
 
+from seatrial.adapters.sql.deciding import read_decision
 from seatrial.adapters.sql.ending import cancelled, end
-from seatrial.adapters.sql.job_rows import to_job
+from seatrial.adapters.sql.job_rows import JobRow, to_job
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
-from seatrial.domain.commands import Cancel, CancelAccepted, CancelRefused, NoSuchJob
+from seatrial.domain.commands import Cancel, CancelAccepted, CancelRefused, NoSuchJob, Outcome
 from seatrial.domain.jobs import JobState
 
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
@@ -20,6 +21,16 @@ _NOTE = update(jobs).where(jobs.c.seq == bindparam("at")).values(cancel_requeste
 def cancel(run: Run, commands: Sequence[Cancel]) -> list[CancelAccepted | CancelRefused | NoSuchJob]:
     """Each in turn."""
     return [_cancel(run, command) for command in commands]
+
+
+def _decided_by(run: Run, row: JobRow, command: Cancel) -> bool:
+    publication = None if row.state != JobState.PUBLISHING else read_decision(run.connection, row)
+    within_ms = run.publish_within_ms or 0
+    return (
+        publication is not None
+        and publication.outcome is Outcome.CANCELLED
+        and row.publish_by_ms == command.now_ms + within_ms
+    )
 
 
 def _cancel(run: Run, command: Cancel) -> CancelAccepted | CancelRefused | NoSuchJob:
@@ -33,6 +44,6 @@ def _cancel(run: Run, command: Cancel) -> CancelAccepted | CancelRefused | NoSuc
     if state is JobState.RUNNING:
         run.connection.execute(_NOTE, {"at": row.seq})
         return CancelAccepted(to_job(row, {"cancel_requested": True}), row.session, row.token)
-    if state is JobState.CANCELLED and row.ended_at_ms == command.now_ms:
+    if (row.state == JobState.CANCELLED and row.ended_at_ms == command.now_ms) or _decided_by(run, row, command):
         return CancelAccepted(to_job(row))  # this very command, repeated after an unknown commit
     return CancelRefused(state)

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from seatrial.adapters.sql.ending import WISHED, Ending, end
-from seatrial.adapters.sql.job_rows import JobRow, to_job, visible_part
+from seatrial.adapters.sql.job_rows import JobRow, to_job
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Finish, Finished, Outcome, Stale
-from seatrial.domain.errors import PUBLISH_FAILED
-from seatrial.domain.failures import Failure
-from seatrial.domain.jobs import TERMINAL, JobEvent, JobState, Part, after
+from seatrial.domain.jobs import TERMINAL, Job, JobState
 
 _HOLDING = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
 
-_DECIDED = after(JobState.RUNNING, JobEvent.DECIDED)
+_HAS_OUTCOME = TERMINAL | {JobState.PUBLISHING}
 
 
 def finish(run: Run, commands: Sequence[Finish]) -> list[Finished | Stale]:
@@ -45,9 +43,13 @@ def _finish(run: Run, commands: Sequence[Finish]) -> list[Finished | Stale]:
     for command in commands:
         row = rows.get(command.token)
         if row is not None and _may_end(row, command):
-            endings[command.token] = _ending(run, row, command)
+            endings[command.token] = _ending(row, command)
     ended = dict(zip(endings, end(run, list(endings.values())), strict=True))
-    return [Finished(ended[token]) if token in ended else _without_effect(rows.get(token)) for token in tokens]
+    return [_accepted(run, ended[one]) if one in ended else _without_effect(rows.get(one)) for one in tokens]
+
+
+def _accepted(run: Run, job: Job) -> Finished:
+    return Finished(job, superseded=run.superseded.get(job.id, ()))
 
 
 def _may_end(row: JobRow, command: Finish) -> bool:
@@ -57,39 +59,23 @@ def _may_end(row: JobRow, command: Finish) -> bool:
 
 
 def _without_effect(row: JobRow | None) -> Finished | Stale:
-    if row is None or row.state not in TERMINAL:
+    if row is None or row.state not in _HAS_OUTCOME:
         return Stale()
     return Finished(to_job(row), repeated=True)
 
 
-def _ending(run: Run, row: JobRow, command: Finish) -> Ending:
-    started_at_ms = row.started_at_ms if command.started_at_ms is None else command.started_at_ms
-    parts: tuple[Part, ...] = ()
+def _ending(row: JobRow, command: Finish) -> Ending:
     failure = command.failure
-    if command.outcome is Outcome.SUCCEEDED:
-        failure = _publish(run, command)
-        state = after(_DECIDED, JobEvent.PUBLISHED if failure is None else JobEvent.FAILED)
-        parts = tuple(map(visible_part, command.parts)) if failure is None else ()
-    elif command.outcome is Outcome.CANCELLED:
-        state = after(JobState.RUNNING, JobEvent.CANCELLED)
+    if command.outcome is Outcome.CANCELLED:
         failure = failure or WISHED
-    elif failure is None:
+    elif command.outcome is Outcome.FAILED and failure is None:
         raise ValueError("a finish as failed says why: its failure is not set")
-    else:
-        state = after(JobState.RUNNING, JobEvent.FAILED)
-    return Ending(row, state, command.now_ms, failure, parts, command.token, started_at_ms)
-
-
-def _publish(run: Run, command: Finish) -> Failure | None:
-    """Make all parts visible, the primary last, or none of them; why that was impossible."""
-    for part in command.parts:
-        if not run.publishing.possible(part.object):
-            bucket = part.object.bucket
-            return Failure(
-                PUBLISH_FAILED,
-                f"The result could not be published: bucket {bucket!r} does not exist.",
-                {"bucket": bucket, "remedy": "create the bucket and retry the job"},
-            )
-    for part in command.parts:
-        run.publishing.add(part.object, part.sealed, part.media_type, command.now_ms)
-    return None
+    return Ending(
+        row=row,
+        outcome=command.outcome,
+        now_ms=command.now_ms,
+        failure=None if command.outcome is Outcome.SUCCEEDED else failure,
+        parts=command.parts if command.outcome is Outcome.SUCCEEDED else (),
+        token=command.token,
+        started_at_ms=row.started_at_ms if command.started_at_ms is None else command.started_at_ms,
+    )

@@ -1,0 +1,45 @@
+"""What is told of a job's end: one JSON document, the same whoever is told and however often."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from seatrial.domain.jobs import Job, Part
+
+
+def announcement(job: Job) -> str:
+    """`type`, `timestamp` and `data`, as Standard Webhooks proposes: `job.succeeded`, `job.failed`, `job.cancelled`."""
+    data = {
+        "job_id": job.id,
+        "endpoint": job.endpoint_name,
+        "task": job.task,
+        "status": job.state.value,
+        "attempt": job.attempt,
+        "retry_of": job.retry_of,
+        "attributes": dict(job.attributes),
+        "submitted_at": _instant(job.submitted_at_ms),
+        "started_at": _instant(job.started_at_ms),
+        "ended_at": _instant(job.ended_at_ms),
+        "result": job.output.result.uri if job.parts else None,
+        "parts": [_part(part) for part in job.parts],
+        "failure": None if job.parts else job.output.failure.uri,
+        "error": None if job.failure is None else dict(job.failure),
+    }
+    document = {"type": f"job.{job.state}", "timestamp": data["ended_at"], "data": data}
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "uri": part.object.uri,
+        "media_type": part.media_type,
+        "size_bytes": part.size_bytes,
+        "sha256": part.sha256,
+    }
+
+
+def _instant(at_ms: int | None) -> str | None:
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

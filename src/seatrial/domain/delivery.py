@@ -1,0 +1,177 @@
+"""Deliveries: who is told of a job's end, in which words, signed how, and when it is tried again.
+
+Signatures are those of Standard Webhooks 1.0 (https://www.standardwebhooks.com), symmetric (`v1`): the HMAC-SHA256,
+keyed with the secret's bytes, of `<webhook-id>.<webhook-timestamp>.<body>`, in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from seatrial.domain.addresses import PRIVATE_NETWORKS, refusal
+from seatrial.domain.errors import INVALID_FIELD, BadInput
+from seatrial.domain.limits import (
+    DELIVERY_ATTEMPTS_MAX,
+    DELIVERY_RETRY_MS_FIRST,
+    DELIVERY_RETRY_MS_MAX,
+    URL_CHARS_MAX,
+    WEBHOOKS_PER_JOB_MAX,
+)
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
+_RETRY_FACTOR = 3
+_JITTER = 0.2
+_FINAL_STATUS = 410  # Gone: the receiver says that it wants no more of this
+
+
+class TargetKind(StrEnum):
+    """How somebody is told."""
+
+    WEBHOOK = "webhook"
+
+
+class DeliveryState(StrEnum):
+    """What has become of a delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up; a replay makes it pending again
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody who wants to know. `events` are the terminal states that interest them; empty: all."""
+
+    kind: TargetKind
+    address: str  # of a webhook its URL
+    events: frozenset[str] = frozenset()
+
+    @property
+    def receiver(self) -> str:
+        """Whose slowness or absence is their own: `https://host:port`."""
+        split = urlsplit(self.address)
+        return f"{split.scheme}://{split.netloc.rpartition('@')[2]}"
+
+    def wants(self, event: str) -> bool:
+        """True when this event is to be told."""
+        return not self.events or event in self.events
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try: the answer's status and the first characters of its body, or why there was no answer."""
+
+    number: int
+    at_ms: int
+    duration_ms: int
+    status: int | None = None
+    answer: str = ""
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Any 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification on its way. `id` is its webhook-id, the same each time. Times are ms since the epoch."""
+
+    id: str
+    job_id: str
+    endpoint_name: str
+    target: Target
+    event: str
+    body: str
+    state: DeliveryState
+    tries: int  # since it was last made pending
+    created_at_ms: int
+    next_at_ms: int | None
+    ended_at_ms: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries a listing shows, newest first. `before` is the id of the last one of the page before."""
+
+    job_id: str | None = None
+    endpoint_name: str | None = None
+    state: DeliveryState | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+def delivery_id(job_id: str, number: int) -> str:
+    """The webhook-id of a job's notification to its n-th target: known before it is written, so never doubled."""
+    return f"msg_{job_id.replace('-', '')}_{number}"
+
+
+def read_webhooks(
+    urls: list[str] | tuple[str, ...], *, allow_private: bool, field: str = "webhook"
+) -> tuple[Target, ...]:
+    """Targets from URLs that somebody gave; names are judged again, by their addresses, at each delivery.
+
+    Raises:
+        BadInput: too many, not http(s), or an address that only this network can reach.
+    """
+    if len(urls) > WEBHOOKS_PER_JOB_MAX:
+        raise _unusable(f"{len(urls)} webhooks are too many.", f"at most {WEBHOOKS_PER_JOB_MAX}", field)
+    return tuple(Target(TargetKind.WEBHOOK, _checked(url, allow_private, field)) for url in dict.fromkeys(urls))
+
+
+def _checked(url: str, allow_private: bool, field: str) -> str:
+    valid = f"an http or https URL of a public address, of at most {URL_CHARS_MAX:,} characters, without credentials"
+    try:
+        split = urlsplit(url)
+        usable = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        raise _unusable(f"{url[:200]!r} is not a URL.", valid, field) from None
+    if not usable or len(url) > URL_CHARS_MAX or "@" in split.netloc or not url.isascii() or not url.isprintable():
+        raise _unusable(f"{url[:200]!r} cannot be a webhook.", valid, field)
+    host = split.hostname or ""
+    try:
+        word = refusal(str(ip_address(host)), PRIVATE_NETWORKS if allow_private else ())
+    except ValueError:
+        word = "loopback" if host == "localhost" and not allow_private else None
+    if word is not None:
+        raise _unusable(f"The webhook {url[:200]!r} names an address that is {word}.", valid, field)
+    return url
+
+
+def _unusable(message: str, valid: str, field: str) -> BadInput:
+    return BadInput(INVALID_FIELD, message, field=field, valid=valid)
+
+
+def signed_headers(secret: str, delivery_id: str, timestamp_seconds: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks. `secret` is `whsec_` and base64."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    signed = b"%s.%d.%s" % (delivery_id.encode(), timestamp_seconds, body)
+    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    return {
+        "webhook-id": delivery_id,
+        "webhook-timestamp": str(timestamp_seconds),
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+def retry_after_ms(tries: int, chance: float, asked_seconds: int | None = None) -> int:
+    """How long to wait after that many tries: 5 s, tripled each time up to 6 hours, a fifth more or less.
+
+    `chance` is from 0 to 1. A receiver that asks (Retry-After) is given at least that, up to the same 6 hours.
+    """
+    plain = min(DELIVERY_RETRY_MS_FIRST * _RETRY_FACTOR ** (tries - 1), DELIVERY_RETRY_MS_MAX)
+    spread = int(plain * (1 + _JITTER * (2 * chance - 1)))
+    return min(max(spread, (asked_seconds or 0) * 1000), DELIVERY_RETRY_MS_MAX)
+
+
+def is_final(tries: int, attempt: Attempt) -> bool:
+    """True when no further try would be of use, or the last one was made."""
+    return attempt.status == _FINAL_STATUS or tries >= DELIVERY_ATTEMPTS_MAX
