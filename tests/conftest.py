@@ -73,7 +73,7 @@ class RunningServer:
         line = process.stdout.readline() if ready else ""
         if not line:
             process.kill()
-            process.wait()
+            self._wait()
             raise AssertionError("the server did not start:\n" + (self.data.parent / "server.log").read_text()[-4000:])
         return line
 
@@ -135,6 +135,21 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
         return server.start()
 
     yield make
+    for server in servers:
+        if server.process is not None:
+            server.terminate()
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """A server on a data folder that the test chose."""
+    servers: list[RunningServer] = []
+
+    def start(data: Path, *options: str) -> RunningServer:
+        servers.append(RunningServer(data, list(options)))
+        return servers[-1].start()
+
+    yield start
     for server in servers:
         if server.process is not None:
             server.terminate()

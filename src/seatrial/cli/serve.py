@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json as json_text
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.config import ConfigError, Setting, Settings, all_settings, load_settings
+from seatrial.domain.limits import START_BYTES_MIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,7 @@ def _run(settings: Settings, say_ready: Callable[[str], None]) -> None:
     import uvloop
 
     from seatrial.adapters.sql.lock import DataFolderInUse
+    from seatrial.ports.storage import StoreUnavailable
     from seatrial.wiring import StartError, run_server
 
     set_up_logs(settings)
@@ -52,8 +55,19 @@ def _run(settings: Settings, say_ready: Callable[[str], None]) -> None:
             runner.run(run_server(settings, say_ready))
     except (StartError, ConfigError, DataFolderInUse) as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"cannot start on {settings.data}: {error}")
+    except (OSError, StoreUnavailable) as error:
+        fail(f"cannot start on {settings.data}: {error}", remedy=_room_remedy(settings.data))
+
+
+def _room_remedy(data: Path) -> str | None:
+    """A full disk has many names, few of which say so."""
+    import shutil
+
+    with contextlib.suppress(OSError):
+        free_bytes = shutil.disk_usage(data).free
+        if free_bytes < START_BYTES_MIN:
+            return f"make room on the disk of {data}: it has {free_bytes:,} bytes free"
+    return None
 
 
 def _say_ready(url: str) -> None:
@@ -62,6 +76,24 @@ def _say_ready(url: str) -> None:
 
 def _say_ready_in_json(url: str) -> None:
     print(json_text.dumps({"url": url, "pid": os.getpid()}), flush=True)
+
+
+class _Unfailing:
+    """A stream whose own troubles (a full disk, a reader that is gone) never reach those who only log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """All of it, or not."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As far as it goes."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def set_up_logs(settings: Settings) -> None:
@@ -84,7 +116,7 @@ def set_up_logs(settings: Settings) -> None:
             *shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

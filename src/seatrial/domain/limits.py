@@ -131,7 +131,9 @@ REQUEST_UNREAD_BYTES_MAX = 16 * MIB  # of a refused request's body: read and dro
 REQUEST_LINGER_SECONDS_MAX = 5  # how long a connection that must close lets its client read the answer
 CLOCK_SKEW_SECONDS_MAX = 900  # SigV4, as AWS
 HEALTH_ANSWER_SECONDS_MAX = 2  # a part that takes longer is down
+HEALTH_FRESH_MS = 1_000  # so long an answer of /healthz is told to whoever asks next
 STORE_BATCH_COMMANDS_MAX = 500
+STORE_RETRY_MS = 500  # until a store that was away is asked again
 LIST_PAGE_MAX = 1_000
 NAMES_SHOWN_MAX = 10  # in an error that lists what there is
 REAP_JOBS_MAX = 100  # ended in one transaction
@@ -141,7 +143,8 @@ AWS_SYNC_WAIT_SECONDS_DEFAULT = 60  # how long InvokeEndpoint waits for its job,
 AWS_INVOCATION_TIMEOUT_SECONDS_MAX = 3_600
 
 # The embedded database
-DATABASE_BUSY_TIMEOUT_MS = 5_000
+DATABASE_BUSY_TIMEOUT_MS = 2_000  # how long a write waits for a lock that another process holds
+START_BYTES_MIN = 1 * MIB  # a disk with less room is named as the reason when a start fails
 DATABASE_CACHE_KIB = 32 * 1024  # of each connection
 DATABASE_READERS = 4
 LOG_LINES_WAITING_MAX = 20_000  # not written yet; beyond it lines are dropped, and counted

@@ -16,6 +16,7 @@ from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     RESTART_BACKOFF_SECONDS_MAX,
     RESTARTS_PER_WINDOW_MAX,
+    STORE_RETRY_MS,
     WORKER_STOP_GRACE_SECONDS,
 )
 from seatrial.domain.work import Loaded, LoadFailed, WorkerSpec
@@ -26,6 +27,7 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.runner import Runner
 from seatrial.ports.clock import Clock
 from seatrial.ports.model_pool import ModelPool, Worker
+from seatrial.ports.storage import as_unavailable
 from seatrial.ports.work_source import WorkSource
 
 log = structlog.get_logger()
@@ -149,6 +151,17 @@ class Crew:
         spec = self._make_spec()
         return await self._bench.pool.start(spec), spec
 
+    async def _start_patiently(self) -> tuple[Worker, WorkerSpec]:
+        """A full disk is nobody's fault here: the worker starts once there is room again."""
+        while True:
+            try:
+                return await self._start()
+            except OSError as error:
+                if as_unavailable(error) is None:
+                    raise
+                log.warning("worker.cannot_start", endpoint=self._deployed.version.endpoint_name, error=str(error))
+            await self._bench.clock.sleep_ms(STORE_RETRY_MS)
+
     async def _serve_then_replace(self, worker: Worker, spec: WorkerSpec) -> None:
         """Serve with this worker; when it falls, with the next one, as long as it is wanted."""
         fall = await self._serve(worker, spec)
@@ -165,7 +178,7 @@ class Crew:
         """One worker from its start to its end; why it fell, unless we ended it."""
         with self._cancellable():
             try:
-                worker, spec = await self._start()
+                worker, spec = await self._start_patiently()
                 await _loaded(worker)
             except LoadFailed as failed:
                 return self._not_loaded(failed.failure)

@@ -27,7 +27,7 @@ from seatrial.domain.endpoint import (
 )
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
 from seatrial.engine.crew import Crew
@@ -49,7 +49,6 @@ ENDPOINT_BUSY = "endpoint_busy"
 SERVER_STOPPING = "server_stopping"
 NOT_RESTARTED = "The server could not start it again."
 FAIL_BATCH = 500
-STORE_RETRY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from seatrial.domain import commands as c
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import JobState
+from seatrial.domain.limits import STORE_RETRY_MS
 from seatrial.engine.bells import Bells
 from seatrial.engine.watch import Ended, Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.work_source import SessionClosed
 
-STORE_RETRY_MS = 500
 DRAINING_ATTEMPTS_MAX = 3
 TOKEN_BYTES = 16
 

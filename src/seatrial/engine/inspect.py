@@ -45,6 +45,10 @@ class Inspector:
         """How many client jobs of an endpoint are in each state."""
         return await self._store.counts(endpoint_id)
 
+    async def check(self) -> None:
+        """Raises StoreUnavailable: no job could be accepted now."""
+        await self._store.check()
+
     async def wait(self, job_id: str, timeout_seconds: float) -> Job:
         """The job once it has ended, or as it is when the time has passed.
 

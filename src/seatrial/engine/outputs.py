@@ -25,6 +25,7 @@ from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, ext
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
 from seatrial.ports.object_store import ObjectStore, TooLarge
+from seatrial.ports.storage import as_unavailable
 
 PRIMARY = "result"
 SOFT_FAILURE_WORDS = (b'"status"', b'"error"', b'_mock"')  # an answer without any of them says of no failure
@@ -238,6 +239,8 @@ def _head(file: Path, bytes_max: int) -> bytes:
         with file.open("rb") as opened:
             return opened.read(bytes_max)
     except OSError as error:
+        if as_unavailable(error) is not None:
+            raise
         raise SeatrialError(OUTPUT_CONTRACT, f"A file of the output cannot be read: {error.strerror}") from None
 
 

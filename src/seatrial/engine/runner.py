@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from seatrial.domain.limits import PREFETCH_HORIZON_MS, PREFETCH_JOBS_MAX
 from seatrial.domain.work import HandlerFailed, Work, WorkerDied, WorkTimedOut
 from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.patience import Patience
 from seatrial.engine.prepare import Preparer, discard_inputs
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import StoreUnavailable
@@ -238,15 +240,17 @@ class Runner:
 
     async def _work(self, claim: Claim) -> tuple[tuple[StagedPart, ...], int]:
         contract = self._deployed.contract
+        patience = Patience(self._clock, claim.job.id, claim.time_left_ms)
         has_files = True  # until it is known: what a failed preparation wrote must go too
         try:
-            work = await self._prepare(claim, contract)
+            work = await patience.within(lambda: self._prepare(claim, contract), "its input was being fetched")
             has_files = work.has_files
-            produced = await self._worker.run(work)
+            produced = await patience.insist(lambda: self._worker.run(work), "it was being handed to its worker")
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._answered = True
             self._observe(produced.handler_ms)
-            return await self._sealer.seal(claim.job, contract, produced, work.task), started_at_ms
+            sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task)
+            return await patience.within(sealing, "its output was being stored"), started_at_ms
         finally:
             if has_files:
                 await discard_inputs(claim.token, self._scratch)
@@ -261,6 +265,9 @@ class Runner:
             work = await self._preparer.prepare(
                 claim.job, self.version, contract, self._layout, claim.token, self._scratch
             )
+        except (StoreUnavailable, OSError):
+            await discard_inputs(claim.token, self._scratch)  # what a next try writes anew
+            raise
         finally:
             self._preparing.discard(task)
         return replace(work, timeout_ms=claim.time_left_ms) if claim.time_left_ms < work.timeout_ms else work

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput, Busy, Conflict, Forbidden, NotFound, SeatrialError, Unproven
 from seatrial.domain.limits import VALUE_SHOWN_CHARS_MAX
-from seatrial.ports.job_store import StoreUnavailable
+from seatrial.ports.storage import StoreUnavailable, as_unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -236,7 +236,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_store_away(request: Request, error: Exception) -> Response:
     log.warning("http.store_unavailable", path=request.url.path, error=str(error))
-    return refused(request, Busy(STORE_UNAVAILABLE, "The job store does not answer; nothing is known to be lost."))
+    message = "The server's storage does not answer; nothing was accepted, and nothing accepted is lost."
+    return refused(request, Busy(STORE_UNAVAILABLE, message))
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
@@ -246,6 +247,8 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 async def _on_defect(request: Request, error: Exception) -> Response:
     """The named edge: a defect of ours is logged whole, and the answer says nothing of its inside."""
+    if as_unavailable(error) is not None:
+        return await _on_store_away(request, error)
     defect = secrets.token_hex(8)
     log.error("http.defect", id=defect, method=request.method, path=request.url.path, exc_info=error)
     members = {"id": defect, "remedy": f"Find {defect} in the server's log, and report it."}

@@ -7,10 +7,9 @@ from typing import Protocol
 
 from seatrial.domain.commands import JobCommand, JobOutcome, Publication
 from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.ports.storage import StoreUnavailable
 
-
-class StoreUnavailable(Exception):
-    """The store did not commit, or cannot say whether it did. The command may be repeated."""
+__all__ = ["JobStore", "StoreUnavailable"]
 
 
 class JobStore(Protocol):
@@ -49,4 +48,8 @@ class JobStore(Protocol):
 
     async def next_deadline_ms(self) -> int | None:
         """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
+        ...
+
+    async def check(self) -> None:
+        """Make a durable write that changes nothing. Raises StoreUnavailable: nothing could be accepted now."""
         ...

@@ -62,7 +62,11 @@ class Reading:
 
 
 class ObjectStore(Protocol):
-    """Stage, reveal, read, discard; and the names themselves."""
+    """Stage, reveal, read, discard; and the names themselves.
+
+    Every method may raise `ports.storage.StoreUnavailable`: the disk is full, the service is away. Each may be
+    asked again.
+    """
 
     async def stage(self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int) -> Sealed:
         """Make bytes durable without showing them. Each call makes a new write-once blob.
@@ -160,4 +164,8 @@ class ObjectStore(Protocol):
 
     async def buckets(self) -> Sequence[Bucket]:
         """All buckets, by name."""
+        ...
+
+    async def check(self) -> None:
+        """Make bytes durable and remove them. Raises StoreUnavailable: no object could be kept now."""
         ...

@@ -19,6 +19,7 @@ from typing import TypeVar
 from seatrial.domain.limits import ROW_INLINE_BYTES_MAX, STREAM_CHUNK_BYTES
 from seatrial.domain.objects import Sealed
 from seatrial.ports.object_store import TooLarge
+from seatrial.ports.storage import as_unavailable
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class BlobFiles:
 
         Raises:
             TooLarge: more than limit_bytes came. Nothing is kept then, nor when the stream itself raises.
+            StoreUnavailable: the disk is full or broken; nothing is kept.
         """
         writer = self._writer(limit_bytes)
         try:
@@ -90,6 +92,17 @@ class BlobFiles:
         """Remove files; those already gone are no error."""
         await self._run(partial(_remove, [self.path(blob) for blob in blobs]))
 
+    async def trial(self) -> str:
+        """Write one small blob that nobody asked for; its id. Raises StoreUnavailable."""
+        writer = self._writer(STREAM_CHUNK_BYTES)
+        try:
+            await self._run(partial(writer.write, bytes(ROW_INLINE_BYTES_MAX + 1)))
+            await self._run(writer.seal)
+        except BaseException:
+            await self._run(writer.abandon)
+            raise
+        return writer.blob
+
     async def left_by_earlier_runs(self, batch: int) -> AsyncIterator[list[str]]:
         """Ids of blobs that this run did not make, at most `batch` at a time."""
         for folder in await self._run(lambda: sorted(self._folder.iterdir())):
@@ -107,7 +120,13 @@ class BlobFiles:
         return BlobWriter(self.path(blob), limit_bytes)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except OSError as error:
+            trouble = as_unavailable(error)
+            if trouble is None:
+                raise
+            raise trouble from error
 
 
 class BlobWriter:
@@ -122,6 +141,11 @@ class BlobWriter:
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._lock = threading.Lock()
+
+    @property
+    def blob(self) -> str:
+        """The id of the blob."""
+        return self._path.name
 
     @property
     def has_file(self) -> bool:
@@ -190,7 +214,13 @@ class BlobChunks:
             self._close()
             raise StopAsyncIteration
         loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(self._threads, os.pread, self._descriptor, wanted, self._at)
+        try:
+            data = await loop.run_in_executor(self._threads, os.pread, self._descriptor, wanted, self._at)
+        except OSError as error:
+            trouble = as_unavailable(error)
+            if trouble is None:
+                raise
+            raise trouble from error
         if not data:
             self._close()
             raise OSError(f"a blob ended {self._end - self._at} bytes early")

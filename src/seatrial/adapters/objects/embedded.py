@@ -143,6 +143,11 @@ class EmbeddedObjects:
             removed += len(orphans)
         return removed
 
+    async def check(self) -> None:
+        """See the port: the names are read, and a blob is written."""
+        await self._names.buckets()
+        await self._blobs.remove([await self._blobs.trial()])
+
     async def _find(self, what: ObjectName | ObjectRef) -> ObjectInfo:
         if isinstance(what, ObjectName):
             return await self._names.head(what)

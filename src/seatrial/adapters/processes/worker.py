@@ -129,12 +129,19 @@ class ProcessWorker:
         answered: asyncio.Future[Produced] = self._loop.create_future()
         async with self._order:  # a later one does not overtake it while its files are written
             if frame.has_files and not self._exited.is_set():
-                await asyncio.to_thread(frame.write_files)
+                await self._write_files(frame, number)
             if self._exited.is_set():
                 raise WorkerDied(self._death(), begun=False, by_us=self._ended_by_us)
             self._held[work.token] = _Held(number, work.timeout_ms / 1_000, answered, frame.uses_folder)
             self._channel.send(frame.header, frame.segments)
         return await answered
+
+    async def _write_files(self, frame: WorkFrame, number: int) -> None:
+        try:
+            await asyncio.to_thread(frame.write_files)
+        except OSError:
+            await self._scratch.remove_job(number)  # on a full disk, what was written is part of the trouble
+            raise
 
     def begun(self, token: str) -> bool:
         """See `ports.model_pool.Worker.begun`; of settled work the last `WORK_REMEMBERED_MAX` are known."""

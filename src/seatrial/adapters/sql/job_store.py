@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select, update
 
 from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.database import Database
@@ -14,7 +14,7 @@ from seatrial.adapters.sql.deciding import waiting_decisions
 from seatrial.adapters.sql.job_rows import to_job
 from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import job_counts, jobs, word
+from seatrial.adapters.sql.schema import job_counts, jobs, stores, word
 from seatrial.domain.commands import JobCommand, JobOutcome, Publication
 from seatrial.domain.jobs import Job, JobFilter, JobState
 
@@ -25,6 +25,7 @@ _COUNTS = select(job_counts.c.state, job_counts.c.count).where(
 _NEXT_DEADLINE = (  # not min(), which would walk the whole index
     select(jobs.c.expires_at_ms).where(jobs.c.state == word(JobState.QUEUED)).order_by(jobs.c.expires_at_ms).limit(1)
 )
+_TOUCH = update(stores).values(incarnation=stores.c.incarnation)
 _UNFINISHED = select(jobs.c.id, jobs.c.token).where(
     jobs.c.state.in_((JobState.RUNNING.value, JobState.PUBLISHING.value)),
     jobs.c.id.in_(bindparam("words", expanding=True)) | jobs.c.token.in_(bindparam("words", expanding=True)),
@@ -63,6 +64,10 @@ class SqlJobStore:
     async def next_deadline_ms(self) -> int | None:
         """See the port."""
         return await self._database.read(_read_next_deadline)
+
+    async def check(self) -> None:
+        """See the port."""
+        await self._database.write(_touch)
 
     async def publications(self, until_ms: int, limit: int) -> list[Publication]:
         """See the port."""
@@ -104,6 +109,10 @@ def _in_order(callers: Sequence[Commands]) -> Iterator[_Step]:
                 yield from ((caller, at) for at in range(first, end))
                 if end < len(commands):
                     next_of[type(commands[end])].append((caller, end))
+
+
+def _touch(connection: Connection) -> None:
+    connection.execute(_TOUCH)
 
 
 def _read_job(connection: Connection, job_id: str) -> Job | None:

@@ -33,7 +33,7 @@ from seatrial.http.doors.sagemaker_runtime import SageMakerRuntimeDoor
 from seatrial.http.doors.sts import StsDoor
 from seatrial.http.services import Services
 from seatrial.http.sigv4 import Flaw, SignatureRefused, SignedRequest
-from seatrial.ports.job_store import StoreUnavailable
+from seatrial.ports.storage import as_unavailable
 
 log = structlog.get_logger()
 
@@ -123,12 +123,13 @@ class AwsDoor:
             return aws_errors.error_response(protocol, _refusal(request, protocol, refused), request_id)
         except AwsError as error:
             return aws_errors.error_response(protocol, error, request_id)
-        except StoreUnavailable:
-            log.warning("aws.store_unavailable", request_id=request_id, service=service)
-            return aws_errors.error_response(protocol, aws_errors.unavailable(), request_id)
         except ClientDisconnect:
             raise
-        except Exception:  # the named edge of this door: logged, and answered in the service's own form
+        except Exception as error:  # the named edge of this door: logged, and answered in the service's own form
+            trouble = as_unavailable(error)
+            if trouble is not None:
+                log.warning("aws.store_unavailable", request_id=request_id, service=service, error=str(trouble))
+                return aws_errors.error_response(protocol, aws_errors.unavailable(), request_id)
             log.exception("aws.failed", request_id=request_id, service=service)
             return aws_errors.error_response(protocol, aws_errors.internal_failure(protocol), request_id)
 

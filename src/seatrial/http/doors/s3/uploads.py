@@ -16,7 +16,7 @@ from seatrial.domain.limits import LIST_KEYS_MAX, OBJECT_PUT_BYTES_MAX, S3_QUIET
 from seatrial.domain.objects import ObjectInfo
 from seatrial.domain.uploads import Upload
 from seatrial.engine.multipart import MultipartUploads
-from seatrial.http.dialects.aws_errors import Protocol, internal_failure
+from seatrial.http.dialects.aws_errors import Protocol, internal_failure, unavailable
 from seatrial.http.dialects.s3 import conditions, headers, listings, multipart
 from seatrial.http.dialects.s3.address import read_copy_source
 from seatrial.http.dialects.s3.errors import (
@@ -32,6 +32,7 @@ from seatrial.http.doors.s3.buckets import XML
 from seatrial.http.doors.s3.call import Incoming, S3Call, add_to
 from seatrial.http.doors.s3.objects import source_info
 from seatrial.ports.object_store import ConditionFailed, NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
+from seatrial.ports.storage import as_unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +130,10 @@ class Uploads:
             yield late_error_body(precondition_failed("If-None-Match"), call.aws.request_id)
         except NoSuchBucket:
             yield late_error_body(no_such_bucket(call.bucket), call.aws.request_id)
-        except Exception:
+        except Exception as error:
+            if as_unavailable(error) is not None:
+                yield late_error_body(unavailable(), call.aws.request_id)
+                return
             log.exception("completion_failed", request_id=call.aws.request_id)
             yield late_error_body(internal_failure(Protocol.REST_XML), call.aws.request_id)
 
