@@ -98,7 +98,7 @@ def test_a_table_that_lets_a_terminal_state_change_is_found_out():
     class OnlyTerminal(SmallWorld):
         def fault(self, before: State, after: State) -> str | None:
             said = super().fault(before, after)
-            return said if said and "terminal state" in said else None
+            return said if said and "a terminal state has changed" in said else None
 
     budget = ONE_OF_EACH._replace(cancels=0, server_kills=0, worker_kills=0)
     world = OnlyTerminal(COPIES, 2, budget, table=table, without=frozenset({Guard.TOKEN_CHECK}))

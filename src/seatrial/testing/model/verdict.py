@@ -23,7 +23,7 @@ def fault(before: State, after: State) -> str | None:
         old, new = before.jobs[number], after.jobs[number]
         said = None
         if new is not old:
-            said = _wrong_in(new) or _wrong_between(old, new) or _wrong_decision(before, after, number)
+            said = _wrong_between(old, new) or _wrong_in(new) or _wrong_decision(before, after, number)
         said = said or _wrong_process(after, number, new)
         if said is not None:
             return f"{said} (job {number})"
