@@ -180,7 +180,7 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             packages, outfitter, directory, submitter, inspector, objects, clock, pool.isolation, make_crew, say
         )
         deployer = Deployer(court, directory, packages, store, objects, watch, bells, clock)
-        canceller = Canceller(store, watch, inspector, clock, deployer.stop_session)
+        canceller = Canceller(store, watch, inspector, clock, deployer.stop_work)
         multipart = MultipartUploads(objects, clock)
         services = Services(
             submitter=submitter,

@@ -421,7 +421,7 @@ class Engine:
 
     async def warm_up(self) -> None:
         """Short jobs, until the worker is trusted with many at a time."""
-        for _ in range(8):
+        for _ in range(20):
             await self.run()
 
     async def lines(self, name: str = "e") -> list[str]:

@@ -61,19 +61,75 @@ async def test_a_running_job_is_cancelled_once_every_process_is_gone(engine: Any
     assert await engine.run("os.getpid()") != worker
 
 
-async def test_neighbours_in_the_same_worker_run_again_and_are_not_charged(engine: Any) -> None:
+async def behind(engine: Any, gate: Any) -> tuple[str, list[str]]:
+    """A job at the gate, and three short ones that have been sent to its worker ahead."""
     await engine.deploy()
     await engine.warm_up()
-    gate = engine.gate()
     job_id = await engine.submit(gate.code)
     neighbours = [await engine.submit(str(number)) for number in range(3)]
     await gate.reached()
-    held = [await engine.inspector.job(one) for one in neighbours]
-    assert [one.state for one in held] == [JobState.RUNNING] * 3, "they wait inside of the worker"
+    return job_id, neighbours
+
+
+async def states(engine: Any, jobs: list[str]) -> list[JobState]:
+    return [(await engine.inspector.job(one)).state for one in jobs]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent ahead stays with its worker, however long the job before it takes."""
+    monkeypatch.setattr("seatrial.engine.runner.WITHDRAW_AFTER_MS", 3_600_000)
+
+
+async def test_neighbours_in_the_same_worker_run_again_and_are_not_charged(engine: Any, patient: None) -> None:
+    job_id, neighbours = await behind(engine, engine.gate())
+    assert await states(engine, neighbours) == [JobState.RUNNING] * 3, "they wait inside of the worker"
     await engine.canceller.cancel(job_id)
     assert [await engine.value(one) for one in neighbours] == [0, 1, 2]
     ended = [await engine.ended(one) for one in neighbours]
     assert [(one.attempt, one.deaths) for one in ended] == [(1, 0)] * 3
+
+
+async def test_work_that_was_sent_ahead_is_cancelled_without_touching_the_process(engine: Any, patient: None) -> None:
+    gate = engine.gate()
+    running, neighbours = await behind(engine, gate)
+    async with asyncio.timeout(5):
+        job = await engine.canceller.cancel(neighbours[1])
+    assert (job.state, job.attempt, await engine.published(job)) == (JobState.CANCELLED, 1, ["failure"])
+    gate.open()
+    assert [await engine.value(one) for one in (neighbours[0], neighbours[2])] == [0, 2]
+    ended = [await engine.ended(one) for one in (running, neighbours[0], neighbours[2])]
+    assert [(one.attempt, one.deaths) for one in ended] == [(1, 0)] * 3
+    assert (await engine.ended(running)).state is JobState.SUCCEEDED
+
+
+async def test_short_jobs_behind_a_long_one_go_to_a_worker_that_is_free(engine: Any) -> None:
+    """Also where the handler keeps the interpreter to itself and could not answer anybody."""
+    await engine.deploy(workers=2)
+    await engine.ready(2)
+    await asyncio.gather(*(engine.warm_up() for _ in range(4)))
+    hoarding = engine.gate()
+    jobs = [await engine.submit(f"{hoarding.code} or re.match('(a+)+b', 'a' * 29)")]
+    jobs += [await engine.submit(f"[os.getpid(), {number}]") for number in range(40)]
+    async with asyncio.timeout(20):
+        values = [await engine.value(one) for one in jobs[1:]]
+    assert [number for _, number in values] == list(range(40))
+    assert (await engine.inspector.job(jobs[0])).state is JobState.RUNNING
+    assert {((await engine.ended(one)).attempt, (await engine.ended(one)).deaths) for one in jobs[1:]} == {(1, 0)}
+    hoarding.open()
+
+
+async def test_what_waits_behind_a_long_job_is_queued_again(engine: Any) -> None:
+    """With its place, its time to live and everything: nobody has begun with it."""
+    gate = engine.gate()
+    running, neighbours = await behind(engine, gate)
+    async with asyncio.timeout(5):
+        while await states(engine, neighbours) != [JobState.QUEUED] * 3:  # noqa: ASYNC110  a release is not told of
+            await asyncio.sleep(0.02)
+    assert [(await engine.inspector.job(one)).attempt for one in neighbours] == [0] * 3
+    gate.open()
+    assert [await engine.value(one) for one in neighbours] == [0, 1, 2]
+    assert (await engine.ended(running)).attempt == 1
 
 
 async def test_what_has_ended_cannot_be_cancelled(engine: Any) -> None:
@@ -122,13 +178,19 @@ async def test_a_cancel_that_races_with_the_end_has_one_outcome(engine: Any) -> 
     assert await engine.run("1") == 1
 
 
-async def test_a_cancel_after_the_answer_waits_for_the_process_as_well(
-    engine: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "worker_lives"),
+    [("os.getpid()", True), ("child()", False), ("daemon()", False), ("threading.Timer(99, print).start()", False)],
+)
+async def test_a_cancel_after_the_answer_waits_for_what_the_job_left_behind(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, code: str, worker_lives: bool
 ) -> None:
-    """The answer is there and being stored; the process takes its time to go."""
-    monkeypatch.setattr("seatrial.engine.crew.WORKER_STOP_GRACE_SECONDS", 0.5)
+    """The answer is there and being stored. What earlier jobs left behind is not this one's."""
+    monkeypatch.setattr("seatrial.engine.runner.WORKER_STOP_GRACE_SECONDS", 0.1)
     await engine.deploy()
-    worker = await engine.run("[os.getpid(), signal.signal(signal.SIGTERM, signal.SIG_IGN)][0]")
+    worker = await engine.run("[child(), os.getpid(), signal.signal(signal.SIGTERM, signal.SIG_IGN)][1]")
+    await asyncio.sleep(0.02)  # two ticks of the kernel's clock of processes
+    processes = engine.worker_processes()
     staging, go_on, stage = asyncio.Event(), asyncio.Event(), engine.objects.stage
 
     async def slowly(*given: Any) -> Any:
@@ -137,14 +199,16 @@ async def test_a_cancel_after_the_answer_waits_for_the_process_as_well(
         return await stage(*given)
 
     monkeypatch.setattr(engine.objects, "stage", slowly)
-    job_id = await engine.submit("1")
+    job_id = await engine.submit(code)
     await staging.wait()
     cancelling = asyncio.create_task(engine.canceller.cancel(job_id))
     while not (await engine.inspector.job(job_id)).cancel_requested:  # noqa: ASYNC110  a wish is not told of
         await asyncio.sleep(0)
     go_on.set()
     assert (await engine.ended(job_id)).state is JobState.CANCELLED
-    assert not alive(worker)
+    assert alive(worker) == worker_lives
+    if not worker_lives:
+        assert not set(engine.worker_processes()) & set(processes)
     await cancelling
 
 

@@ -1,13 +1,16 @@
 """Frames: what is encoded is decoded, however it is cut, and nothing beyond the limits."""
 
 import json
+import os
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatrial.adapters.processes.permits import Permits as ServersPermits
 from seatrial.worker import protocol
+from seatrial.worker.permits import Permits as WorkersPermits
 
 TEXT = st.text(max_size=20)
 HEADERS = st.builds(lambda extra, kind: {**extra, "type": kind}, st.dictionaries(TEXT, TEXT, max_size=3), TEXT).filter(
@@ -57,3 +60,46 @@ def test_every_message_is_on_the_page(request: pytest.FixtureRequest) -> None:
     for message in ("load", "work", "loading", "loaded", "load_failed", "begun", "done", "failed"):
         assert f"### `{message}`" in page
         assert getattr(protocol, message.upper()) == message
+
+
+def test_work_is_begun_or_taken_back_never_both() -> None:
+    """Both ends of the permits in this process: the worker comes to works 1 to 9 in turn."""
+    server = ServersPermits()
+    worker = WorkersPermits(os.dup(server.workers_end))
+    for number in (1, 2, 3):
+        server.give(number)
+    assert worker.take(1)
+    assert server.take_back() == [2, 3]
+    assert not worker.take(2)
+    for number in (4, 5):
+        server.give(number)
+    assert not worker.take(3), "the next permit is for another"
+    assert server.take_back() == [5], "the worker has that of 4 in hand"
+    assert worker.take(4)
+    assert not worker.take(5)
+    assert server.take_back() == []
+    server.give(7)  # the files of 6 could not be written: it was never sent
+    assert worker.take(7)
+    worker.close()
+    server.close()
+
+
+@given(st.lists(st.sampled_from(["send", "begin", "take back"]), max_size=60))
+def test_each_work_has_one_taker(steps: list[str]) -> None:
+    server = ServersPermits()
+    worker = WorkersPermits(os.dup(server.workers_end))
+    sent, waiting, begun, back = 0, [], [], []
+    for step in steps:
+        if step == "send":
+            sent += 1
+            server.give(sent)
+            waiting.append(sent)
+        elif step == "take back":
+            back += server.take_back()
+        elif waiting:
+            number = waiting.pop(0)
+            begun += [number] if worker.take(number) else []
+    begun += [number for number in waiting if worker.take(number)]
+    assert sorted(begun + back) == list(range(1, sent + 1))
+    worker.close()
+    server.close()

@@ -98,6 +98,10 @@ class LoadFailed(Exception):
         self.failure = failure
 
 
+class Withdrawn(Exception):
+    """The work was taken back before the handler began with it; it never will."""
+
+
 class WorkerDied(Exception):
     """The process went away while it held the work.
 

@@ -15,7 +15,7 @@ from seatrial.ports.job_store import JobStore
 
 
 class Canceller:
-    """`stop_session` ends the worker that holds a session, and every process of it."""
+    """`stop_work` ends the work of a claim, named by its session and token, and returns once it is over."""
 
     def __init__(
         self,
@@ -23,13 +23,13 @@ class Canceller:
         watch: Watch,
         inspector: Inspector,
         clock: Clock,
-        stop_session: Callable[[str], Awaitable[None]],
+        stop_work: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._watch = watch
         self._inspector = inspector
         self._clock = clock
-        self._stop_session = stop_session
+        self._stop_work = stop_work
 
     async def cancel(self, job_id: str) -> Job:
         """The job as it is afterwards: cancelled, once its work is really gone.
@@ -38,15 +38,20 @@ class Canceller:
             NotFound: no such job.
             Conflict: it has its outcome already.
         """
-        (outcome,) = await self._store.apply([c.Cancel(job_id, self._clock.now_ms())])
-        match outcome:
+        match await self._wish(job_id):
             case c.CancelAccepted(job=job, session=None):
-                self._watch.changed([job])
                 return job
-            case c.CancelAccepted(session=str() as session):
-                await self._stop_session(session)
+            case c.CancelAccepted(session=str() as session, token=str() as token):
+                await self._stop_work(session, token)
+                await self._wish(job_id)  # it may have gone back to the queue just before it could be stopped
                 return await self._inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
             case c.CancelRefused(state):
                 raise Conflict(JOB_ALREADY_ENDED, f"Job {job_id} is {state} already; a terminal state never changes.")
             case _:
                 raise NotFound(JOB_NOT_FOUND, f"There is no job {job_id!r}.")
+
+    async def _wish(self, job_id: str) -> c.JobOutcome:
+        (outcome,) = await self._store.apply([c.Cancel(job_id, self._clock.now_ms())])
+        if isinstance(outcome, c.CancelAccepted) and outcome.session is None:
+            self._watch.changed([outcome.job])
+        return outcome

@@ -104,11 +104,11 @@ class Crew:
         for runner in self._taking()[desired:]:
             runner.retire()
 
-    async def stop_session(self, session: str) -> bool:
-        """End the worker that holds the session; False: none of this crew does."""
+    async def cancel(self, session: str, token: str) -> bool:
+        """End the work of that claim, see Runner.cancel; False: no worker of this crew holds the session."""
         for runner in self._runners:
             if runner.session == session:
-                await runner.stop(WORKER_STOP_GRACE_SECONDS)
+                await runner.cancel(token, WORKER_STOP_GRACE_SECONDS)
                 return True
         return False
 

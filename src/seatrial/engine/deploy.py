@@ -241,9 +241,9 @@ class Deployer:
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
         return crew.ready if crew else 0
 
-    async def stop_session(self, session: str) -> None:
-        """End the worker that holds a session, and every process of it."""
-        await self._crews.stop_session(session)
+    async def stop_work(self, session: str, token: str) -> None:
+        """End the work of a claim whose cancel was wished; returns once it is over."""
+        await self._crews.cancel(session, token)
 
     # ------------------------------------------------------------------ server start and stop
 

@@ -1,7 +1,8 @@
 """Drive one local worker: take claims, prepare their input, run them, seal the output, finish.
 
-The worker gets its next work before the present one ends only as far as jobs are short (see
-PREFETCH_HORIZON_MS): an hour-long job is never claimed by a worker that is still busy.
+The worker gets its next work before the present one ends only as far as jobs are short (see ahead.py): an hour-long
+job is never claimed by a worker that is still busy. Where a job turns out long after all, what waits behind it goes
+back to the queue at no cost.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import PREFETCH_HORIZON_MS, PREFETCH_JOBS_MAX
-from seatrial.domain.work import HandlerFailed, Work, WorkerDied, WorkTimedOut
+from seatrial.domain.limits import WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
+from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkTimedOut
+from seatrial.engine.ahead import Ahead
 from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.patience import Patience
@@ -33,7 +35,6 @@ from seatrial.ports.work_source import WorkSource
 log = structlog.get_logger()
 
 TAKE_WAIT_MS = 10_000
-SMOOTHING = 0.2  # weight of the newest job in the mean run time
 
 
 class Runner:
@@ -61,6 +62,7 @@ class Runner:
         self._session: str | None = None
         self._held: dict[str, asyncio.Task[None]] = {}
         self._preparing: set[asyncio.Task[None]] = set()
+        self._cancelled: set[str] = set()  # tokens whose cancel was wished
         self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
         self._suspect: str | None = None
         self._answered = False
@@ -70,8 +72,8 @@ class Runner:
         self._closing = False
         self._room = asyncio.Event()
         self._retired = asyncio.Event()
-        self._mean_ms: float | None = None
-        self._short_in_a_row = 0
+        self._ahead = Ahead()
+        self._next_look: asyncio.TimerHandle | None = None
 
     @property
     def session(self) -> str | None:
@@ -108,6 +110,31 @@ class Runner:
         self._retired.set()
         self._room.set()
 
+    async def cancel(self, token: str, grace_seconds: float) -> None:
+        """The cancel of that claim was wished: returns once its work is over, or never began, and it has ended.
+
+        Work that the handler has begun with ends with the process; what else the worker holds goes back at no cost.
+        """
+        self._cancelled.add(token)
+        running = self._held.get(token)
+        if running is None:  # not here yet, or just over
+            await self._end_cancelled(token)
+            return
+        if running in self._preparing:
+            running.cancel()
+        else:
+            self._give_back()
+            if self._worker.holds(token):
+                await self.stop(grace_seconds)
+        await asyncio.wait({running})
+
+    async def _end_cancelled(self, token: str) -> None:
+        """The handler has returned from it, or never began; what it left behind ends with the process."""
+        if not await self._worker.is_over(token):
+            await self.stop(WORKER_STOP_GRACE_SECONDS)
+        await self._source.finish([Finish(token, Outcome.CANCELLED, self._clock.now_ms())])
+        self._worker.forget(token)
+
     async def stop(self, grace_seconds: float) -> None:
         """End the worker and every process of it; what it held goes back to the queue at no cost."""
         self._ended_by_us = True
@@ -125,7 +152,8 @@ class Runner:
         finally:
             retired.cancel()
             await self._stop_taking(taking)
-            self._hand_back()
+            self._closing = True
+            self._give_back()
             await asyncio.gather(*self._held.values(), return_exceptions=True)
             await self._leave(gone)
 
@@ -140,11 +168,23 @@ class Runner:
             log.exception("runner.defect", endpoint=self.version.endpoint_name)
             self._fault = Failure("internal_error", f"No work could be taken for the worker: {error}")
 
-    def _hand_back(self) -> None:
-        """What has not reached the worker yet stays behind: closing the session hands it back at no cost."""
-        self._closing = True
+    def _give_back(self) -> None:
+        """What the handler has not begun with goes back to the queue at no cost."""
         for preparing in self._preparing:
             preparing.cancel()
+        self._worker.withdraw()
+
+    def _look_later(self) -> None:
+        if self._next_look is None and len(self._held) > 1:
+            self._next_look = asyncio.get_running_loop().call_later(WITHDRAW_AFTER_MS / 1_000, self._look)
+
+    def _look(self) -> None:
+        """Take back what waits behind a job that turned out long: other workers may be free."""
+        self._next_look = None
+        if (self._worker.running_ms() or 0) >= WITHDRAW_AFTER_MS:
+            self._ahead.distrust()
+            self._give_back()
+        self._look_later()
 
     async def _leave(self, gone: asyncio.Task[None]) -> None:
         if not gone.done() and (self._lost or self._ended_by_us):
@@ -173,7 +213,7 @@ class Runner:
         if session is None:
             raise RuntimeError("a runner takes work only inside serve()")
         while not self._retired.is_set():
-            limit = self._ahead()
+            limit = self._ahead.limit()
             if len(self._held) > limit // 2:
                 self._room.clear()
                 await self._room.wait()
@@ -181,27 +221,26 @@ class Runner:
             for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS):
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
-
-    def _ahead(self) -> int:
-        """How many claims to hold: what the worker will have done within the horizon, and at least one.
-
-        Trust grows with each short job and goes with the first long one: what is held behind a long one waits
-        although other workers may be free.
-        """
-        if self._mean_ms is None:
-            return 1
-        within_horizon = int(PREFETCH_HORIZON_MS / max(self._mean_ms, 0.01))
-        return max(1, min(PREFETCH_JOBS_MAX, within_horizon, self._short_in_a_row))
+            self._look_later()
 
     async def _run(self, claim: Claim) -> None:
         try:
             finish = await self._outcome(claim)
             if finish is not None:
                 await self._finish(claim, finish)
-                self._worker.forget(claim.token)
+        except (Withdrawn, asyncio.CancelledError):
+            await self._return(claim.token)
         finally:
             del self._held[claim.token]
+            self._cancelled.discard(claim.token)
             self._room.set()
+
+    async def _return(self, token: str) -> None:
+        """The handler has not begun with it, and will not."""
+        if token in self._cancelled:
+            await self._end_cancelled(token)
+        else:
+            await self._source.release([token])
 
     async def _finish(self, claim: Claim, finish: Finish) -> None:
         try:
@@ -211,8 +250,11 @@ class Runner:
         except Exception as error:  # the named edge: an outcome that cannot be kept must end the job, not hang it
             log.exception("job.defect", job=claim.job.id)
             (answer,) = await self._source.finish([self._defect(claim, error)])
-        if not isinstance(answer, Finished):
+        if isinstance(answer, Finished):
+            self._worker.forget(claim.token)
+        else:  # its cancel was wished, or it is somebody else's by now
             log.info("job.stale", token=finish.token[:8], endpoint=self.version.endpoint_name)
+            await self._end_cancelled(claim.token)
 
     async def _outcome(self, claim: Claim) -> Finish | None:
         """The decision that this attempt brings; None when the worker was lost under it."""
@@ -222,6 +264,8 @@ class Runner:
         except HandlerFailed as failed:
             self._answered = True
             return self._failed(claim, failed.failure)
+        except Withdrawn:
+            raise
         except SeatrialError as error:
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
         except WorkTimedOut:
@@ -248,7 +292,7 @@ class Runner:
             produced = await patience.insist(lambda: self._worker.run(work), "it was being handed to its worker")
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._answered = True
-            self._observe(produced.handler_ms)
+            self._ahead.ran(produced.handler_ms)
             sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task)
             return await patience.within(sealing, "its output was being stored"), started_at_ms
         finally:
@@ -257,7 +301,7 @@ class Runner:
 
     async def _prepare(self, claim: Claim, contract: Contract) -> Work:
         """What the worker needs; its time ends with the job's deadline."""
-        if self._closing:
+        if self._closing or claim.token in self._cancelled:
             raise asyncio.CancelledError
         task = self._held[claim.token]
         self._preparing.add(task)
@@ -271,11 +315,6 @@ class Runner:
         finally:
             self._preparing.discard(task)
         return replace(work, timeout_ms=claim.time_left_ms) if claim.time_left_ms < work.timeout_ms else work
-
-    def _observe(self, handler_ms: float) -> None:
-        mean = self._mean_ms
-        self._mean_ms = handler_ms if mean is None else mean + SMOOTHING * (handler_ms - mean)
-        self._short_in_a_row = self._short_in_a_row + 1 if handler_ms <= PREFETCH_HORIZON_MS else 0
 
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
         return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)

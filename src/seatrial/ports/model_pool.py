@@ -31,13 +31,33 @@ class Worker(Protocol):
 
         Raises:
             HandlerFailed: the handler raised; the worker lives on.
+            Withdrawn: it was taken back, see `withdraw`.
             WorkTimedOut: it ran too long, and the process is gone.
             WorkerDied: the process went away. Every piece of work that it held gets this.
         """
         ...
 
+    def running_ms(self) -> float | None:
+        """How long the handler has been at the piece of work that it began last; None when it is at none."""
+        ...
+
+    def holds(self, token: str) -> bool:
+        """True while the process has that piece of work, begun or not, and has not answered."""
+        ...
+
+    def withdraw(self) -> None:
+        """Take back all work that the handler has not begun with, and never will: `run` raises Withdrawn.
+
+        Needs no answer of the process, so it works at once whatever the handler does.
+        """
+        ...
+
     def begun(self, token: str) -> bool:
         """True once the handler has begun with that piece of work (also after the process is gone)."""
+        ...
+
+    async def is_over(self, token: str) -> bool:
+        """True if nothing of that work, begun and answered, still runs: no thread, and no process since it began."""
         ...
 
     def forget(self, token: str) -> None:

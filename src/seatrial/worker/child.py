@@ -8,6 +8,7 @@ import importlib
 import os
 import platform
 import sys
+import threading
 import time
 from typing import Any, Callable
 
@@ -16,6 +17,7 @@ from .answer import Answer, Outbox, checked
 from .context import Context
 from .failure import HandlerUnusable, describe, describe_load
 from .link import Link
+from .permits import Permits
 from .request import Request
 from .vitals import Vitals, cuda, device
 
@@ -23,9 +25,10 @@ Handle = Callable[[Request], Answer]
 LAYOUTS = ("sagemaker", "python")
 
 
-def serve(descriptor: int) -> int:
+def serve(descriptor: int, permits_descriptor: int) -> int:
     """Load and work until the server closes the socket; the exit code."""
     link = Link(descriptor)
+    permits = Permits(permits_descriptor)
     faulthandler.enable(file=2)
     frame = link.receive()
     if frame is None:
@@ -46,7 +49,7 @@ def serve(descriptor: int) -> int:
     _flush_output()
     link.send(dict(loaded, type=protocol.LOADED))
     marker = protocol.MARK + order["nonce"].encode() + b" "
-    _Desk(link, handle, context, vitals, marker).work()
+    _Desk(link, permits, handle, context, vitals, marker).work()
     return 0
 
 
@@ -62,8 +65,11 @@ def _load(order: dict[str, Any], context: Context) -> Handle:
 class _Desk:
     """Takes one piece of work after another."""
 
-    def __init__(self, link: Link, handle: Handle, context: Context, vitals: Vitals, marker: bytes) -> None:
+    def __init__(
+        self, link: Link, permits: Permits, handle: Handle, context: Context, vitals: Vitals, marker: bytes
+    ) -> None:
         self._link = link
+        self._permits = permits
         self._handle = handle
         self._context = context
         self._vitals = vitals
@@ -79,13 +85,17 @@ class _Desk:
             if frame is None:
                 return
             request = Request(frame)
+            if not self._permits.take(request.number):
+                continue
             self._mark(request.job_id)
-            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token}
+            at = time.clock_gettime(time.CLOCK_BOOTTIME)
+            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token, "at": at}
             self._link.send(begun)
             self._link.flush()
             self._one(request)
 
     def _one(self, request: Request) -> None:
+        threads = threading.active_count()
         self._context.begin(request.job_id, request.media_type, request.accept, request.attributes)
         started = time.perf_counter()
         header: protocol.Header
@@ -95,6 +105,8 @@ class _Desk:
             header, segments = dict(describe(error), type=protocol.FAILED, token=request.token), []
             _release_device_memory()
         _flush_output()
+        if threading.active_count() > threads:
+            header = dict(header, threads=_newest_threads(threading.active_count() - threads))
         self._link.send(header, segments)
 
     def _done(self, request: Request, started: float) -> tuple[protocol.Done, list[bytes]]:
@@ -122,6 +134,11 @@ class _Desk:
                 os.write(descriptor, line)
             except OSError:
                 pass  # user code closed it: there is no output to attribute
+
+
+def _newest_threads(count: int) -> list[str]:
+    names = [thread.name[: protocol.NAME_CHARS_MAX] for thread in threading.enumerate()[-count:]]
+    return names[: protocol.THREADS_NAMED_MAX]
 
 
 def _flush_output() -> None:

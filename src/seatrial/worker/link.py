@@ -11,8 +11,6 @@ from typing import Deque, Optional, Sequence  # noqa: UP035  (Python 3.9)
 
 from . import protocol
 
-_DESCRIPTOR_MIN = 200  # out of the way of descriptors that user code counts on
-
 
 class Link:
     """Frames in and out. What is to be sent is held back until the next `flush` or wait, to save calls.
@@ -21,7 +19,7 @@ class Link:
     """
 
     def __init__(self, descriptor: int) -> None:
-        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _DESCRIPTOR_MIN)
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, protocol.DESCRIPTOR_MIN)
         os.close(descriptor)
         self._socket = socket.socket(fileno=high)
         self._decoder = protocol.Decoder()

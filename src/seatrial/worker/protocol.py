@@ -13,6 +13,10 @@ server -> worker                      worker -> server
                                           failed       it raised                      } in the order given
 
 Closing the socket tells the worker to leave. A frame outside of these rules ends the worker.
+
+Work is withdrawn without a frame: beside the socket there is a pipe of permits, one PERMIT record for each piece of
+work, written before the work is sent. The worker begins a piece of work only if it takes its permit out of the pipe;
+the server takes the permits of what it wants back. Of the two the kernel lets only one have it.
 """
 
 from __future__ import annotations
@@ -30,9 +34,12 @@ SEGMENTS_MAX = 128
 PARTS_MAX = 100  # parts of one answer, beside its body
 MESSAGE_CHARS_MAX = 4_000
 TRACEBACK_CHARS_MAX = 8_000
+THREADS_NAMED_MAX = 20
 DETAILS_CHARS_MAX = 64_000  # of all entries of a failure's details together
 NAME_CHARS_MAX = 255  # of a part, a media type, an error type, an entry of the details
 RECEIVE_BYTES = 256 * KIB  # asked of the socket at once
+DESCRIPTOR_MIN = 200  # of the worker's ends: out of the way of descriptors that user code counts on
+PERMIT = struct.Struct("=I")  # the number of a piece of work
 
 LOAD = "load"
 WORK = "work"
@@ -71,11 +78,12 @@ class Load(TypedDict):
 class Work(TypedDict):
     """One piece of work. `folder` is for its files, made by whoever puts the first one there.
 
-    `body` is the request as it came; `fields` is a JSON object. `media` adds fields of bytes, which `media_forms`
-    gives to the handler as "path", "bytes" or "base64".
+    `number` counts the works of this worker from 1. `body` is the request as it came; `fields` is a JSON object.
+    `media` adds fields of bytes, which `media_forms` gives to the handler as "path", "bytes" or "base64".
     """
 
     type: str
+    number: int
     token: str
     job_id: str
     folder: str
@@ -105,14 +113,19 @@ class Loaded(TypedDict):
 
 
 class Begun(TypedDict):
-    """The handler begins: the timeout counts from here."""
+    """The handler begins: the timeout counts from here. `at` is in seconds since the machine was started."""
 
     type: str
     token: str
+    at: float
 
 
-class Done(TypedDict):
-    """The handler returned. `memory` as in Loaded."""
+class _Left(TypedDict, total=False):
+    threads: List[str]  # noqa: UP006
+
+
+class Done(_Left):
+    """The handler returned. `memory` as in Loaded; `threads`, where there are any: those that the work left behind."""
 
     type: str
     token: str
@@ -123,7 +136,7 @@ class Done(TypedDict):
     memory: int
 
 
-class Failed(TypedDict):
+class Failed(_Left):
     """The handler (no `token`: the loading) raised, or returned what cannot be sent.
 
     `details` has the exception's class, the traceback's last lines, and `field` and `valid` where the exception

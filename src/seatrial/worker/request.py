@@ -17,6 +17,7 @@ class Request:
 
     def __init__(self, frame: protocol.Frame) -> None:
         self._header, self._segments = frame
+        self.number: int = self._header["number"]
         self.token: str = self._header["token"]
         self.job_id: str = self._header["job_id"]
         self.folder: str = self._header["folder"]

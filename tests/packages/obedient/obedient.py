@@ -3,6 +3,7 @@
 import ctypes  # noqa: F401  what a request may want to use
 import hashlib  # noqa: F401
 import os
+import re  # noqa: F401
 import signal  # noqa: F401
 import socket
 import subprocess

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 WORKER_VARIABLE = "SEATRIAL_WORKER"
 SERVER_VARIABLE = "SEATRIAL_SERVER_ID"  # the data folder that the server owns; SEATRIAL_DATA is a setting of its own
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 ROUND_SECONDS = 0.5  # at most so long between two looks, while something is slow to die
 
 
@@ -22,6 +23,10 @@ class Process:
     parent: int
     session: int
     is_dead: bool  # it ended, and waits for its parent to take note
+
+    def may_be_from(self, instant: float) -> bool:
+        """False only if it was there before that time, in seconds since boot."""
+        return self.started + 1 > instant * TICKS_PER_SECOND
 
 
 def processes() -> Iterator[Process]:

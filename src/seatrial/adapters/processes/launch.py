@@ -7,12 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import seatrial.worker
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
+from seatrial.adapters.processes.permits import Permits
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.work import WorkerSpec
 
@@ -36,10 +37,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new process, and our ends of its socket and its output."""
+    """A new process, and our ends of its socket, its permits and its output."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
+    permits: Permits
     stdout: int
     stderr: int
 
@@ -115,21 +117,24 @@ def start(
         OSError: no process could be made.
     """
     ours, theirs = socket.socketpair()
+    permits = Permits()
+    inherited = [theirs.fileno(), permits.workers_end]
     stdout_read, stdout_write = os.pipe()
     stderr_read, stderr_write = os.pipe()
     try:
         process = subprocess.Popen(
-            jail_command(jail_plan(spec, scratch, surroundings, theirs.fileno())),
+            jail_command(jail_plan(spec, scratch, surroundings, inherited)),
             stdin=subprocess.DEVNULL,
             stdout=stdout_write,
             stderr=stderr_write,
             cwd=scratch.folder,
             env=dict(worker_environment),
-            pass_fds=[theirs.fileno()],
+            pass_fds=inherited,
             start_new_session=True,
         )
     except OSError:
         ours.close()
+        permits.close()
         os.close(stdout_read)
         os.close(stderr_read)
         raise
@@ -137,7 +142,7 @@ def start(
         theirs.close()
         os.close(stdout_write)
         os.close(stderr_write)
-    return Started(process, ours, stdout_read, stderr_read)
+    return Started(process, ours, permits, stdout_read, stderr_read)
 
 
 def jail_command(plan: Mapping[str, object]) -> list[str]:
@@ -145,7 +150,9 @@ def jail_command(plan: Mapping[str, object]) -> list[str]:
     return [sys.executable, "-I", "-S", str(WORKER_FOLDER / "jail.py"), json.dumps(plan)]
 
 
-def jail_plan(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, descriptor: int) -> dict[str, object]:
+def jail_plan(
+    spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, descriptors: Sequence[int]
+) -> dict[str, object]:
     """The plan for `worker/jail.py`."""
     views = [(MODEL_FOLDER, spec.package)]
     views += [(f"{MODEL_FOLDER}/{path}", content) for path, content in sorted(spec.weights.items())]
@@ -160,7 +167,7 @@ def jail_plan(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, de
         "tmp": str(scratch.tmp),
         "root": str(scratch.root),
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
-        "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), str(descriptor)],
+        "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), *map(str, descriptors)],
     }
 
 

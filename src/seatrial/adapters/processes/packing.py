@@ -14,12 +14,13 @@ from seatrial.worker import protocol
 class WorkFrame:
     """The `work` frame. What is too long for a segment is written to `folder`, by `write_files`."""
 
-    def __init__(self, work: Work, layout: str, folder: Path) -> None:
+    def __init__(self, work: Work, number: int, layout: str, folder: Path) -> None:
         self._folder = folder
         self._files: dict[Path, bytes] = {}
         self.segments: list[bytes] = []
         self.header: dict[str, Any] = {
             "type": protocol.WORK,
+            "number": number,
             "token": work.token,
             "job_id": work.job_id,
             "folder": str(folder),

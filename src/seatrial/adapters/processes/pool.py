@@ -135,7 +135,7 @@ def _why_not_isolated(surroundings: Surroundings) -> str | None:
         package = Path(folder).resolve() / "package"
         package.mkdir()
         spec = WorkerSpec("probe", "probe", "python", package, Path("/bin/true"), scratch.folder, {})
-        plan = jail_plan(spec, scratch, surroundings, -1) | {"run": ["/bin/true"]}
+        plan = jail_plan(spec, scratch, surroundings, ()) | {"run": ["/bin/true"]}
         try:
             probe = subprocess.run(
                 jail_command(plan),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seatrial.adapters.processes.alarm import Alarm
 from seatrial.adapters.processes.channel import Channel
 from seatrial.adapters.processes.death import as_traceback, death, out_of_memory_kills
 from seatrial.adapters.processes.descendants import Family
@@ -19,12 +20,13 @@ from seatrial.adapters.processes.redaction import Redactor
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.errors import HANDLER_ERROR, LOAD_FAILED, LOAD_TIMEOUT, WORKER_CRASHED
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import WORK_REMEMBERED_MAX, WORKER_STOP_GRACE_SECONDS
+from seatrial.domain.limits import WORK_BEGINS_SECONDS_MAX, WORK_REMEMBERED_MAX, WORKER_STOP_GRACE_SECONDS
 from seatrial.domain.work import (
     HandlerFailed,
     Loaded,
     LoadFailed,
     Produced,
+    Withdrawn,
     Work,
     WorkerDied,
     WorkerSpec,
@@ -32,19 +34,27 @@ from seatrial.domain.work import (
 )
 from seatrial.worker import protocol
 
+IDLE_REMEDY = "Look for a thread of the handler's that keeps the interpreter to itself, or that stopped the process."
 PROTOCOL_REMEDY = "Let the handler leave alone every file descriptor that it did not open itself: one is the server's."
 
 
 @dataclass(slots=True)
 class _Held:
-    """A piece of work that the process has been given. `number` names its folder."""
+    """A piece of work that the process has been given. `number` is its permit's, and names its folder."""
 
     number: int
     timeout_seconds: float
     answered: asyncio.Future[Produced]
     uses_folder: bool
-    timer: asyncio.TimerHandle | None = None
     timed_out: bool = False
+
+
+@dataclass(slots=True)
+class _Past:
+    """Work that the handler has begun: when, in seconds since the start of the machine, and what threads it left."""
+
+    began_at: float
+    threads: Sequence[str] = ()
 
 
 class ProcessWorker:
@@ -72,7 +82,10 @@ class ProcessWorker:
         self._numbers = 0
         self._order = asyncio.Lock()
         self._held: dict[str, _Held] = {}
-        self._begun: dict[str, None] = {}
+        self._unsent: dict[str, _Held] = {}  # their files are being written
+        self._begun: dict[str, _Past] = {}
+        self._running: _Held | None = None
+        self._since = 0.0  # when the running work began; without one, since when there is work to begin with
         self._answer_folders: dict[str, int] = {}
         self._loaded: Loaded | None = None
         self._load_failure: Failure | None = None
@@ -82,6 +95,8 @@ class ProcessWorker:
         self._ended_by_us = False
         self._fault: Failure | None = None  # why the process must go, where its exit code will not tell
         self._tasks: set[asyncio.Task[None]] = set()
+        self._permits = started.permits
+        self._alarm = Alarm(self._due, self._on_due)
         self._channel = Channel(started.channel, self._on_frames, self._on_malformed)
         output.attach(started.stdout, started.stderr)
         self._pidfd = os.pidfd_open(self._process.pid)
@@ -125,16 +140,60 @@ class ProcessWorker:
         """See `ports.model_pool.Worker.run`. Files of the answer stay until `forget`."""
         self._numbers += 1
         number = self._numbers
-        frame = WorkFrame(work, self._spec.layout, self._scratch.job(number))
-        answered: asyncio.Future[Produced] = self._loop.create_future()
-        async with self._order:  # a later one does not overtake it while its files are written
-            if frame.has_files and not self._exited.is_set():
-                await self._write_files(frame, number)
-            if self._exited.is_set():
-                raise WorkerDied(self._death(), begun=False, by_us=self._ended_by_us)
-            self._held[work.token] = _Held(number, work.timeout_ms / 1_000, answered, frame.uses_folder)
-            self._channel.send(frame.header, frame.segments)
-        return await answered
+        frame = WorkFrame(work, number, self._spec.layout, self._scratch.job(number))
+        held = _Held(number, work.timeout_ms / 1_000, self._loop.create_future(), frame.uses_folder)
+        if self._exited.is_set():
+            raise WorkerDied(self._death(), begun=False, by_us=self._ended_by_us)
+        if frame.has_files or self._order.locked():
+            await self._send_in_turn(work.token, held, frame)
+        else:
+            self._send(work.token, held, frame)
+        return await held.answered
+
+    async def _send_in_turn(self, token: str, held: _Held, frame: WorkFrame) -> None:
+        """Write its files, while no later work overtakes it."""
+        self._unsent[token] = held
+        try:
+            async with self._order:
+                if frame.has_files and not held.answered.done():
+                    await self._write_files(frame, held.number)
+                if not held.answered.done():
+                    self._send(token, held, frame)
+                elif frame.has_files:  # taken back meanwhile, or the worker is gone with its folder
+                    await (self._scratch.remove() if self._gone.is_set() else self._scratch.remove_job(held.number))
+        finally:
+            del self._unsent[token]
+
+    def _send(self, token: str, held: _Held, frame: WorkFrame) -> None:
+        if not self._held:
+            self._since = self._loop.time()
+            self._alarm.at(self._since + WORK_BEGINS_SECONDS_MAX)
+        self._held[token] = held
+        self._permits.give(held.number)
+        self._channel.send(frame.header, frame.segments)
+
+    def running_ms(self) -> float | None:
+        """See `ports.model_pool.Worker.running_ms`."""
+        self._channel.drain()  # this loop may be late: what has ended meanwhile does not run
+        return None if self._running is None else (self._loop.time() - self._since) * 1_000
+
+    def withdraw(self) -> None:
+        """See `ports.model_pool.Worker.withdraw`."""
+        if self._exited.is_set():
+            return
+        numbers = set(self._permits.take_back())
+        taken_back = {token: held for token, held in self._held.items() if held.number in numbers}
+        for token, held in taken_back.items():
+            del self._held[token]
+            if held.uses_folder:
+                self._spawn(self._scratch.remove_job(held.number))
+        for held in (*taken_back.values(), *self._unsent.values()):
+            if not held.answered.done():
+                held.answered.set_exception(Withdrawn())
+
+    def holds(self, token: str) -> bool:
+        """See `ports.model_pool.Worker.holds`."""
+        return token in self._held
 
     async def _write_files(self, frame: WorkFrame, number: int) -> None:
         try:
@@ -146,6 +205,16 @@ class ProcessWorker:
     def begun(self, token: str) -> bool:
         """See `ports.model_pool.Worker.begun`; of settled work the last `WORK_REMEMBERED_MAX` are known."""
         return token in self._begun
+
+    async def is_over(self, token: str) -> bool:
+        """See `ports.model_pool.Worker.is_over`."""
+        past = self._begun.get(token)
+        if past is None or self._exited.is_set():
+            await (self._gone.wait() if past else asyncio.sleep(0))
+            return True
+        family = await asyncio.to_thread(self._family.members)
+        left = [one for one in family if one.pid != self.pid and not one.is_dead and one.may_be_from(past.began_at)]
+        return not past.threads and not left
 
     def forget(self, token: str) -> None:
         """The outcome is settled: the files of its answer go, and what is remembered of it."""
@@ -193,7 +262,7 @@ class ProcessWorker:
         if kind == protocol.DONE:
             self._on_done(frame)
         elif kind == protocol.BEGUN:
-            self._on_begun(header["token"])
+            self._on_begun(header["token"], float(header["at"]))
         elif kind == protocol.FAILED:
             self._on_failed(header)
         elif kind == protocol.LOADING:
@@ -206,13 +275,17 @@ class ProcessWorker:
             raise protocol.Malformed(f"a frame of the unknown type {kind!r}")
 
     def _on_malformed(self, error: protocol.Malformed) -> None:
+        message = f"the worker process broke the pipe protocol, and was killed: it sent {error}"
+        self._kill_for(Failure(WORKER_CRASHED, message, self._with_stderr(PROTOCOL_REMEDY)))
+
+    def _kill_for(self, fault: Failure) -> None:
+        """It must go, and its exit code would not tell why."""
         if self._fault is None:
-            self._fault = Failure(
-                WORKER_CRASHED,
-                f"the worker process broke the pipe protocol, and was killed: it sent {error}",
-                {"stderr": self._output.last_lines(), "remedy": PROTOCOL_REMEDY},
-            )
+            self._fault = fault
             self._signal_group(signal.SIGKILL)
+
+    def _with_stderr(self, remedy: str) -> dict[str, object]:
+        return {"stderr": self._output.last_lines(), "remedy": remedy}
 
     def _on_loaded(self, header: dict[str, Any]) -> None:
         self._loaded = Loaded(
@@ -232,23 +305,34 @@ class ProcessWorker:
         self._load_ended.set()
         self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))  # threads of the user's may keep it from leaving
 
-    def _on_begun(self, token: str) -> None:
+    def _on_begun(self, token: str, at: float) -> None:
         held = self._held_as(token)
-        self._begun[token] = None
+        self._begun[token] = _Past(at)
         if len(self._begun) > WORK_REMEMBERED_MAX:
             del self._begun[next(iter(self._begun))]
-        held.timer = self._loop.call_later(held.timeout_seconds, self._on_timeout, held)
+        self._running = held
+        self._since = self._loop.time()
+        self._alarm.at(self._since + held.timeout_seconds)
 
-    def _on_timeout(self, held: _Held) -> None:
-        self._channel.drain()  # it may have ended in time, and this loop was late
-        if held.answered.done() or self._exited.is_set():
+    def _due(self) -> float | None:
+        """When the running work must have ended, or the next one begun."""
+        self._channel.drain()  # this loop may be late
+        if self._exited.is_set() or not self._held:
+            return None
+        return self._since + (WORK_BEGINS_SECONDS_MAX if self._running is None else self._running.timeout_seconds)
+
+    def _on_due(self) -> None:
+        if self._running is not None:
+            self._running.timed_out = True
+            self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))
             return
-        held.timed_out = True
-        self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))
+        message = f"the worker process was killed: it did not begin with its work for {WORK_BEGINS_SECONDS_MAX} s"
+        self._kill_for(Failure(WORKER_CRASHED, message, self._with_stderr(IDLE_REMEDY)))
 
     def _on_done(self, frame: protocol.Frame) -> None:
         token = frame[0]["token"]
         held = self._held_as(token)
+        self._note_left(frame[0])
         result = produced(frame, self._scratch.job(held.number))
         answer_is_wanted = self._settle(token, held)
         if answer_is_wanted:
@@ -261,10 +345,16 @@ class ProcessWorker:
 
     def _on_failed(self, header: dict[str, Any]) -> None:
         held = self._held_as(header["token"])
+        self._note_left(header)
         failure = self._redactor.failure(_failure(header))
         if self._settle(header["token"], held):
             held.answered.set_exception(HandlerFailed(failure))
         self._spawn(self._scratch.remove_job(held.number))
+
+    def _note_left(self, header: dict[str, Any]) -> None:
+        past = self._begun.get(header["token"])
+        if past is not None and "threads" in header:
+            past.threads = [str(name) for name in header["threads"]]
 
     def _held_as(self, token: str) -> _Held:
         held = self._held.get(token)
@@ -277,8 +367,11 @@ class ProcessWorker:
         if held.timed_out:
             return False  # it came late: the process is on its way out, and the outcome is the timeout
         del self._held[token]
-        if held.timer is not None:
-            held.timer.cancel()
+        if self._running is held:
+            self._running = None
+        self._since = self._loop.time()
+        if self._held:
+            self._alarm.at(self._since + WORK_BEGINS_SECONDS_MAX)
         return not held.answered.done()
 
     # --- the end ---
@@ -296,12 +389,12 @@ class ProcessWorker:
         await self._family.kill()
         self._family.release()
         self._output.close()
+        self._alarm.cancel()
         self._channel.close()
+        self._permits.close()
         await self._scratch.remove()
         failure = self._death()
-        for token, held in self._held.items():
-            if held.timer is not None:
-                held.timer.cancel()
+        for token, held in (*self._held.items(), *self._unsent.items()):
             if held.answered.done():
                 continue  # nobody waits any more
             if held.timed_out:
