@@ -46,8 +46,15 @@ def failed(api, name, package, **settings) -> str:
 
 def test_an_import_that_fails(api):
     reason = failed(api, "broken-import", "broken_import")
+    assert reason.startswith("inspect: code/inference.py, line 3: imports 'a_module_that_is_not_there'")
+    assert "Remedy: " in reason
+
+
+def test_an_import_that_only_loading_can_see(api):
+    code = "import importlib\n\nNAMES = ['not_there_either']\nimportlib.import_module(NAMES[0])\n" + SERVES
+    reason = failed(api, "broken-later", {"code/inference.py": code, "samples/any.json": "{}"})
     assert reason.startswith("load: The model did not load")
-    assert "ModuleNotFoundError: No module named 'a_module_that_is_not_there'" in reason
+    assert "ModuleNotFoundError: No module named 'not_there_either'" in reason
     assert "Remedy: " in reason
 
 
@@ -221,7 +228,7 @@ def test_samples_from_outside_prove_it(api, samples):
 
 def test_samples_from_outside_that_fail(api, samples):
     reason = failed(api, "outside-fails", "no_samples", samples=samples(upper__hello={"words": "hello"}))
-    assert reason.startswith("prove: Sample 'hello' of task 'upper'")
+    assert reason.startswith("inspect: The sample 'hello' does not meet the contract of 'upper'")
     assert "text" in reason
 
 

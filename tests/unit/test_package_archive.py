@@ -20,7 +20,7 @@ from seatrial.domain.errors import Unproven
 from seatrial.package import archive as archive_module
 from seatrial.package import tree as tree_module
 from seatrial.package.archive import open_package
-from seatrial.package.content import content_hash
+from seatrial.package.digest import content_hash
 from seatrial.package.names import safe_parts
 from seatrial.package.pack import pack
 from seatrial.package.tree import Stopped

@@ -10,6 +10,7 @@ from seatrial.domain.errors import Conflict, Unproven
 from seatrial.package.init import initialise
 from seatrial.package.inspect import inspect
 from seatrial.package.manifest import read_manifest
+from seatrial.package.target import Target
 
 EXAMPLES = Path(__file__).parents[1] / "packages"
 PIXEL = base64.b64encode((EXAMPLES / "tasks_sagemaker/samples/pixel.png").read_bytes()).decode()
@@ -47,7 +48,7 @@ def test_tasks_and_fields_are_guessed_from_the_code_and_the_sample(handler: Path
     }
     assert types(mesh.fields) == {"image": (FieldType.STRING, True), "quality": (FieldType.STRING, False)}
     assert [one.input for one in embedding.samples] == ["samples/pay-load.json"]
-    assert [one.message for one in inspect(manifest, handler, None)] == [
+    assert [one.message for one in inspect(manifest, handler, Target())] == [
         "The task 'generate_3d' has no sample: no [[tasks.generate_3d.samples]]."
     ]
 

@@ -6,11 +6,12 @@ import pytest
 from seatrial.package.finding import Finding
 from seatrial.package.inspect import inspect
 from seatrial.package.manifest import read_manifest
+from seatrial.package.target import Target
 
 EXAMPLES = Path(__file__).parents[1] / "packages"
 Write = Callable[[Mapping[str, str]], Path]
 FUNCTIONS = "def model_fn(model_dir):\n    return 1\n\n\ndef predict_fn(data, model):\n    return data\n"
-SAMPLE = {"samples/a.json": "{}"}
+SAMPLE = {"samples/a.json": '{"x": "y"}'}
 TASK = "[tasks.t]\n[tasks.t.input.x]\ntype = 'string'\nrequired = true\n[[tasks.t.samples]]\ninput = 'samples/a.json'\n"
 
 
@@ -26,7 +27,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def findings(root: Path, isolation: str | None = None) -> list[Finding]:
-    return inspect(read_manifest(root), root, isolation)
+    return inspect(read_manifest(root), root, Target(isolation=isolation))
 
 
 def only(root: Path) -> Finding:
@@ -48,25 +49,26 @@ def test_a_task_without_a_sample_is_an_error_with_the_remedies(write: Write) -> 
     assert only(write({"code/inference.py": FUNCTIONS})).id == "samples"
 
 
-def test_an_import_that_nothing_brings_is_a_warning(write: Write) -> None:
+def test_an_import_that_nothing_brings_is_an_error(write: Write) -> None:
     finding = only(EXAMPLES / "broken_import")
-    assert (finding.id, finding.level, finding.file, finding.line) == ("imports", "warning", "code/inference.py", 3)
+    assert (finding.id, finding.level, finding.file, finding.line) == ("imports", "error", "code/inference.py", 3)
     imports = (
-        "import json, PIL.Image, local, cv2\nfrom lib_module import x\nfrom .a import b\nimport space.inner\n"
-        "from ruamel_yaml import z\n"
+        "import json, PIL.Image, local, cv2\nfrom lib_module import x\nimport space.inner\nfrom ruamel.yaml import z\n"
     )
     root = write(
         {
             "code/inference.py": imports + FUNCTIONS,
             "code/local.py": "",
-            "code/lib/lib_module.py": "",
+            "code/lib/lib_module.py": "x = 1\n",
             "code/space/inner.py": "",
-            "code/requirements.txt": "Pillow>=1  # images\nruamel.yaml\n",
+            "code/requirements.txt": "Pillow==11.0  # images\nruamel.yaml==0.18\n",
             **SAMPLE,
         }
     )
     assert [one.message.split("'")[1] for one in findings(root)] == ["cv2"]
-    write({"code/requirements.txt": "-r more.txt\n"})
+    write(
+        {"code/requirements.txt": "-r more.txt\n", "code/more.txt": "opencv-python==4.10\nPillow==11\nruamel.yaml==1\n"}
+    )
     assert findings(root) == []
 
 
@@ -74,7 +76,7 @@ def test_an_import_that_nothing_brings_is_a_warning(write: Write) -> None:
     ("files", "word", "remedy"),
     [
         ({"inference.py": ""}, "has no code/inference.py", "Move inference.py into code/"),
-        ({"weights.bin": ""}, "has no code/inference.py", "handler = 'module:Class'"),
+        ({"weights.bin": "w"}, "has no code/inference.py", "handler = 'module:Class'"),
         ({"code/inference.py": "x = 1\ndef f(:\n"}, "code/inference.py, line 2 is no Python", "py_compile"),
         ({"code/inference.py": "\0"}, "is no Python", "py_compile"),
         ({"seatrial.toml": "[package]\nhandler='m.n:C'\n" + TASK}, "no m/n.py", "module:Class"),
@@ -129,7 +131,8 @@ def test_functions_that_cannot_be_called_are_named(write: Write, code: str, word
     ],
 )
 def test_functions_that_may_be_there_are_left_to_loading(write: Write, code: str) -> None:
-    root = write({"code/inference.py": code, "code/elsewhere.py": "", "code/fast.py": "", **SAMPLE})
+    names = "model_fn = other = predict_fn = C = print\n"
+    root = write({"code/inference.py": code, "code/elsewhere.py": names, "code/fast.py": "", **SAMPLE})
     assert findings(root) == []
 
 
@@ -169,7 +172,12 @@ def test_a_handler_that_does_not_fit_the_contract_is_named(write: Write, code: s
     ],
 )
 def test_a_handler_that_may_fit_is_left_to_loading(write: Write, code: str) -> None:
-    files = {"seatrial.toml": "[package]\nhandler='m:C'\n" + TASK, "m.py": code, "elsewhere.py": "", **SAMPLE}
+    files = {
+        "seatrial.toml": "[package]\nhandler='m:C'\n" + TASK,
+        "m.py": code,
+        "elsewhere.py": "C = print\n",
+        **SAMPLE,
+    }
     assert findings(write(files)) == []
 
 
@@ -185,7 +193,8 @@ def test_hard_coded_paths_are_named_where_the_machine_cannot_provide_them(write:
         'MODEL = "/opt/ml/model/w.bin"\nFINE = "/opt/ml/models"\nURL = "https://x/tmp/y"\n'
         "def scratch(name):\n    return f'/tmp/{name}'\n"
     )
-    root = write({"code/inference.py": FUNCTIONS, "code/deep/more.py": code, "code/broken.py": "(", **SAMPLE})
+    files = {"code/inference.py": FUNCTIONS, "code/deep/more.py": code, "code/broken.py": "(", "w.bin": "w"}
+    root = write({**files, **SAMPLE})
     assert findings(root) == []
     found = findings(root, "user namespaces are off")
     assert [(one.id, one.level, one.file, one.line) for one in found] == [

@@ -9,7 +9,7 @@ import pytest
 from seatrial.adapters.packages import folder as folder_module
 from seatrial.adapters.packages.folder import FolderPackages
 from seatrial.domain.errors import Unproven
-from seatrial.package.content import content_hash
+from seatrial.package.digest import content_hash
 from seatrial.package.pack import pack
 
 ECHO = Path(__file__).parents[1] / "packages" / "echo"

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     FAILED = 1  # the thing itself failed: a job, a trial, a check
     USAGE = 2
     UNREACHABLE = 3  # no server answers
+    NOT_PROVABLE = 3  # of a check: this machine cannot tell
     NOT_FOUND = 4  # no such endpoint, job or task
     INTERRUPTED = 130
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from seatrial.cli import endpoints, jobs
+from seatrial.cli.check import check
 from seatrial.cli.demo import demo
 from seatrial.cli.deploy import deploy
 from seatrial.cli.describe import describe
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command(epilog=example("seatrial init mymodel --sample payload.json"))(init)
 app.command("serve", epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(serve_command)
 app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
+app.command(epilog=example("seatrial check model.tar.gz --strict"))(check)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seatrial.domain.credentials import KeyPair, Keyring
@@ -12,6 +12,7 @@ from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
 from seatrial.domain.work import WorkerSpec
 from seatrial.package.manifest import Manifest, read_manifest
+from seatrial.package.target import Target
 from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore
 
 SecretSource = Callable[[str], str]  # "env:NAME" or "file:PATH" -> the value; raises Unproven
@@ -55,6 +56,15 @@ class Outfitter:
             remedy = "Deploy it again."
             raise Unproven("inspect", f"the stored package is gone: {root.name}", details={"remedy": remedy})
         return read_manifest(root)
+
+    async def target(self, version: EndpointVersion, manifest: Manifest, isolation: str | None) -> Target:
+        """Where it will run, as an inspection needs to know."""
+        python = version.settings.python or manifest.python
+        try:
+            target = await self._environments.survey(manifest.requirements, python)
+        except Unproven:  # the environment stage comes to the same end, and says it
+            target = Target(modules=None)
+        return replace(target, isolation=isolation)
 
     async def python(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> Path:
         """The interpreter of its environment, built if need be. Raises Unproven."""

@@ -26,7 +26,10 @@ from seatrial.engine.inspect import Inspector
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.samples import OutsideSamples, SampleRequests
 from seatrial.engine.submit import Submitter
+from seatrial.package.checks import samples as samples_check
+from seatrial.package.finding import Finding
 from seatrial.package.inspect import inspect as inspect_package
+from seatrial.package.layout import SERVED
 from seatrial.package.manifest import Manifest, contract_to_json
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_store import NoSuchBucket, ObjectStore
@@ -99,10 +102,15 @@ class Trial:
         manifest = own = court.outfitter.manifest(version)
         if version.settings.samples_uri:
             manifest = await self._outside.added(manifest, version.settings.samples_uri)
+        if manifest.layout not in SERVED:
+            message = f"The layout {manifest.layout!r} can be checked, and is not served."
+            remedy = f"Give the package one of the layouts {', '.join(SERVED)}."
+            raise Unproven("inspect", message, field="layout", details={"remedy": remedy})
         root = court.packages.path(version.package)
-        findings = inspect_package(manifest, root, court.isolation())
-        fatal = [one for one in findings if one.level == "error" and not self._waived(one.id)]
-        notes = [f"{one.message} {one.remedy}" for one in findings if one.level == "warning"]
+        target = await court.outfitter.target(version, manifest, court.isolation())
+        findings = await asyncio.to_thread(inspect_package, manifest, root, target)
+        fatal = [one for one in findings if self._is_fatal(one)]
+        notes = [f"{one.message} {one.remedy}" for one in findings if one not in fatal]
         if fatal:
             first = fatal[0]
             listed = [{"id": one.id, "message": one.message, "remedy": one.remedy} for one in fatal]
@@ -115,8 +123,10 @@ class Trial:
         tasks = ", ".join(task.name for task in manifest.contract.tasks) or "undeclared"
         return manifest, f"{manifest.name or version.package.source}: tasks {tasks}", {"warnings": notes}
 
-    def _waived(self, check_id: str) -> bool:
-        return check_id == "samples" and self.version.settings.unproven
+    def _is_fatal(self, finding: Finding) -> bool:
+        if finding.id == samples_check.ID:
+            return not self.version.settings.unproven
+        return finding.level == "error"
 
     async def _environment(self, manifest: Manifest) -> tuple[Path, str, dict[str, Any]]:
         python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))

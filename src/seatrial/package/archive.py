@@ -6,7 +6,6 @@ nothing is held in memory but one chunk and the names.
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import tarfile
@@ -24,14 +23,14 @@ from seatrial.domain.limits import (
     ARCHIVE_UNPACKED_BYTES_MAX,
     STREAM_CHUNK_BYTES,
 )
+from seatrial.package.inflate import GZIP_MAGIC, Inflated
 from seatrial.package.names import is_left_out
 from seatrial.package.refusal import refusal
 from seatrial.package.tree import Tree
 
 VALID_PACKAGE = "a directory, a .tar.gz or a .tar"
-GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
-UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
+UNREADABLE = (tarfile.TarError, EOFError, zlib.error)
 
 
 def open_package(source: Path, root: Path, stop: Event | None = None, label: str | None = None) -> None:
@@ -44,7 +43,17 @@ def open_package(source: Path, root: Path, stop: Event | None = None, label: str
         Unproven: unreadable, unsafe or over a limit; `field` names the member at fault.
         Stopped: `stop` was set meanwhile.
     """
-    tree, label = Tree(root, stop), label or source.name
+    fill(Tree(root, stop), source, label or source.name)
+    refuse_wrong_root(root)
+
+
+def fill(tree: Tree, source: Path, label: str) -> None:
+    """Give every member of the package at `source` to the tree, and close it. Blocking.
+
+    Raises:
+        Unproven: unreadable, unsafe or over a limit.
+        Stopped: the tree was told to stop.
+    """
     try:
         if source.is_dir():
             _take_directory(source, tree)
@@ -58,7 +67,6 @@ def open_package(source: Path, root: Path, stop: Event | None = None, label: str
             field=label,
             valid=VALID_PACKAGE,
         ) from error
-    refuse_wrong_root(root)
 
 
 def refuse_wrong_root(root: Path) -> None:
@@ -112,7 +120,7 @@ def _take_directory(source: Path, tree: Tree) -> None:
         elif stat.S_ISREG(state.st_mode):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as body:
-                tree.file(name, state.st_mode, body)
+                tree.file(name, state.st_mode, body, state.st_size)
         else:
             raise special_member(name)
 
@@ -129,7 +137,7 @@ def _take_archive(source: Path, tree: Tree, label: str) -> None:
         packed.seek(0)
         if magic == ZIP_MAGIC:
             raise _zip(label)
-        reader = _Forward(gzip.GzipFile(fileobj=packed) if magic.startswith(GZIP_MAGIC) else packed, packed, label)
+        reader = _Forward(Inflated(packed) if magic.startswith(GZIP_MAGIC) else packed, packed, label)
         try:
             _take_members(reader, tree)
         except UNREADABLE as error:
@@ -163,7 +171,7 @@ def _take_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) 
         body = archive.extractfile(member)
         assert body is not None  # noqa: S101  # only members without bytes have none
         with body:
-            tree.file(member.name, member.mode, body)
+            tree.file(member.name, member.mode, body, member.size)
     else:
         raise special_member(member.name)
 
@@ -188,10 +196,11 @@ def _zip(label: str) -> Exception:
 
 
 class _Forward:
-    """What tarfile reads from: forward only, each read bounded, size and ratio watched."""
+    """What tarfile reads from: each read bounded, size and ratio watched; forward only, unless it is a plain tar."""
 
-    def __init__(self, unpacked: IO[bytes] | gzip.GzipFile, packed: IO[bytes], label: str) -> None:
+    def __init__(self, unpacked: IO[bytes] | Inflated, packed: IO[bytes], label: str) -> None:
         self._unpacked = unpacked
+        self._plain = unpacked is packed
         self._packed = packed
         self._label = label
         self._position = 0
@@ -209,7 +218,14 @@ class _Forward:
     def tell(self) -> int:
         return self._position
 
+    def seekable(self) -> bool:
+        return self._plain
+
     def seek(self, position: int) -> None:
+        if self._plain:
+            self._position = self._packed.seek(position)
+            self._watch_size()
+            return
         if position < self._position:
             raise tarfile.ReadError("its members overlap")
         while self._position < position:

@@ -2,30 +2,158 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from seatrial.domain.errors import Unproven
+from seatrial.package.checks import imports
+from seatrial.package.checks.cog_predictor import check_cog_predictor
+from seatrial.package.checks.device import check_device
 from seatrial.package.checks.entry_point import find_entry_point
+from seatrial.package.checks.extension_modules import check_extension_modules
 from seatrial.package.checks.hard_coded_paths import check_hard_coded_paths
-from seatrial.package.checks.imports import check_imports
+from seatrial.package.checks.interpreter import check_interpreter
+from seatrial.package.checks.lambda_function import check_lambda_function
+from seatrial.package.checks.pins import check_pins
 from seatrial.package.checks.python_handler import check_python_handler
-from seatrial.package.checks.sagemaker_functions import check_sagemaker_functions
+from seatrial.package.checks.requirements_file import check_requirements
+from seatrial.package.checks.resolution import check_resolution
+from seatrial.package.checks.runpod_handler import check_runpod_handler
+from seatrial.package.checks.sagemaker_functions import ARGUMENTS, check_sagemaker_functions
+from seatrial.package.checks.sample_inputs import check_sample_inputs
 from seatrial.package.checks.samples import check_samples
+from seatrial.package.checks.secret_files import check_secret_files
+from seatrial.package.checks.shadowing import check_shadowing
+from seatrial.package.checks.shards import check_shards
+from seatrial.package.checks.stand_ins import check_stand_ins
+from seatrial.package.checks.start_command import check_application, check_start_command
+from seatrial.package.checks.syntax import check_syntax
+from seatrial.package.checks.weights.onnx import check_external_data
+from seatrial.package.closure.conditions import Conditions
+from seatrial.package.closure.walk import Closure, Start, follow
+from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
+from seatrial.package.layout import Entry, entry_of
 from seatrial.package.manifest import Manifest
+from seatrial.package.requirements import Line, read_requirements
+from seatrial.package.source import Source
+from seatrial.package.target import Target
+
+CONTRACT_ID = "contract"
+LEVELS = ("error", "unprovable", "warning")
+REQUIREMENTS_FILES = {"sagemaker": "code/requirements.txt"}
 
 
-def inspect(manifest: Manifest, root: Path, isolation: str | None) -> list[Finding]:
-    """Every finding, errors first. `isolation` says why fixed paths cannot be provided here; None if they can."""
-    findings: list[Finding] = []
-    entry = find_entry_point(manifest, root)
-    if isinstance(entry, Finding):
-        findings.append(entry)
-    else:
-        if manifest.layout == "python":
-            findings += check_python_handler(manifest, entry)
-        else:
-            findings += check_sagemaker_functions(entry)
-        findings += check_imports(manifest, root, entry)
-    findings += check_samples(manifest.contract)
-    findings += check_hard_coded_paths(root, isolation)
-    return sorted(findings, key=lambda finding: finding.level)
+def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[Finding] | None = None) -> list[Finding]:
+    """Every finding, errors first.
+
+    `contents` is what is already known about the bytes of the files (see `sketch_package`); None: they are read here.
+    """
+    found = list(judge_folder(root) if contents is None else contents)
+    lines = requirement_lines(manifest, root)
+    file = requirements_name(manifest, root)
+    declares = imports.declared(lines, target, file)
+    entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
+    found += check_interpreter(target)
+    found += check_start_command(manifest, root, declares, target)
+    if entry.wanted:
+        found += _of_the_code(manifest, root, target, entry, declares)
+    found += check_requirements(lines, target)
+    found += check_pins(lines)
+    found += check_resolution(target, file)
+    found += check_device(manifest.device, lines, target)
+    found += check_samples(manifest.contract)
+    found += check_sample_inputs(manifest.contract, root)
+    found += check_hard_coded_paths(manifest, root, target)
+    found += check_external_data(root)
+    found += check_shards(root, tuple(one.path for one in manifest.weights))
+    found += check_secret_files(root)
+    return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first."""
+    return sorted(findings, key=lambda one: LEVELS.index(one.level))
+
+
+def requirement_lines(manifest: Manifest, root: Path) -> list[Line]:
+    """The lines of the package's requirements file; none without one."""
+    return read_requirements(manifest.requirements, root.resolve()) if manifest.requirements is not None else []
+
+
+def requirements_name(manifest: Manifest, root: Path) -> str:
+    """The name of the requirements file, or of the one that could be added."""
+    if manifest.requirements is None:
+        return REQUIREMENTS_FILES.get(manifest.layout, "requirements.txt")
+    return manifest.requirements.relative_to(root.resolve()).as_posix()
+
+
+def closure_of(manifest: Manifest, root: Path, entry: Entry, declares: imports.Declared, target: Target) -> Closure:
+    """Everything that importing the entry module imports. The entry's file is there."""
+
+    def knows(module: str) -> bool:
+        return imports.knows(module, declares, target)
+
+    assert entry.file is not None  # noqa: S101  # the caller looked
+    is_main = manifest.layout in ("runpod", "http")
+    start = Start(entry.file, "__main__" if is_main else entry.module, _called(manifest, entry), is_main)
+    return follow(root, start, entry.folders, knows, Conditions(target.python, knows), manifest.env)
+
+
+def contract_findings(error: Unproven) -> list[Finding]:
+    """The faults of a `seatrial.toml` that cannot be read, one by one."""
+    remedy = str(error.details.get("remedy", ""))
+    problems = error.details.get("problems")
+    if not problems:
+        return [Finding(CONTRACT_ID, "error", error.message, remedy, error.field)]
+    findings = []
+    for one in problems:
+        where = " ".join(part for part in (one["file"], one["table"], one["key"]) if part)
+        valid = f" Valid: {one['valid']}." if one["valid"] else ""
+        findings.append(Finding(CONTRACT_ID, "error", f"{where}: {one['message']}.", f"{remedy}{valid}", one["file"]))
+    return findings
+
+
+def _of_the_code(
+    manifest: Manifest, root: Path, target: Target, entry: Entry, declares: imports.Declared
+) -> list[Finding]:
+    source = find_entry_point(manifest, entry, root)
+    if isinstance(source, Finding):
+        return [source]
+    assert entry.file is not None  # noqa: S101  # it was parsed
+    found = list(_functions(manifest, root, entry, source))
+    closure = closure_of(manifest, root, entry, declares, target)
+    found += imports.check_imports(closure, declares, target, root)
+    found += check_syntax(closure, entry.file, root, target)
+    found += check_shadowing(closure.folders, root, declares, target)
+    found += check_extension_modules(closure.folders, root, target)
+    found += check_stand_ins(closure)
+    return found
+
+
+def _functions(manifest: Manifest, root: Path, entry: Entry, source: Source) -> Iterable[Finding]:
+    match manifest.layout:
+        case "python":
+            return check_python_handler(manifest, source)
+        case "sagemaker":
+            return check_sagemaker_functions(source)
+        case "aws_lambda":
+            return check_lambda_function(entry, source)
+        case "runpod":
+            return check_runpod_handler(source)
+        case "cog":
+            return check_cog_predictor(entry, source, root)
+        case _:
+            return check_application(entry, source)
+
+
+def _called(manifest: Manifest, entry: Entry) -> frozenset[str] | None:
+    """Names that the worker calls in the entry module; None: any may be called."""
+    if manifest.layout == "sagemaker":
+        return frozenset(ARGUMENTS)
+    if manifest.layout == "python":
+        methods = {task.method or task.name for task in manifest.contract.tasks}
+        return frozenset({str(entry.attribute), "__init__", *methods})
+    if manifest.layout == "aws_lambda":
+        return frozenset({str(entry.attribute)})
+    return frozenset({"predict", "setup", "run"}) if manifest.layout == "cog" else None

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from seatrial.domain.contract import Contract, Sample
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 from seatrial.package.files import file_inside
+from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.samples import loose_samples, outside_samples
 from seatrial.package.tables import PackageTable, SecretTable, WeightsTable, WorkerTable
@@ -43,7 +44,7 @@ class WeightsSpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A package's own words. `layout` is "sagemaker" or "python"; `requirements` is a file on disk or None.
+    """A package's own words. `layout` is one of LAYOUTS; `requirements` is a file on disk or None.
 
     `secrets` maps a variable to "env:NAME" or "file:PATH", as in VersionSettings.
     """
@@ -58,6 +59,8 @@ class Manifest:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[WeightsSpec, ...] = ()
+    command: tuple[str, ...] = ()
+    device: str | None = None  # "cpu" or "cuda"
     worker: Mapping[str, int] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
 
     @property
@@ -71,8 +74,10 @@ class Manifest:
         return said
 
 
-def read_manifest(root: Path) -> Manifest:
-    """Read an unpacked package. Without tasks, or without the file, SageMaker's layout has an undeclared contract.
+def read_manifest(root: Path, layout: str | None = None, handler: str | None = None) -> Manifest:
+    """Read an unpacked package. Without tasks all layouts but "python" have an undeclared contract.
+
+    `layout` and `handler` go before what the package itself says.
 
     Raises:
         Unproven: every problem of the file, one a line; `details["problems"]` has them one by one.
@@ -81,6 +86,10 @@ def read_manifest(root: Path) -> Manifest:
     path = root / MANIFEST_NAME
     tables = _read_toml(path, problems) if path.exists() else {}
     problems.raise_if_any()
+    said = {"layout": layout, "handler": handler}
+    given = {name: value for name, value in said.items() if value is not None}
+    if given and isinstance(package := tables.get("package", {}), dict):
+        tables = {**tables, "package": package | given}
     manifest = _assemble(root, tables, problems)
     problems.raise_if_any()
     return manifest
@@ -163,28 +172,48 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
             problems.add(name, None, f"is no table of this file{did_you_mean(name, TABLES)}", ", ".join(TABLES))
     package = problems.parse(PackageTable, tables.get("package", {}), "[package]") or PackageTable()
     worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
-    layout = "python" if package.handler else "sagemaker"
+    layout = package.layout or detect_layout(root, package.handler, tuple(package.command))
+    handler = _read_handler(package, layout, root, problems)
     env = _read_env(tables.get("env", {}), problems)
     return Manifest(
         layout=layout,
         contract=_read_contract(root, tables, package, layout, problems),
         name=package.name,
         description=package.description,
-        handler=package.handler,
+        handler=handler,
         requirements=_requirements(root, package.requirements, layout, problems),
         python=package.python,
         env=env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
-        worker={WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set)},
+        command=tuple(package.command),
+        device=worker.device,
+        worker={
+            WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set - {"device"})
+        },
     )
+
+
+def _read_handler(package: PackageTable, layout: str, root: Path, problems: Problems) -> str | None:
+    """The handler in the words of its layout; its usual name where the layout has one."""
+    if layout == "http" and not package.command:
+        problems.add("[package]", "command", "is missing", 'a list of words such as ["python", "serve.py"]')
+    if package.handler is None:
+        if layout in ("python", "aws_lambda"):
+            problems.add("[package]", "handler", "is missing", HANDLER_FORMS[layout][1])
+        return default_handler(layout, root)
+    pattern, valid = HANDLER_FORMS.get(layout, (r"(?!)", f"no handler: the layout {layout} has its own"))
+    if not re.fullmatch(pattern, package.handler):
+        problems.add("[package]", "handler", f"found {shown(package.handler)}", valid)
+        return None
+    return package.handler
 
 
 def _read_contract(
     root: Path, tables: Mapping[str, Any], package: PackageTable, layout: str, problems: Problems
 ) -> Contract:
-    """What is declared. SageMaker's functions take a body as it is, so they need no tasks; a Python handler does."""
-    if layout == "sagemaker" and "tasks" not in tables:
+    """What is declared. Other layouts take a body as it is, so they need no tasks; a Python handler does."""
+    if layout != "python" and "tasks" not in tables:
         samples = loose_samples(root, problems)
         return Contract(declared=False, task_field=package.task_field, loose_samples=samples)
     return Contract(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
-from seatrial.package.manifest import Manifest
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -65,28 +64,6 @@ def read_source(root: Path, path: Path) -> Source:
         raise Unparsable(error.msg, error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:  # a NUL; nested beyond what the parser takes
         raise Unparsable(str(error) or type(error).__name__) from error
-
-
-def import_folders(manifest: Manifest, root: Path) -> Sequence[Path]:
-    """Where the worker imports the package's own modules from."""
-    return [root] if manifest.layout == "python" else [root / "code", root / "code" / "lib", root]
-
-
-def module_file(folders: Sequence[Path], module: str) -> Path | None:
-    """The file that `import module` reads from one of the folders."""
-    for folder in folders:
-        base = folder.joinpath(*module.split("."))
-        for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-            if path.is_file():
-                return path
-    return None
-
-
-def entry_module(manifest: Manifest) -> str:
-    """The module that the worker imports first."""
-    if manifest.handler is not None:
-        return manifest.handler.partition(":")[0]
-    return manifest.env.get("SAGEMAKER_PROGRAM", "inference.py").removesuffix(".py").replace("/", ".")
 
 
 def _bound(statement: ast.stmt) -> set[str]:

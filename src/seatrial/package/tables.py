@@ -21,6 +21,7 @@ from seatrial.domain.limits import (
     TOLERANCE_DEFAULT,
     WORKERS_PER_ENDPOINT_MAX,
 )
+from seatrial.package.layout import LAYOUTS
 
 PLAIN_TYPES = ("string", "integer", "number", "boolean", "object", "array")
 MEDIA_TYPES = ("image", "file")
@@ -47,9 +48,13 @@ class PackageTable(Table):
 
     name: Name | None = Field(None, description="up to 128 letters, digits, '_', '.' and '-'")
     description: str = Field("", description="a text")
-    handler: Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*:\w+$")] | None = Field(
+    layout: Literal["sagemaker", "python", "aws_lambda", "runpod", "cog", "http"] | None = Field(
+        None, description=", ".join(LAYOUTS)
+    )
+    handler: Text | None = Field(
         None, description="'module:Class' or 'module:function'; leave it out for SageMaker's code/inference.py"
     )
+    command: list[Text] = Field([], description="a start command as a list of words, for the layout http")
     requirements: Text | None = Field(None, description="the path of a requirements file in the package")
     python: Annotated[str, StringConstraints(pattern=r"^(3\.(9|[1-9]\d+)(\.\d+)?|/.+)$")] | None = Field(
         None, description="a version from '3.9' on, or the absolute path of an interpreter"
@@ -79,6 +84,7 @@ class WeightsTable(Table):
 class WorkerTable(Table):
     """`[worker]`."""
 
+    device: Literal["cpu", "cuda"] | None = Field(None, description="cpu or cuda")
     count: int = Field(1, ge=1, le=WORKERS_PER_ENDPOINT_MAX, description=f"1 to {WORKERS_PER_ENDPOINT_MAX} workers")
     load_timeout_seconds: int = Field(
         LOAD_TIMEOUT_SECONDS_DEFAULT,

@@ -39,8 +39,8 @@ class Tree:
         if (parts := self._admit(name)) is not None:
             self._make_folders(parts, name)
 
-    def file(self, name: str, mode: int, body: IO[bytes]) -> None:
-        """Add a regular file with these bytes, executable if `mode` says so for anybody."""
+    def file(self, name: str, mode: int, body: IO[bytes], size_bytes: int) -> None:
+        """Add a regular file of that size with these bytes, executable if `mode` says so for anybody."""
         if mode & (stat.S_ISUID | stat.S_ISGID):
             raise refusal(
                 f"{name!r} is set-user-id or set-group-id", f"Run `chmod a-s {name}` and pack again.", field=name
@@ -53,7 +53,7 @@ class Tree:
         except FileExistsError:
             raise _collision(name) from None
         with os.fdopen(descriptor, "wb") as target:
-            self._copy(body, target, name)
+            self._fill(target, body, "/".join(parts), size_bytes)
             os.fchmod(target.fileno(), 0o755 if mode & 0o111 else 0o644)
 
     def hard_link(self, name: str, target_name: str) -> None:
@@ -148,7 +148,8 @@ class Tree:
                     field=name,
                 )
 
-    def _copy(self, body: IO[bytes], target: IO[bytes], name: str) -> None:
+    def _fill(self, target: IO[bytes], body: IO[bytes], name: str, size_bytes: int) -> None:
+        """Write what is kept of a file: here all of it, whatever size it was said to have."""
         while chunk := body.read(STREAM_CHUNK_BYTES):
             if self._stop is not None and self._stop.is_set():
                 raise Stopped

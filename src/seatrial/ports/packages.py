@@ -8,6 +8,7 @@ from typing import Protocol
 
 from seatrial.domain.endpoint import PackageRef
 from seatrial.package.manifest import WeightsSpec
+from seatrial.package.target import Target
 
 Progress = Callable[[str, int, int | None], None]  # what, done, total (bytes or lines; None: unknown)
 
@@ -36,6 +37,14 @@ class Environments(Protocol):
 
         Raises:
             Unproven: it cannot be built; `error_type` is "environment", with the installer's last lines.
+        """
+        ...
+
+    async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
+        """What is known of the environment before it is built: the base interpreter and what it brings.
+
+        Raises:
+            Unproven: there is no such interpreter.
         """
         ...
 

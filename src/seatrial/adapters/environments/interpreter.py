@@ -90,7 +90,7 @@ async def _installed(version: tuple[int, ...], environ: Mapping[str, str]) -> In
 async def _found_by_uv(version: tuple[int, ...], environ: Mapping[str, str]) -> Interpreter | None:
     # --system: an environment that happens to be active is nobody's choice
     find = [find_uv_bin(), "python", "find", "--system", "--no-project", "--no-python-downloads"]
-    code, answer = await _answer([*find, ".".join(map(str, version))], environ)
+    code, answer = await short_answer([*find, ".".join(map(str, version))], environ)
     if code != 0:
         return None
     try:
@@ -101,7 +101,7 @@ async def _found_by_uv(version: tuple[int, ...], environ: Mapping[str, str]) -> 
 
 
 async def _probe(path: Path, environ: Mapping[str, str]) -> Interpreter:
-    code, answer = await _answer([str(path), "-I", "-c", PROBE], environ)
+    code, answer = await short_answer([str(path), "-I", "-c", PROBE], environ)
     try:
         said = json.loads(answer) if code == 0 else {}
     except ValueError:
@@ -121,7 +121,7 @@ async def _probe(path: Path, environ: Mapping[str, str]) -> Interpreter:
     )
 
 
-async def _answer(command: list[str], environ: Mapping[str, str]) -> tuple[int | None, str]:
+async def short_answer(command: list[str], environ: Mapping[str, str]) -> tuple[int | None, str]:
     """Exit code and all output of a short command."""
     try:
         process = await asyncio.create_subprocess_exec(

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
-from seatrial.package.content import content_hash, file_hash
+from seatrial.package.digest import content_hash, file_hash
 
 COMMENT = re.compile(r"(^|\s)#.*$")
 INCLUDE = re.compile(r"^(-r|--requirement|-c|--constraint)[\s=]*(?P<file>.+)$")

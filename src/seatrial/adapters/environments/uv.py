@@ -25,8 +25,10 @@ from uv import find_uv_bin
 from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
 from seatrial.adapters.environments.interpreter import Interpreter, find_interpreter
 from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
+from seatrial.adapters.environments.survey import modules_of
 from seatrial.domain.errors import Unproven
 from seatrial.domain.limits import ENVIRONMENT_BUILD_SECONDS_MAX
+from seatrial.package.target import Target
 from seatrial.ports.packages import Progress
 
 MARKER = ".complete"
@@ -68,6 +70,15 @@ class UvEnvironments:
             if not ((folder / MARKER).exists() and os.access(python, os.X_OK)):
                 await self._build(folder, base, requirements, lines, progress)
         return python
+
+    async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
+        """See the port."""
+        base = await find_interpreter(base_python or self._default_python, self._environ)
+        modules, stdlib = await modules_of(base, self._environ)
+        lines = await asyncio.to_thread(wanted_lines, requirements) if requirements is not None else []
+        # an environment on a plain interpreter does not look into that one's packages
+        seen = modules if base.virtual or not asks_for_something(lines) else frozenset()
+        return Target(python=base.version, stdlib=stdlib, modules=seen)
 
     async def _build(
         self, folder: Path, base: Interpreter, requirements: Path, lines: list[str], progress: Progress

@@ -16,7 +16,7 @@ from threading import Event
 
 from seatrial.domain.endpoint import PackageRef
 from seatrial.package.archive import open_package
-from seatrial.package.content import content_hash
+from seatrial.package.digest import content_hash
 
 INCOMING = ".incoming-"
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from seatrial.package.content import file_hash
+from seatrial.package.digest import file_hash
 
 CONTENT = "content"
 NOTE = "kept.json"

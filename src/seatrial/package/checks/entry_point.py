@@ -5,45 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 from seatrial.package.finding import Finding
+from seatrial.package.layout import Entry
 from seatrial.package.manifest import Manifest
-from seatrial.package.source import Source, Unparsable, entry_module, import_folders, module_file, read_source
+from seatrial.package.source import Source, Unparsable, read_source
 
 ID = "entry_point"
 
 
-def find_entry_point(manifest: Manifest, root: Path) -> Source | Finding:
+def find_entry_point(manifest: Manifest, entry: Entry, root: Path) -> Source | Finding:
     """The parsed entry module, or why there is none."""
-    module = entry_module(manifest)
-    folders = [folder for folder in import_folders(manifest, root) if manifest.layout == "python" or folder != root]
-    path = module_file(folders, module)
-    if path is None:
-        return _missing(manifest, root, module)
-    name = path.relative_to(root).as_posix()
+    if entry.file is None:
+        return _missing(manifest, entry, root)
+    name = entry.file.relative_to(root).as_posix()
     try:
-        return read_source(root, path)
+        return read_source(root, entry.file)
     except Unparsable as error:
         where = f"{name}, line {error.line}" if error.line else name
-        return Finding(
-            ID,
-            "error",
-            f"{where} is no Python: {error}.",
-            f"Correct the file; `python -m py_compile {name}` checks it.",
-            name,
-            error.line,
-        )
+        remedy = f"Correct the file; `python -m py_compile {name}` checks it."
+        return Finding(ID, "error", f"{where} is no Python: {error}.", remedy, name, error.line)
 
 
-def _missing(manifest: Manifest, root: Path, module: str) -> Finding:
-    file = f"{module.replace('.', '/')}.py"
+def _missing(manifest: Manifest, entry: Entry, root: Path) -> Finding:
+    file = entry.wanted
+    if manifest.layout == "sagemaker":
+        remedy = f"Put the handler at {file}, or name your own in seatrial.toml: [package] handler = 'module:Class'."
+        beside = file.removeprefix("code/")
+        if (root / beside).is_file():
+            remedy = f"Move {beside} into code/: SageMaker's layout is {file}."
+        return Finding(ID, "error", f"The package has no {file}.", remedy, file)
+    fault = f"The handler {manifest.handler!r} names {entry.module!r}, but the package has no {file}."
+    found = sorted(path.relative_to(root).as_posix() for path in root.rglob(Path(file).name))
+    remedy = "Add the file, or correct `handler` in [package] of seatrial.toml."
     if manifest.layout == "python":
-        return Finding(
-            ID,
-            "error",
-            f"The handler {manifest.handler!r} names the module {module!r}, but the package has no {file}.",
-            'Add the file, or correct handler = "module:Class" in [package] of seatrial.toml.',
-            "seatrial.toml",
-        )
-    remedy = f"Put the handler at code/{file}, or name your own in seatrial.toml: [package] handler = 'module:Class'."
-    if (root / file).is_file():
-        remedy = f"Move {file} into code/: SageMaker's layout is code/{file}."
-    return Finding(ID, "error", f"The package has no code/{file}.", remedy, f"code/{file}")
+        remedy = 'Add the file, or correct handler = "module:Class" in [package] of seatrial.toml.'
+    if found:
+        remedy += f" There is {found[0]}."
+    return Finding(ID, "error", fault, remedy, "seatrial.toml" if manifest.layout == "python" else file)

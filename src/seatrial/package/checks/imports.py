@@ -1,88 +1,173 @@
-"""Does the entry module import what neither the package nor its requirements hold?
+"""Does everything that importing the handler imports exist: in the package, its requirements or the interpreter?
 
-Only a warning: the base interpreter may hold it, and modules have other names than the distributions they come from.
+The closure of all imports is followed from the entry module (see `package/closure`), through the same sys.path as the
+worker's.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial.package.finding import Finding
-from seatrial.package.manifest import Manifest
-from seatrial.package.source import Source, import_folders, module_file
+from seatrial.domain.limits import NAMES_SHOWN_MAX
+from seatrial.package.closure.walk import Closure, Missing
+from seatrial.package.distributions import COME_ALONG, brings, distribution_of, is_explained
+from seatrial.package.finding import Finding, Level
+from seatrial.package.names import is_left_out
+from seatrial.package.requirements import Line, wanted
+from seatrial.package.target import GONE_IN, NEW_IN, Target
 
 ID = "imports"
-DISTRIBUTIONS = {  # modules whose distribution has quite another name
-    "PIL": ("pillow",),
-    "bs4": ("beautifulsoup4",),
-    "cv2": (
-        "opencv-python",
-        "opencv-python-headless",
-        "opencv-contrib-python",
-        "opencv-contrib-python-headless",
-    ),
-    "dateutil": ("python-dateutil",),
-    "faiss": ("faiss-cpu", "faiss-gpu"),
-    "fitz": ("pymupdf",),
-    "skimage": ("scikit-image",),
-    "sklearn": ("scikit-learn",),
-    "yaml": ("pyyaml",),
-}
-INCLUDES = re.compile(r"^(-r|--requirement|-e|--editable|git\+|https?:|file:|\.)")  # these may bring anything
+SEARCHED_FOLDERS_MAX = 5_000
+NOT_SEARCHED = frozenset({"node_modules", "site-packages", "dist-packages"})
 
 
-def check_imports(manifest: Manifest, root: Path, source: Source) -> Iterator[Finding]:
-    """One warning for each module that nothing in sight brings."""
-    declared = _declared(manifest.requirements)
-    if declared is None:
-        return
-    folders = import_folders(manifest, root)
-    for module, line in _imported(source.tree).items():
-        if module in sys.stdlib_module_names or module_file(folders, module) or _is_folder(folders, module):
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the requirements say. `wide`: something of them may bring any module."""
+
+    distributions: frozenset[str]
+    wide: bool
+    file: str
+
+    def brings(self, module: str) -> bool:
+        """Whether the top-level module comes from one of them."""
+        return brings(self.distributions, module)
+
+
+def declared(lines: list[Line], target: Target, file: str) -> Declared:
+    """What the lines of the requirements file, and what they were resolved to, bring."""
+    names = frozenset(one.name for one in wanted(lines, target.python))
+    wide = any(one.is_place or one.fault for one in lines)
+    return Declared(names | (target.resolution.distributions or frozenset()), wide, file)
+
+
+def knows(module: str, declares: Declared, target: Target) -> bool:
+    """Whether a top-level module comes from outside of the package."""
+    if module in target.stdlib or module in target.provided or module in (target.modules or ()):
+        return True
+    return declares.brings(module)
+
+
+def check_imports(closure: Closure, declares: Declared, target: Target, root: Path) -> Iterator[Finding]:
+    """One finding for each module that nothing in sight brings, at the first place that imports it."""
+    told: set[str] = set()
+    for missing in sorted(closure.missing, key=lambda one: not one.certain):
+        top = missing.module.split(".")[0]
+        is_ours = bool(missing.why) or any(_has(folder, top) for folder in closure.folders)
+        name = missing.module if is_ours else top
+        if name in told:
             continue
-        names = (module, *DISTRIBUTIONS.get(module, ()))
-        if not any(_canonical(name) in declared for name in names):
-            message = (
-                f"{source.name}, line {line}: imports {module!r}, which neither the package nor its requirements hold."
-            )
-            remedy = "Add it to the requirements file, unless the base interpreter has it."
-            yield Finding(ID, "warning", message, remedy, source.name, line)
-
-
-def _imported(tree: ast.Module) -> dict[str, int]:
-    """Top-level names of absolute imports with the first line of each."""
-    found: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module]
+        told.add(name)
+        if is_ours:
+            yield _of_the_package(missing, root)
         else:
-            continue
-        for name in names:
-            found.setdefault(name.partition(".")[0], node.lineno)
+            others = sum(1 for one in closure.missing if one.module.split(".")[0] == top) - 1
+            yield _from_outside(missing, top, others, closure, declares, target, root)
+
+
+def _of_the_package(missing: Missing, root: Path) -> Finding:
+    level: Level = "error" if missing.certain else "warning"
+    fault = missing.why or "which the package does not hold"
+    said = f"imports {missing.module!r}, which {fault}" if missing.why else f"imports {missing.module!r}, {fault}"
+    remedy = "Add the module, or correct the import."
+    if missing.why and "relative" in missing.why:
+        plain = missing.module.lstrip(".")
+        remedy = f"Import it by its plain name: `from {plain or 'module'} import …`; its folder is on sys.path."
+    elif missing.why:
+        remedy = "Correct the name, or define it there."
+    return Finding(ID, level, f"{missing.place}: {said}{_chain(missing)}.", remedy, *_where(missing))
+
+
+def _from_outside(
+    missing: Missing, top: str, others: int, closure: Closure, declares: Declared, target: Target, root: Path
+) -> Finding:
+    inside = _elsewhere(top, [root], root)
+    outside = [] if inside else _elsewhere(top, target.search, root)
+    message = f"{missing.place}: imports {missing.module!r}, which neither the package nor its requirements hold"
+    if target.modules is not None:
+        message += f", nor Python {target.python_text} itself"
+    message += _chain(missing) + (f" ({others} more places import it)" if others > 0 else "") + "."
+    folders = ", ".join(_shown(one, root) for one in closure.folders if one.is_dir())
+    if inside:
+        place = inside[0].relative_to(root).as_posix()
+        message += f" It lies at {place}, but its folder is not on sys.path, which has {folders}."
+        parent = inside[0].parent.relative_to(root).as_posix()
+        remedy = (
+            f"Move {place} into {_shown(closure.folders[0], root)}, or put {parent!r} on sys.path before the import."
+        )
+    elif outside:
+        message += f" A module of that name lies at {outside[0]}."
+        source = outside[0].parent if outside[0].parent.name != "src" else outside[0].parent.parent
+        remedy = f"Add it where sys.path finds it: `seatrial check PACKAGE --source {source} --fix --write OUT` does."
+    else:
+        remedy = f"Add {distribution_of(top)!r} to {declares.file}, or the module itself to the package."
+    level: Level = "warning" if _may_come(missing, top, bool(inside or outside), closure, declares, target) else "error"
+    if level == "warning":
+        remedy += _doubt(missing, closure, declares, target)
+    return Finding(ID, level, message, remedy, *_where(missing))
+
+
+def _may_come(missing: Missing, top: str, found: bool, closure: Closure, declares: Declared, target: Target) -> bool:
+    """True where the import may succeed nevertheless, or may never run."""
+    if not missing.certain or closure.unclear or declares.wide:
+        return True
+    if top in NEW_IN or (target.modules is not None and top in GONE_IN):
+        return False  # of another version's standard library
+    if target.modules is None:
+        return True
+    if found or target.resolution.distributions is not None or not declares.distributions:
+        return False
+    known = [*closure.external, *(one.module.split(".")[0] for one in closure.missing if one.module != missing.module)]
+    return top in COME_ALONG or not all(is_explained(one, known) for one in declares.distributions)
+
+
+def _doubt(missing: Missing, closure: Closure, declares: Declared, target: Target) -> str:
+    if closure.unclear:
+        return f" (Or the edit of sys.path at {closure.unclear} brings it: it cannot be worked out without running it.)"
+    if target.modules is None:
+        return " (Or the base interpreter has it: it is not on this machine.)"
+    if not missing.certain:
+        return " (It is imported only under a condition or in a function.)"
+    return " (Or it comes along with one of the requirements.)"
+
+
+def _chain(missing: Missing) -> str:
+    if not missing.chain:
+        return ""
+    shown = [str(one) for one in missing.chain[-NAMES_SHOWN_MAX:]]
+    return f"; reached by {' → '.join(shown)}"
+
+
+def _where(missing: Missing) -> tuple[str, int]:
+    return missing.place.file, missing.place.line
+
+
+def _shown(folder: Path, root: Path) -> str:
+    return "the package's root" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+
+
+def _has(folder: Path, top: str) -> bool:
+    return (folder / top).is_dir() or (folder / f"{top}.py").is_file()
+
+
+def _elsewhere(top: str, places: Iterable[Path], root: Path) -> list[Path]:
+    """Folders and files of that module below the places, the shallowest first; a bounded search."""
+    found: list[Path] = []
+    looked = 0
+    for place in places:
+        pending = [place]
+        while pending and looked < SEARCHED_FOLDERS_MAX:
+            folder = pending.pop(0)
+            looked += 1
+            if (package := folder / top).is_dir() and any(package.rglob("*.py")):
+                found.append(package)
+            elif (plain := folder / f"{top}.py").is_file():
+                found.append(plain)
+            try:
+                inner = sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
+            except OSError:
+                continue
+            pending += [one for one in inner if not is_left_out((one.name,)) and one.name not in NOT_SEARCHED]
     return found
-
-
-def _declared(requirements: Path | None) -> set[str] | None:
-    """Canonical names of the required distributions; None if the file includes what is not in sight."""
-    lines = requirements.read_text("utf-8", "replace").splitlines() if requirements else []
-    lines = [line.strip() for line in lines]
-    if any(INCLUDES.match(line) for line in lines):
-        return None
-    names = [re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in lines]
-    return {_canonical(name[0]) for name in names if name}
-
-
-def _canonical(name: str) -> str:
-    """A distribution's name as the Simple index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _is_folder(folders: Sequence[Path], module: str) -> bool:
-    """True for a namespace package: a folder without `__init__.py`."""
-    return any((folder / module).is_dir() for folder in folders)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from seatrial.package.checks.calls import parameter_count
 from seatrial.package.finding import Finding
 from seatrial.package.source import Function, Source
 
@@ -42,12 +43,6 @@ def check_sagemaker_functions(source: Source) -> Iterator[Finding]:
         function = source.definition(name)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _check_signature(source, function, arguments)
-
-
-def parameter_count(function: Function) -> int:
-    """Parameters that have a name of their own: `*rest` and `**more` take what comes, and need nothing."""
-    given = function.args
-    return len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
 
 
 def _check_signature(source: Source, function: Function, arguments: tuple[str, ...]) -> Iterator[Finding]:

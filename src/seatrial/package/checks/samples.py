@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from seatrial.domain.contract import Contract
 from seatrial.package.finding import Finding
 
-ID = "samples"  # the one check that a deployment may waive: --unproven
+ID = "samples"  # a deployment refuses every finding of it, unless it is waived: --unproven
 REMEDY = (
     "Add one (`seatrial jobs save-sample JOB` makes it of a real job), name a folder of them with `--samples DIR`, "
     "or deploy with `--unproven`."
@@ -15,11 +15,11 @@ REMEDY = (
 
 
 def check_samples(contract: Contract) -> Iterator[Finding]:
-    """One finding for each task that nothing proves."""
+    """One finding for each task that nothing proves; without declared tasks only a deployment needs a sample."""
     if not contract.declared:
         if not contract.loose_samples:
             message = "The package has no sample: no samples/NAME.json with the body of a request."
-            yield Finding(ID, "error", message, REMEDY, "samples")
+            yield Finding(ID, "warning", message, REMEDY, "samples")
         return
     for task in contract.tasks:
         if not task.samples:
