@@ -44,17 +44,18 @@ def failed(api, name, package, **settings) -> str:
     return reason
 
 
-def test_an_import_that_fails(api):
-    reason = failed(api, "broken-import", "broken_import")
-    assert reason.startswith("inspect: code/inference.py, line 3: imports 'a_module_that_is_not_there'")
+def test_an_import_of_what_nobody_has_is_refused_before_anything_is_built(api):
+    reason = failed(
+        api, "no-such-module", {"code/inference.py": "import not_there_either\n" + SERVES, "samples/a.json": "{}"}
+    )
+    assert reason.startswith("inspect: code/inference.py, line 1: imports 'not_there_either'")
     assert "Remedy: " in reason
 
 
-def test_an_import_that_only_loading_can_see(api):
-    code = "import importlib\n\nNAMES = ['not_there_either']\nimportlib.import_module(NAMES[0])\n" + SERVES
-    reason = failed(api, "broken-later", {"code/inference.py": code, "samples/any.json": "{}"})
+def test_an_import_that_fails(api):
+    reason = failed(api, "broken-import", "broken_import")
     assert reason.startswith("load: The model did not load")
-    assert "ModuleNotFoundError: No module named 'not_there_either'" in reason
+    assert "ModuleNotFoundError: No module named 'a_module_that_is_not_there'" in reason
     assert "Remedy: " in reason
 
 

@@ -36,7 +36,9 @@ def only(root: Path) -> Finding:
     return finding
 
 
-@pytest.mark.parametrize("name", ["echo", "echo_sagemaker", "tasks_sagemaker", "slow_load", "crash_on_load"])
+@pytest.mark.parametrize(
+    "name", ["echo", "echo_sagemaker", "tasks_sagemaker", "slow_load", "crash_on_load", "broken_import"]
+)
 def test_example_packages_pass(name: str) -> None:
     assert findings(EXAMPLES / name) == []
 
@@ -50,7 +52,7 @@ def test_a_task_without_a_sample_is_an_error_with_the_remedies(write: Write) -> 
 
 
 def test_an_import_that_nothing_brings_is_an_error(write: Write) -> None:
-    finding = only(EXAMPLES / "broken_import")
+    finding = only(write({"code/inference.py": "\n\nimport not_there_either\n" + FUNCTIONS, **SAMPLE}))
     assert (finding.id, finding.level, finding.file, finding.line) == ("imports", "error", "code/inference.py", 3)
     imports = (
         "import json, PIL.Image, local, cv2\nfrom lib_module import x\nimport space.inner\nfrom ruamel.yaml import z\n"
