@@ -40,6 +40,7 @@ from seatrial.domain.credentials import Keyring
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.logs import LogLine
 from seatrial.engine.bells import Bells
+from seatrial.engine.bounds import DAY_MS, Bounds
 from seatrial.engine.cancel import Canceller
 from seatrial.engine.crew import Bench, Crew
 from seatrial.engine.deploy import Deployer
@@ -152,9 +153,9 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
         preparer, sealer = Preparer(objects, urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
-        deaths_max = settings.worker_deaths_max
-        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, deaths_max)
-        dispatcher = Dispatcher(store, watch, bells, clock, incarnation, deaths_max)
+        bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
+        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds)
+        dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds.deaths_max)
         packages = FolderPackages(folders.made("packages"))
         outfitter = Outfitter(
             packages,

@@ -22,6 +22,7 @@ from seatrial.domain.commands import (
     Expire,
     FailQueued,
     Finish,
+    ForgetKeys,
     GiveUp,
     OpenSession,
     Outcome,
@@ -143,6 +144,7 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         Expire(7),
         FailQueued(ENDPOINT.id, FAILURE, 8),
         FailQueued(ENDPOINT.id, FAILURE, 8, "v1"),
+        ForgetKeys(9, 10),
     ]
     assert {type(command) for command in commands} == set(EXECUTORS)
     run_together(connection, [commands])

@@ -28,7 +28,8 @@ from seatrial.domain.logs import LogFilter, LogLine, LogStream
 from seatrial.domain.objects import ObjectName
 from seatrial.domain.work import Produced, Work, WorkerSpec
 from seatrial.engine.deploy import Deployment
-from seatrial.engine.submit import Accepted, Submission
+from seatrial.engine.submission import Submission
+from seatrial.engine.submit import Accepted
 from seatrial.ports.object_store import NoSuchObject
 
 PACKAGES = Path(__file__).resolve().parents[1] / "packages"

@@ -13,7 +13,8 @@ from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import JobPurpose, JobState
 from seatrial.domain.limits import ROW_INLINE_BYTES_MAX
 from seatrial.domain.objects import ObjectName
-from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, Submission
+from seatrial.engine.submission import Submission
+from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET
 
 BUCKET = "things"
 

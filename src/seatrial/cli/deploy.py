@@ -76,6 +76,10 @@ def deploy(
     output_prefix: Annotated[
         str | None, typer.Option(help="s3://bucket/prefix of results.", show_default=False)
     ] = None,
+    deduplicate_inference_id: Annotated[
+        bool,
+        typer.Option("--deduplicate-inference-id", help="The same SageMaker InferenceId gives the same job."),
+    ] = False,
     update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
     data: DataOption = None,
@@ -95,6 +99,7 @@ def deploy(
         "load_timeout_seconds": load_timeout_seconds,
         "output": output_prefix,
         "unproven": unproven or None,
+        "deduplicate_inference_id": deduplicate_inference_id or None,
     }
     server = connect(data)
     if samples is not None:

@@ -13,7 +13,7 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.media import beside, is_json, is_text, media_type_of
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, KeyOption
 from seatrial.cli.screen import note, print_json, waiting
 from seatrial.cli.server import LONG_POLL_SECONDS, Server, connect
 
@@ -35,6 +35,7 @@ def invoke(
     ] = None,
     priority: Annotated[int | None, typer.Option(help="0 (highest) to 9.", show_default=False)] = None,
     timeout_seconds: Annotated[int | None, typer.Option(help="How long it may run.", show_default=False)] = None,
+    idempotency_key: KeyOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; --output implies it.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the result; parts go beside it.")
@@ -51,7 +52,7 @@ def invoke(
     params = {"task": task, "priority": priority, "timeout_seconds": timeout_seconds}
     given = {key: value for key, value in params.items() if value is not None}
     path = f"/v1/endpoints/{name}/jobs"
-    accepted = server.call("POST", path, params=given, timeout=SEND_SECONDS, **how).json()
+    accepted = server.submit(path, idempotency_key, params=given, timeout=SEND_SECONDS, **how)
     if not wait and output is None:
         print_json(accepted) if json else print(accepted["id"])
         return

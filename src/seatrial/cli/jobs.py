@@ -10,7 +10,7 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.logs import all_lines, print_line
-from seatrial.cli.options import DataOption, JsonOption, example
+from seatrial.cli.options import DataOption, JsonOption, KeyOption, example
 from seatrial.cli.screen import note, print_facts, print_json, print_table
 from seatrial.cli.server import connect
 from seatrial.domain.jobs import JobState
@@ -58,9 +58,9 @@ def cancel(id: IdArgument, data: DataOption = None, json: JsonOption = False) ->
 
 
 @app.command("retry", epilog=example("seatrial jobs retry 6f1c1f0e-0000-4000-8000-000000000000"))
-def retry(id: IdArgument, data: DataOption = None, json: JsonOption = False) -> None:
+def retry(id: IdArgument, idempotency_key: KeyOption = None, data: DataOption = None, json: JsonOption = False) -> None:
     """Run an ended job's input again, as a new job; prints its id."""
-    accepted = connect(data).call("POST", f"/v1/jobs/{id}/retry").json()
+    accepted = connect(data).submit(f"/v1/jobs/{id}/retry", idempotency_key)
     print_json(accepted) if json else print(accepted["id"])
 
 

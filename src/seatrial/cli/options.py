@@ -16,6 +16,14 @@ DataOption = Annotated[
         show_default=False,
     ),
 ]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        help="The same key gives the same job, also from another command. Otherwise one is made for this command.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

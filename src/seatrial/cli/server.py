@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 30.0
 LONG_POLL_SECONDS = 30
 PUT_SECONDS = 3600.0
+RESEND_PAUSES_SECONDS = (0.5, 2.0, 5.0)
 DEFAULT_DATA = "seatrial-data"
 ENV_REMEDY = 'eval "$(seatrial env --data DIR)" sets all of them'
 
@@ -56,21 +59,37 @@ class Server:
         except Refused as refused:
             end(refused, how.get("params") or {})
 
-    def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
-        """An answer that is no problem.
+    def submit(self, path: str, key: str | None, **how: Any) -> Any:
+        """The document of an accepted job. Its key makes it safe to ask again when an answer is lost."""
+        headers = {**how.pop("headers", {}), "Idempotency-Key": key or str(uuid.uuid4())}
+        try:
+            return self.ask("POST", path, pauses=RESEND_PAUSES_SECONDS, headers=headers, **how).json()
+        except Refused as refused:
+            end(refused, how.get("params") or {})
+
+    def ask(self, method: str, path: str, *, pauses: Sequence[float] = (), **how: Any) -> httpx.Response:
+        """An answer that is no problem. A request whose answer is lost is sent again after each of the pauses.
 
         Raises:
             Refused: the server said no. (An unreachable server ends the command.)
         """
-        import httpx
-
-        try:
-            answer = self._client.request(method, path, **how)
-        except httpx.TransportError as error:
-            self._unreachable(error)
+        answer = self._answer(method, path, list(pauses), how)
         if answer.headers.get("content-type", "").startswith("application/problem+json"):
             raise Refused(answer.status_code, answer.json())
         return answer
+
+    def _answer(self, method: str, path: str, pauses: list[float], how: Mapping[str, Any]) -> httpx.Response:
+        import httpx
+
+        while True:
+            try:
+                return self._client.request(method, path, **how)
+            except httpx.ConnectError as error:
+                self._unreachable(error)
+            except httpx.TransportError as error:
+                if not pauses:
+                    self._unreachable(error)
+                time.sleep(pauses.pop(0))
 
     def put_object(self, url: str, content: bytes, headers: Mapping[str, str]) -> None:
         """PUT to a presigned URL, which carries its own credentials."""

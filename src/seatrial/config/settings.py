@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
-from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, WORKER_DEATHS_MAX
+from seatrial.domain.limits import IDEMPOTENCY_DAYS, SERVER_STOP_GRACE_SECONDS, WORKER_DEATHS_MAX
 
 ENV_PREFIX = "SEATRIAL_"
 CONFIG_FILE = "server.toml"  # in the data folder; `seatrial.toml` is a package's
@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     )
     worker_deaths_max: int = _setting(
         WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1
+    )
+    idempotency_days: int = _setting(
+        IDEMPOTENCY_DAYS, "days", "How long after its job's end an idempotency key still gives that job.", ge=0, le=365
     )
     allow_private_urls: bool = _setting(
         False,

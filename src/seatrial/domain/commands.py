@@ -20,13 +20,17 @@ from seatrial.domain.objects import ObjectName, Sealed
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """(owner, endpoint, door, key) gives the same job; the fingerprint (SHA-256 hex) covers the parsed request."""
+    """(owner, endpoint, door, key) gives the same job; the fingerprint (SHA-256 hex) covers the parsed request.
+
+    It does so from the acceptance of its job until `life_ms` after that job's end.
+    """
 
     owner: str
     endpoint_id: str
     door: str
     key: str
     fingerprint: str
+    life_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +332,24 @@ class FailQueued:
     limit: int = 100
 
 
+# ---------------------------------------------------------------- retention
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetKeys:
+    """Remove up to `limit` idempotency keys whose job ended at or before `ended_until_ms`, or is gone itself."""
+
+    ended_until_ms: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many were removed."""
+
+    count: int
+
+
 JobCommand = (
     Submit
     | OpenSession
@@ -341,6 +363,7 @@ JobCommand = (
     | Cancel
     | Expire
     | FailQueued
+    | ForgetKeys
 )
 JobOutcome = (
     Submitted
@@ -360,4 +383,5 @@ JobOutcome = (
     | CancelRefused
     | NoSuchJob
     | Expired
+    | Forgotten
 )

@@ -82,6 +82,7 @@ class VersionSettings:
     failure_prefix: ObjectName | None = None
     unproven: bool = False  # deployed without samples, and shown as such everywhere
     samples_uri: str | None = None  # s3://… with samples named from outside
+    deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+JSON = "application/json"
+UNSPECIFIC = frozenset({"application/octet-stream", "binary/octet-stream"})  # how S3 clients say that they do not know
+
 EXTENSIONS: Mapping[str, str] = {
     "application/gzip": ".gz",
     "application/json": ".json",

@@ -15,6 +15,8 @@ from seatrial.domain.errors import INVALID_FIELD, MALFORMED_INPUT, BadInput
 from seatrial.domain.json_text import parse_request_json
 from seatrial.domain.limits import FORM_PARTS_MAX, VALUE_SHOWN_CHARS_MAX
 
+FORM = "multipart/form-data"
+
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
@@ -25,13 +27,19 @@ class FormPart:
     media_type: str
 
 
+def boundary_of(media_type: str) -> bytes:
+    """What stands between the parts of such a body; nothing for a type that names none."""
+    kind, options = parse_options_header(media_type)
+    return options.get(b"boundary", b"") if kind == FORM.encode() else b""
+
+
 def parse_form(body: bytes, media_type: str) -> dict[str, FormPart]:
     """The parts of a body by name; `media_type` carries the boundary.
 
     Raises:
         BadInput: malformed_input.
     """
-    boundary = parse_options_header(media_type)[1].get(b"boundary")
+    boundary = boundary_of(media_type)
     if not boundary:
         raise _malformed("the content type names no boundary")
     reader = _Reader()

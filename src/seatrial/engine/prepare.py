@@ -22,9 +22,10 @@ from seatrial.domain.limits import (
     JSON_INPUT_BYTES_MAX,
     JSON_PARSED_ON_LOOP_BYTES_MAX,
 )
+from seatrial.domain.media_types import JSON
 from seatrial.domain.work import Work
 from seatrial.engine.media import MediaReader, not_found
-from seatrial.engine.request_body import JSON, Asked, BodyKind, kind_of, read_request
+from seatrial.engine.request_body import Asked, BodyKind, kind_of, read_request
 from seatrial.engine.whole_object import whole_object
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 from seatrial.ports.urls import UrlReader

@@ -12,10 +12,8 @@ from seatrial.domain.checking import RawMedia, Request, check_request, resolve_t
 from seatrial.domain.contract import Contract, MediaSource, Task
 from seatrial.domain.errors import UNSUPPORTED_MEDIA_TYPE, BadInput
 from seatrial.domain.json_text import malformed, parse_request_json, without_mark
-from seatrial.domain.media_types import essence, is_json
-from seatrial.engine.multipart_form import form_payload, parse_form, part_text
-
-JSON = "application/json"
+from seatrial.domain.media_types import JSON, essence, is_json
+from seatrial.engine.multipart_form import FORM, form_payload, parse_form, part_text
 
 
 class BodyKind(StrEnum):
@@ -44,7 +42,7 @@ def kind_of(media_type: str) -> BodyKind:
     """JSON for application/json, anything with +json, and no type at all."""
     if media_type in (JSON, "") or is_json(media_type):
         return BodyKind.JSON
-    return BodyKind.FORM if essence(media_type) == "multipart/form-data" else BodyKind.RAW
+    return BodyKind.FORM if essence(media_type) == FORM else BodyKind.RAW
 
 
 def read_request(contract: Contract, media_type: str, body: bytes | Path, size_bytes: int, named: str | None) -> Asked:

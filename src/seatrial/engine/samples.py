@@ -19,7 +19,8 @@ from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import Job
 from seatrial.domain.limits import INLINE_PAYLOAD_BYTES_MAX, LIST_KEYS_MAX
 from seatrial.domain.objects import ObjectName
-from seatrial.engine.submit import TRIALS_BUCKET, Submission
+from seatrial.engine.submission import Submission
+from seatrial.engine.submit import TRIALS_BUCKET
 from seatrial.package.manifest import Manifest, with_outside_samples
 from seatrial.ports.object_store import NoSuchBucket, ObjectStore
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from seatrial.domain import commands as c
@@ -22,60 +22,24 @@ from seatrial.domain.limits import (
     PRIORITY_MAX,
     ROW_INLINE_BYTES_MAX,
 )
-from seatrial.domain.objects import ObjectName, ObjectRef
+from seatrial.domain.media_types import JSON, UNSPECIFIC
+from seatrial.domain.objects import ObjectInfo, ObjectName, Sealed
 from seatrial.engine.bells import Bells
+from seatrial.engine.bounds import Bounds
 from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.prepare import Preparer
+from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+from seatrial.ports.storage import StoreUnavailable
 
 INPUTS_BUCKET = "seatrial-inputs"
 RESULTS_BUCKET = "seatrial-results"
 TRIALS_BUCKET = "seatrial-trials"
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A request for a job, as a door understood it. Exactly one of `body` and `object` is set.
-
-    Without `output`, the result goes to the version's prefix (or the server's) as `<uuid>.out` and a failure as
-    `<uuid>-error.out`. `check_now` makes a contract violation of an inline body an error of this call rather
-    than of the job.
-    """
-
-    endpoint_name: str
-    owner: str
-    door: str
-    media_type: str = "application/json"
-    body: bytes | None = None
-    object: ObjectName | None = None
-    accept: str = "*/*"
-    task: str | None = None
-    priority: int = 5
-    affinity: str | None = None
-    queue_ttl_seconds: int | None = None
-    invocation_timeout_seconds: int | None = None
-    output: OutputPlan | None = None
-    result_filename: str | None = None
-    result_extension: str | None = None
-    idempotency_key: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    check_now: bool = False
-    version_id: str | None = None  # a trial's job: only this version may run it
-
-    def fingerprint(self) -> str:
-        """SHA-256 over what was asked for, without keys and attempt headers."""
-        body = hashlib.sha256(self.body or b"").hexdigest()
-        parts = [
-            self.endpoint_name, body, self.object and self.object.uri, self.media_type, self.accept, self.task,
-            self.priority, self.affinity, self.queue_ttl_seconds, self.invocation_timeout_seconds,
-            self.output and [self.output.result.uri, self.output.failure.uri],
-            self.result_filename, self.result_extension, sorted(self.attributes.items()),
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+RETRY = "retry"  # the door of retries, as idempotency keys know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +64,7 @@ class Submitter:
         watch: Watch,
         bells: Bells,
         clock: Clock,
-        deaths_max: int,
+        bounds: Bounds,
     ) -> None:
         self._store = store
         self._objects = objects
@@ -110,7 +74,7 @@ class Submitter:
         self._watch = watch
         self._bells = bells
         self._clock = clock
-        self._deaths_max = deaths_max
+        self._bounds = bounds
         self._draining = False
 
     def drain(self) -> None:
@@ -118,7 +82,7 @@ class Submitter:
         self._draining = True
 
     async def submit(self, submission: Submission) -> Accepted:
-        """Accept a job; durable when this returns.
+        """Accept a job; durable when this returns. A key that made a job before gives that job, whatever changed since.
 
         Raises:
             NotFound: no such endpoint.
@@ -128,35 +92,75 @@ class Submitter:
             BadInput: the request itself, or (check_now) its body by the contract.
         """
         endpoint = self._directory.endpoint(submission.endpoint_name)
+        asked_by = (submission.owner, endpoint.id, submission.door)
+        key = self._key(asked_by, submission.idempotency_key, submission.fingerprint)
+        try:
+            accepted = await self._accept(endpoint, submission, key)
+        except SeatrialError:
+            await self._discard(submission)
+            earlier = await self._made_before(key)
+            if earlier is None:
+                raise
+            return earlier
+        if accepted.existing:
+            await self._discard(submission)
+        return accepted
+
+    async def retry(self, job_id: str, idempotency_key: str | None = None) -> Accepted:
+        """Run an ended job's input again, as a new job on the version that is active now.
+
+        Raises:
+            NotFound: no such job or endpoint.
+            Conflict: it has not ended yet, or the idempotency key had another request.
+        """
+        old = await self._inspector.job(job_id)
+        if not old.ended:
+            raise Conflict(errors.JOB_NOT_ENDED, f"Job {job_id} is {old.state}: only an ended job can be retried.")
+        endpoint = self._directory.endpoint(old.endpoint_name)
+        asked_by = (old.owner, endpoint.id, RETRY)
+        key = self._key(asked_by, idempotency_key, lambda: hashlib.sha256(job_id.encode()).hexdigest())
+        submission = _again(old)
+        try:
+            version, _ = self._check(endpoint, submission)
+            job = self._new_job(submission, endpoint, version, old.task, str(uuid.uuid4()), old.input)
+            return await self._commit(replace(job, retry_of=old.id), key, version)
+        except SeatrialError:
+            earlier = await self._made_before(key)
+            if earlier is None:
+                raise
+            return earlier
+
+    def _key(
+        self, asked_by: tuple[str, str, str], key: str | None, fingerprint: Callable[[], str]
+    ) -> c.IdempotencyKey | None:
+        """`asked_by`: owner, endpoint, door."""
+        return c.IdempotencyKey(*asked_by, key, fingerprint(), self._bounds.key_life_ms) if key else None
+
+    async def _made_before(self, key: c.IdempotencyKey | None) -> Accepted | None:
+        """The job that the key made. Asked only when something stood in the way: a commit asks by itself."""
+        outcome = key and await self._store.made_before(key, self._clock.now_ms())
+        match outcome:
+            case c.Submitted(job=Job() as earlier):
+                return Accepted(earlier.id, earlier.output, existing=True)
+            case c.KeyConflict(job_id):
+                raise _another_request(job_id) from None
+            case _:
+                return None
+
+    async def _accept(self, endpoint: Endpoint, submission: Submission, key: c.IdempotencyKey | None) -> Accepted:
         version, task = self._check(endpoint, submission)
         await self._check_buckets(version)
         job_id = str(uuid.uuid4())
         job_input = await self._input(submission, endpoint, job_id)
         job = self._new_job(submission, endpoint, version, task, job_id, job_input)
         try:
-            accepted = await self._commit(job, submission, version)
+            accepted = await self._commit(job, key, version)
         except SeatrialError:
             await self._forget(submission, job_input)
             raise
         if accepted.existing:
             await self._forget(submission, job_input)
         return accepted
-
-    async def retry(self, job_id: str) -> Accepted:
-        """Run an ended job's input again, as a new job on the version that is active now.
-
-        Raises:
-            NotFound: no such job or endpoint.
-            Conflict: it has not ended yet.
-        """
-        old = await self._inspector.job(job_id)
-        if not old.ended:
-            raise Conflict(errors.JOB_NOT_ENDED, f"Job {job_id} is {old.state}: only an ended job can be retried.")
-        endpoint = self._directory.endpoint(old.endpoint_name)
-        submission = _again(old)
-        version, _ = self._check(endpoint, replace(submission, check_now=False))
-        job = self._new_job(submission, endpoint, version, old.task, str(uuid.uuid4()), old.input)
-        return await self._commit(replace(job, retry_of=old.id), submission, version)
 
     def _check(self, endpoint: Endpoint, submission: Submission) -> tuple[EndpointVersion, str | None]:
         if self._draining:
@@ -168,8 +172,9 @@ class Submitter:
             raise BadInput(errors.INVALID_FIELD, "The priority is out of range.", field="priority", valid="0 to 9")
         deployed = self._directory.version(version_id)
         task = submission.task
-        if submission.check_now and submission.body is not None:
-            checked = self._preparer.check(deployed.contract, submission.media_type, submission.body, submission.task)
+        if submission.check_now and isinstance(submission.body, bytes):
+            media_type = submission.media_type or JSON
+            checked = self._preparer.check(deployed.contract, media_type, submission.body, submission.task)
             task = checked or task
         return deployed.version, task
 
@@ -189,7 +194,11 @@ class Submitter:
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
         if submission.object is not None:
-            return JobInput(submission.media_type, ref=await self._pin(submission.object))
+            info = await self._stored(submission.object)
+            return JobInput(_media_type(submission, info.media_type), ref=info.ref)
+        media_type = submission.media_type or JSON
+        if isinstance(submission.body, StagedBody):
+            return await self._keep(submission.body.sealed, media_type, endpoint, job_id)
         body = submission.body or b""
         if len(body) > INLINE_PAYLOAD_BYTES_MAX:
             raise BadInput(
@@ -199,18 +208,28 @@ class Submitter:
                 valid=f"at most {INLINE_PAYLOAD_BYTES_MAX} bytes; put larger inputs into an object and name it",
             )
         if len(body) <= ROW_INLINE_BYTES_MAX:
-            return JobInput(submission.media_type, inline=body)
-        sealed = await self._objects.stage(body, INLINE_PAYLOAD_BYTES_MAX)
+            return JobInput(media_type, inline=body)
+        return await self._keep(await self._objects.stage(body, INLINE_PAYLOAD_BYTES_MAX), media_type, endpoint, job_id)
+
+    async def _keep(self, sealed: Sealed, media_type: str, endpoint: Endpoint, job_id: str) -> JobInput:
+        """A body as an object of its job's own."""
         name = ObjectName(INPUTS_BUCKET, f"{endpoint.name}/{job_id}")
-        info = await self._objects.reveal(sealed, name, submission.media_type, {})
-        return JobInput(submission.media_type, ref=info.ref)
+        info = await self._objects.reveal(sealed, name, media_type, {})
+        return JobInput(media_type, ref=info.ref)
 
     async def _forget(self, submission: Submission, job_input: JobInput) -> None:
         """No job came of it: a body that was kept as an object for it goes again."""
         if submission.object is None and job_input.ref is not None:
             await self._objects.delete(job_input.ref.name)
 
-    async def _pin(self, name: ObjectName) -> ObjectRef:
+    async def _discard(self, submission: Submission) -> None:
+        """The same for a body that may not even have become an object; at worst the next start sweeps it away."""
+        if isinstance(submission.body, StagedBody):
+            with suppress(StoreUnavailable):
+                await self._objects.discard([submission.body.sealed])
+
+    async def _stored(self, name: ObjectName) -> ObjectInfo:
+        """The object that is the input: its bytes are pinned as they are now."""
         try:
             info = await self._objects.head(name)
         except (NoSuchBucket, NoSuchObject):
@@ -227,7 +246,7 @@ class Submitter:
                 field="input",
                 valid=f"at most {INPUT_OBJECT_BYTES_MAX} bytes",
             )
-        return info.ref
+        return info
 
     def _new_job(
         self,
@@ -242,7 +261,7 @@ class Submitter:
         ttl_seconds = submission.queue_ttl_seconds or settings.queue_ttl_seconds
         timeout_seconds = submission.invocation_timeout_seconds or settings.invocation_timeout_seconds
         now_ms = self._clock.now_ms()
-        run_seconds = self._deaths_max * (timeout_seconds + HAND_OVER_SECONDS_MAX)
+        run_seconds = self._bounds.deaths_max * (timeout_seconds + HAND_OVER_SECONDS_MAX)
         return NewJob(
             id=job_id,
             owner=submission.owner,
@@ -264,12 +283,8 @@ class Submitter:
             attributes=submission.attributes,
         )
 
-    async def _commit(self, job: NewJob, submission: Submission, version: EndpointVersion) -> Accepted:
-        key = submission.idempotency_key
-        idempotency = key and c.IdempotencyKey(
-            job.owner, job.endpoint_id, submission.door, key, submission.fingerprint()
-        )
-        command = c.Submit(job, version.settings.queue_depth_max, idempotency or None)
+    async def _commit(self, job: NewJob, key: c.IdempotencyKey | None, version: EndpointVersion) -> Accepted:
+        command = c.Submit(job, version.settings.queue_depth_max, key)
         (outcome,) = await self._store.apply([command])
         match outcome:
             case c.Submitted(existing=True, job=Job() as earlier):
@@ -279,12 +294,7 @@ class Submitter:
                 self._bells.ring(job.endpoint_id)
                 return Accepted(job.id, job.output)
             case c.KeyConflict(job_id):
-                raise Conflict(
-                    errors.IDEMPOTENCY_CONFLICT,
-                    f"This idempotency key belongs to a different request, which made job {job_id}.",
-                    field="idempotency_key",
-                    valid="a new key for a new request, or the very same request",
-                )
+                raise _another_request(job_id)
             case c.QueueFull(depth, limit):
                 raise Busy(errors.QUEUE_FULL, f"The queue of {job.endpoint_name!r} is full: {depth} of {limit} jobs.")
             case c.NameTaken(name, job_id):
@@ -303,6 +313,22 @@ def _not_in_service(endpoint: Endpoint) -> Busy | Conflict:
     remedy = "Deploy a mended package: seatrial deploy PACKAGE --name NAME --update"
     reason = f" {endpoint.failure_reason}" if endpoint.failure_reason else ""
     return Conflict(errors.ENDPOINT_NOT_IN_SERVICE, message + reason, details={"remedy": remedy})
+
+
+def _another_request(job_id: str) -> Conflict:
+    return Conflict(
+        errors.IDEMPOTENCY_CONFLICT,
+        f"This idempotency key belongs to a different request, which made job {job_id}.",
+        field="idempotency_key",
+        valid="a new key for a new request, or the very same request",
+    )
+
+
+def _media_type(submission: Submission, stored: str) -> str:
+    """What an object is: as the request says, else as it was stored."""
+    if submission.media_type is not None:
+        return submission.media_type
+    return JSON if submission.vague_is_json and stored in UNSPECIFIC else stored
 
 
 def _again(job: Job) -> Submission:

@@ -20,7 +20,7 @@ from seatrial.package.files import file_inside
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.samples import loose_samples, outside_samples
-from seatrial.package.tables import PackageTable, SecretTable, WeightsTable, WorkerTable
+from seatrial.package.tables import EndpointTable, PackageTable, SecretTable, WeightsTable, WorkerTable
 from seatrial.package.tasks import read_tasks
 
 _CONTRACT = TypeAdapter(Contract)
@@ -30,7 +30,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
 WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
-TABLES = ("package", "env", "secrets", "weights", "worker", "tasks")
+TABLES = ("package", "endpoint", "env", "secrets", "weights", "worker", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,12 @@ class Manifest:
     command: tuple[str, ...] = ()
     device: str | None = None  # "cpu" or "cuda"
     worker: Mapping[str, int] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
+    endpoint: Mapping[str, bool] = field(default_factory=dict)  # what [endpoint] sets, under those names too
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of VersionSettings that the package sets itself, `env` apart: nothing that it left out."""
-        said: dict[str, Any] = dict(self.worker)
+        said: dict[str, Any] = {**self.worker, **self.endpoint}
         if self.python is not None:
             said["python"] = self.python
         if self.secrets:
@@ -171,6 +172,7 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         if name not in TABLES:
             problems.add(name, None, f"is no table of this file{did_you_mean(name, TABLES)}", ", ".join(TABLES))
     package = problems.parse(PackageTable, tables.get("package", {}), "[package]") or PackageTable()
+    endpoint = problems.parse(EndpointTable, tables.get("endpoint", {}), "[endpoint]") or EndpointTable()
     worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
     layout = package.layout or detect_layout(root, package.handler, tuple(package.command))
     handler = _read_handler(package, layout, root, problems)
@@ -191,6 +193,7 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         worker={
             WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set - {"device"})
         },
+        endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)},
     )
 
 

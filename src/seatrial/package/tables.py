@@ -62,6 +62,12 @@ class PackageTable(Table):
     task_field: Text = Field("task", description="the name of the request field that names the task")
 
 
+class EndpointTable(Table):
+    """`[endpoint]`."""
+
+    deduplicate_inference_id: bool = Field(False, description="true or false")
+
+
 class SecretTable(Table):
     """One entry of `[secrets]`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from seatrial.domain.commands import JobCommand, JobOutcome, Publication
+from seatrial.domain.commands import IdempotencyKey, JobCommand, JobOutcome, KeyConflict, Publication, Submitted
 from seatrial.domain.jobs import Job, JobFilter, JobState
 from seatrial.ports.storage import StoreUnavailable
 
@@ -28,6 +28,10 @@ class JobStore(Protocol):
 
     async def job(self, job_id: str) -> Job | None:
         """The job as it is now."""
+        ...
+
+    async def made_before(self, key: IdempotencyKey, now_ms: int) -> Submitted | KeyConflict | None:
+        """What a submission under this key would be answered with; None: the key is free."""
         ...
 
     async def jobs(self, which: JobFilter) -> list[Job]:

@@ -29,6 +29,8 @@ from seatrial.domain.commands import (
     FailQueued,
     Finish,
     Finished,
+    ForgetKeys,
+    Forgotten,
     IdempotencyKey,
     JobCommand,
     JobOutcome,
@@ -52,7 +54,7 @@ from seatrial.domain.commands import (
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job, JobFilter, JobInput, JobPurpose, JobState, NewJob, OutputPlan
-from seatrial.domain.limits import IDEMPOTENCY_DAYS, ROW_INLINE_BYTES_MAX
+from seatrial.domain.limits import ROW_INLINE_BYTES_MAX
 from seatrial.domain.objects import ObjectName, ObjectRef, Sealed
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.registry import Registry
@@ -119,9 +121,12 @@ def submission(depth: int = 100_000, key: IdempotencyKey | None = None, **change
     return Submit(new_job(**changes), depth, key)
 
 
+KEY_LIFE_MS = 7 * 86_400_000
+
+
 def idempotency(key: str, fingerprint: str = "f", door: str = "v1") -> IdempotencyKey:
     """A key of the owner for the endpoint."""
-    return IdempotencyKey(OWNER, ENDPOINT.id, door, key, fingerprint)
+    return IdempotencyKey(OWNER, ENDPOINT.id, door, key, fingerprint, KEY_LIFE_MS)
 
 
 def tokens(n: int) -> tuple[str, ...]:
@@ -241,15 +246,38 @@ class SubmissionExamples:
         assert as_a(Submitted, outcomes[1]).job == await job_of(world, first.job.id)
         assert outcomes[2] == KeyConflict(first.job.id)
 
-    async def test_a_key_lives_its_days(self, world: World) -> None:
-        life_ms = IDEMPOTENCY_DAYS * 86_400_000
+    async def test_a_key_lives_as_long_as_its_job_and_its_days(self, world: World) -> None:
         first = submission(key=idempotency("k"))
         await world.do(first)
-        late = submission(key=idempotency("k", "g"), submitted_at_ms=1_000 + life_ms - 1)
+        long_after = submission(key=idempotency("k", "g"), submitted_at_ms=1_000 + 10 * KEY_LIFE_MS)
+        assert await world.do(long_after) == KeyConflict(first.job.id), "the job has not ended"
+        ended_ms = as_a(CancelAccepted, await world.do(Cancel(first.job.id, 2_000))).job.ended_at_ms or 0
+        late = submission(key=idempotency("k", "g"), submitted_at_ms=ended_ms + KEY_LIFE_MS - 1)
         assert await world.do(late) == KeyConflict(first.job.id)
-        later = submission(key=idempotency("k", "g"), submitted_at_ms=1_000 + life_ms)
+        later = submission(key=idempotency("k", "g"), submitted_at_ms=ended_ms + KEY_LIFE_MS)
         assert await world.do(later) == Submitted(later.job.id)
         assert await world.do(replace(first, job=new_job())) == KeyConflict(later.job.id)
+
+    async def test_a_key_can_be_looked_up(self, world: World) -> None:
+        first = submission(key=idempotency("k"))
+        assert await world.store.made_before(idempotency("k"), 1_000) is None
+        await world.do(first)
+        job = await job_of(world, first.job.id)
+        assert await world.store.made_before(idempotency("k"), 1_000) == Submitted(job.id, existing=True, job=job)
+        assert await world.store.made_before(idempotency("k", "g"), 1_000) == KeyConflict(job.id)
+        await world.do(Cancel(first.job.id, 2_000))
+        assert await world.store.made_before(idempotency("k"), 2_000 + KEY_LIFE_MS) is None
+
+    async def test_keys_are_forgotten_some_time_after_their_job(self, world: World) -> None:
+        first, second, third = [submission(key=idempotency(word)) for word in ("a", "b", "c")]
+        await world.store.apply([first, second, third])
+        await world.store.apply([Cancel(first.job.id, 2_000), Cancel(second.job.id, 3_000)])
+        assert await world.do(ForgetKeys(1_999, 10)) == Forgotten(0)
+        assert await world.do(ForgetKeys(2_000, 10)) == Forgotten(1)
+        assert await world.store.made_before(idempotency("a"), 2_000) is None
+        assert await world.store.made_before(idempotency("b"), 2_000) is not None
+        assert await world.do(ForgetKeys(10**15, 10)) == Forgotten(1)
+        assert await world.store.made_before(idempotency("c"), 10**14) is not None, "its job has not ended"
 
     async def test_a_key_outlives_the_end_of_its_job(self, world: World) -> None:
         claim = await held(world, key=idempotency("k"))

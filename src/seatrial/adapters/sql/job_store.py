@@ -9,13 +9,14 @@ from itertools import groupby
 from sqlalchemy import Connection, bindparam, select, update
 
 from seatrial.adapters.sql.commands import EXECUTORS
+from seatrial.adapters.sql.commands.submit import made_before
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.deciding import waiting_decisions
 from seatrial.adapters.sql.job_rows import to_job
 from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import job_counts, jobs, stores, word
-from seatrial.domain.commands import JobCommand, JobOutcome, Publication
+from seatrial.domain.commands import IdempotencyKey, JobCommand, JobOutcome, KeyConflict, Publication, Submitted
 from seatrial.domain.jobs import Job, JobFilter, JobState
 
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
@@ -52,6 +53,10 @@ class SqlJobStore:
     async def job(self, job_id: str) -> Job | None:
         """See the port."""
         return await self._database.read(partial(_read_job, job_id=job_id))
+
+    async def made_before(self, key: IdempotencyKey, now_ms: int) -> Submitted | KeyConflict | None:
+        """See the port."""
+        return await self._database.read(partial(made_before, key=key, now_ms=now_ms))
 
     async def jobs(self, which: JobFilter) -> list[Job]:
         """See the port."""

@@ -47,6 +47,9 @@ class DeploySettings(BaseModel):
     failure_output: str | None = Field(None, description="s3://bucket/prefix of failures; unset: beside results.")
     unproven: bool | None = Field(None, description="Serve although tasks have no sample; shown everywhere.")
     samples: str | None = Field(None, description="s3://bucket/prefix with samples from outside the package.")
+    deduplicate_inference_id: bool | None = Field(
+        None, description="Take SageMaker's InferenceId for an idempotency key: the same one gives the same job."
+    )
 
     def of_version(self) -> dict[str, Any]:
         """The fields of VersionSettings that were said.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from seatrial.domain.jobs import Job, JobFilter, JobState
@@ -16,6 +17,7 @@ from seatrial.http.api.events import event, event_stream
 from seatrial.http.api.hot import accepted_view
 from seatrial.http.api.logs import log_group, log_page
 from seatrial.http.api.results import input_response
+from seatrial.http.api.submission import idempotency_key
 from seatrial.http.api.views import JobAccepted, JobPage, JobView, LogPage
 from seatrial.http.services import Services
 
@@ -95,9 +97,9 @@ class JobRoutes:
         (with `cancel_requested`) when that takes long."""
         return JobView.of(await self._services.canceller.cancel(id))
 
-    async def retry(self, id: str, response: Response) -> JobAccepted:
-        """A new job with the same input (`retry_of` names the old one)."""
-        accepted = await self._services.submitter.retry(id)
+    async def retry(self, id: str, request: Request, response: Response) -> JobAccepted:
+        """A new job with the same input (`retry_of` names the old one). With an `Idempotency-Key`, once per key."""
+        accepted = await self._services.submitter.retry(id, idempotency_key(request))
         job = await self._services.inspector.job(accepted.job_id)
         response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
         return accepted_view(accepted, job.endpoint_name)

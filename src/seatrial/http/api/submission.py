@@ -27,9 +27,9 @@ from seatrial.domain.limits import (
     QUEUE_TTL_SECONDS_MIN,
 )
 from seatrial.domain.objects import ObjectName
-from seatrial.engine.submit import INPUTS_BUCKET, Submission
+from seatrial.engine.submission import BodyDigest, StagedBody, Submission
 from seatrial.http.errors import invalid
-from seatrial.ports.object_store import BucketExists, NoSuchBucket, NoSuchObject, ObjectStore, TooLarge
+from seatrial.ports.object_store import BucketExists, ObjectStore, TooLarge
 
 DOOR = "v1"
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)")
@@ -74,30 +74,22 @@ class Asked:
 
 
 async def read_submission(request: Request, principal: Principal, objects: ObjectStore) -> Asked:
-    """The submission that a request asks for. A body over the inline limit is stored as an object first.
+    """The submission that a request asks for. A body over the inline limit is staged while it comes.
 
     Raises:
         BadInput: an option or the body is at fault.
     """
-    endpoint_name = request.path_params["name"]
     options = _options(request)
     stored = _named(options.input)
-    media_type = request.headers.get("content-type") or await _media_type(stored, objects)
-    body: bytes | None = None
-    if stored is None:
-        content = await _receive(request)
-        if isinstance(content, bytes):
-            body = content
-        else:
-            stored = await _store(content, endpoint_name, media_type, objects)
-    elif _has_body(request):
+    media_type = request.headers.get("content-type")
+    if stored is not None and _has_body(request):
         raise BadInput(errors.INVALID_FIELD, "The input is named and sent.", field="input", valid="one of the two")
     submission = Submission(
-        endpoint_name=endpoint_name,
+        endpoint_name=request.path_params["name"],
         owner=principal.owner,
         door=DOOR,
         media_type=media_type,
-        body=body,
+        body=await _receive(request, media_type, objects) if stored is None else None,
         object=stored,
         accept=request.headers.get("accept") or "*/*",
         task=options.task,
@@ -105,7 +97,7 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
         affinity=options.affinity,
         queue_ttl_seconds=options.ttl_seconds,
         invocation_timeout_seconds=options.timeout_seconds,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=idempotency_key(request),
         check_now=True,
     )
     return Asked(submission, _wait_seconds(request))
@@ -143,17 +135,8 @@ def _named(uri: str | None) -> ObjectName | None:
         raise BadInput(errors.INVALID_FIELD, f"{error}.", field="input", valid="s3://bucket/key") from None
 
 
-async def _media_type(stored: ObjectName | None, objects: ObjectStore) -> str:
-    """What a request without a Content-Type is: a stored body is what it was stored as, a sent one JSON."""
-    if stored is None:
-        return "application/json"
-    try:
-        return (await objects.head(stored)).media_type
-    except (NoSuchBucket, NoSuchObject):
-        return "application/json"  # the submission itself refuses an input that is not there
-
-
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The client's `Idempotency-Key`. Raises BadInput: too long, or empty."""
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX:
         valid = f"1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters"
@@ -171,19 +154,21 @@ def _has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
-async def _receive(request: Request) -> bytes | AsyncIterator[bytes]:
-    """The whole body, or the stream of one that is over the inline limit."""
+async def _receive(request: Request, media_type: str | None, objects: ObjectStore) -> bytes | StagedBody:
+    """The whole body, staged when it is over the inline limit."""
     declared = request.headers.get("content-length", "")
     chunks = request.stream()
     if declared.isdecimal():
         if int(declared) > INPUT_OBJECT_BYTES_MAX:
             raise _too_large()
-        return chunks if int(declared) > INLINE_PAYLOAD_BYTES_MAX else await request.body()
+        if int(declared) > INLINE_PAYLOAD_BYTES_MAX:
+            return await _stage(chunks, media_type, objects)
+        return await request.body()
     begun = bytearray()
     async for chunk in chunks:
         begun += chunk
         if len(begun) > INLINE_PAYLOAD_BYTES_MAX:
-            return _rejoined(bytes(begun), chunks)
+            return await _stage(_rejoined(bytes(begun), chunks), media_type, objects)
     return bytes(begun)
 
 
@@ -193,16 +178,18 @@ async def _rejoined(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-async def _store(chunks: AsyncIterator[bytes], endpoint: str, media_type: str, objects: ObjectStore) -> ObjectName:
-    """Keep a large body under the hash of its content: the same request sent again names the same object."""
+async def _stage(chunks: AsyncIterator[bytes], media_type: str | None, objects: ObjectStore) -> StagedBody:
+    digest = BodyDigest(media_type)
+
+    async def digested() -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            digest.add(chunk)
+            yield chunk
+
     try:
-        sealed = await objects.stage(chunks, INPUT_OBJECT_BYTES_MAX)
+        return StagedBody(await objects.stage(digested(), INPUT_OBJECT_BYTES_MAX), digest.hex())
     except TooLarge:
         raise _too_large() from None
-    await ensure_bucket(objects, INPUTS_BUCKET)
-    name = ObjectName(INPUTS_BUCKET, f"{endpoint}/bodies/{sealed.sha256}")
-    await objects.reveal(sealed, name, media_type, {})
-    return name
 
 
 async def ensure_bucket(objects: ObjectStore, bucket: str) -> None:

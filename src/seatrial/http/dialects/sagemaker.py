@@ -25,6 +25,7 @@ _SPOKEN = {MODEL: "model", ENDPOINT_CONFIG: "endpoint configuration", ENDPOINT: 
 TAG_UNPROVEN = "seatrial:unproven"
 TAG_SAMPLES = "seatrial:samples"
 TAG_WORKERS = "seatrial:workers"
+TAG_DEDUPLICATE = "seatrial:deduplicate-inference-id"
 
 VARIANT_DEFAULT = "AllTraffic"
 _CONFIGS = "endpoint_configs"  # in an endpoint's marks: version number -> its configuration
@@ -247,6 +248,8 @@ def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str,
         settings["load_timeout_seconds"] = load_seconds
     if tags.get(TAG_UNPROVEN, "false").lower() == "true":
         settings["unproven"] = True
+    if TAG_DEDUPLICATE in tags:
+        settings["deduplicate_inference_id"] = tags[TAG_DEDUPLICATE].lower() == "true"
     if TAG_SAMPLES in tags:
         prefix(tags[TAG_SAMPLES], f"The tag {TAG_SAMPLES}")
         settings["samples_uri"] = tags[TAG_SAMPLES]

@@ -14,15 +14,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from seatrial.domain import errors
-from seatrial.domain.errors import BadInput, Busy, NotFound, SeatrialError
+from seatrial.domain.errors import Busy, NotFound, SeatrialError
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.aws_errors import AwsError
 
 INFERENCE_ID = "inference_id"
 CUSTOM_ATTRIBUTES = "custom_attributes"
-MEDIA_TYPE_DEFAULT = "application/json"  # what serving toolkits take an input for when nothing was said
-_UNSPECIFIC = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 _CLIENT_FAULTS = frozenset(
     {
@@ -57,6 +55,7 @@ class Invocation:
     invocation_timeout_seconds: int | None = None
     result_filename: str | None = None
     result_extension: str | None = None
+    inference_id_given: bool = False  # by the client; else it is made up
 
 
 def invalid(message: str) -> AwsError:
@@ -101,6 +100,7 @@ def invocation(given: Mapping[str, Any], body: bytes, base_url: str, invocation_
         invocation_timeout_seconds=given.get("InvocationTimeoutSeconds"),
         result_filename=given.get("Filename"),
         result_extension=extension,
+        inference_id_given="InferenceId" in given,
     )
 
 
@@ -119,12 +119,8 @@ def synchronous(given: Mapping[str, Any], body: bytes, invocation_id: str | None
         accept=given.get("Accept") or "*/*",
         attributes=_attributes(given, invocation_id),
         body=body,
+        inference_id_given="InferenceId" in given,
     )
-
-
-def media_type(stated: str | None, stored: str | None) -> str:
-    """What an input is: as the request says, else as the object was stored, else JSON."""
-    return stated or (stored if stored and stored not in _UNSPECIFIC else MEDIA_TYPE_DEFAULT)
 
 
 def _attributes(given: Mapping[str, Any], invocation_id: str | None) -> dict[str, str]:
@@ -167,7 +163,7 @@ def refusal(error: SeatrialError, account_id: str, endpoint_name: str) -> AwsErr
     if isinstance(error, Busy):
         retry_after = {"Retry-After": str(error.retry_after_seconds)}
         return AwsError("ServiceUnavailable", error.message, 503, headers=retry_after)
-    valid = f" Valid: {error.valid}." if isinstance(error, BadInput) and error.valid else ""
+    valid = f" Valid: {error.valid}." if error.valid else ""
     return invalid(error.message + valid)
 
 

@@ -9,11 +9,12 @@ from urllib.parse import unquote
 
 from starlette.responses import Response, StreamingResponse
 
+from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import AWS_INVOCATION_TIMEOUT_SECONDS_MAX, AWS_SYNC_WAIT_SECONDS_DEFAULT
-from seatrial.domain.objects import ObjectName
-from seatrial.engine.submit import Accepted, Submission
+from seatrial.engine.submission import Submission
+from seatrial.engine.submit import Accepted
 from seatrial.http import aws_shapes
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
@@ -103,7 +104,8 @@ class SageMakerRuntimeDoor:
                 endpoint_name=wanted.endpoint_name,
                 owner=call.principal.owner,
                 door=DOOR,
-                media_type=dialect.media_type(wanted.media_type, await self._stored_media_type(wanted.object)),
+                media_type=wanted.media_type,
+                vague_is_json=True,  # what serving toolkits take an input for when nothing was said
                 body=wanted.body,
                 object=wanted.object,
                 accept=wanted.accept,
@@ -111,18 +113,18 @@ class SageMakerRuntimeDoor:
                 invocation_timeout_seconds=wanted.invocation_timeout_seconds,
                 result_filename=wanted.result_filename,
                 result_extension=wanted.result_extension,
-                idempotency_key=_invocation_id(call),
+                idempotency_key=await self._key(call, wanted),
                 attributes=wanted.attributes,
             )
         )
 
-    async def _stored_media_type(self, name: ObjectName | None) -> str | None:
-        if name is None:
-            return None
-        try:
-            return (await self._services.objects.head(name)).media_type
-        except (NoSuchBucket, NoSuchObject):
-            return None  # the submission says so, in words
+    async def _key(self, call: AwsRequest, wanted: Invocation) -> str | None:
+        """The InferenceId where the endpoint takes it for one job's, else what every attempt of one call carries."""
+        if wanted.inference_id_given:
+            version = await self._active_version(wanted.endpoint_name)
+            if version is not None and version.settings.deduplicate_inference_id:
+                return f"{dialect.INFERENCE_ID}:{wanted.attributes[dialect.INFERENCE_ID]}"
+        return _invocation_id(call)
 
     def _wait_seconds(self, call: AwsRequest) -> int:
         """As long as AWS waits, unless the header of the asynchronous twin says otherwise."""
@@ -134,11 +136,17 @@ class SageMakerRuntimeDoor:
         return int(text)
 
     async def _variant(self, endpoint_name: str) -> str:
+        version = await self._active_version(endpoint_name)
+        if version is None:
+            return sagemaker.VARIANT_DEFAULT
+        endpoint = await self._services.deployer.endpoint(endpoint_name)
+        return str(sagemaker.configuration(endpoint, version).get("variant", sagemaker.VARIANT_DEFAULT))
+
+    async def _active_version(self, endpoint_name: str) -> EndpointVersion | None:
         endpoint = await self._services.deployer.endpoint(endpoint_name)
         if endpoint.active_version is None:
-            return sagemaker.VARIANT_DEFAULT
-        version = await self._services.deployer.version(endpoint.active_version)
-        return str(sagemaker.configuration(endpoint, version).get("variant", sagemaker.VARIANT_DEFAULT))
+            return None
+        return await self._services.deployer.version(endpoint.active_version)
 
     async def _result(self, call: AwsRequest, job: Job, variant: str) -> Response:
         part = next(one for one in job.parts if one.name == "result")

@@ -8,6 +8,7 @@ from typing import Any
 from seatrial.adapters.sql.commands.cancel import cancel
 from seatrial.adapters.sql.commands.expire import expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
+from seatrial.adapters.sql.commands.forget import forget_keys
 from seatrial.adapters.sql.commands.publication import give_up, published
 from seatrial.adapters.sql.commands.release import release
 from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
@@ -32,6 +33,7 @@ EXECUTORS: dict[type, Executor] = {
     commands.Cancel: cancel,
     commands.Expire: expire,
     commands.FailQueued: fail_queued,
+    commands.ForgetKeys: forget_keys,
     commands.Submit: submit,
     commands.Take: take,
 }

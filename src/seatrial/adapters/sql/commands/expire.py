@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
-from seatrial.adapters.sql.commands.submit import KEY_LIFE_MS
 from seatrial.adapters.sql.ending import end, failed
 from seatrial.adapters.sql.job_rows import JobRow
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import idempotency_keys, jobs, word
+from seatrial.adapters.sql.schema import jobs, word
 from seatrial.domain.commands import Expire, Expired, FailQueued
 from seatrial.domain.errors import DEADLINE_EXCEEDED, QUEUE_TTL_EXPIRED
 from seatrial.domain.failures import Failure
@@ -25,11 +24,10 @@ _DUE = (
 )
 _OF_ENDPOINT = select(jobs).where(_queued, jobs.c.endpoint_id == bindparam("endpoint_id")).limit(bindparam("most"))
 _OF_VERSION = _OF_ENDPOINT.where(jobs.c.version_id == bindparam("version_id"))
-_FORGET_KEYS = delete(idempotency_keys).where(idempotency_keys.c.created_at_ms <= bindparam("until_ms"))
 
 
 def expire(run: Run, commands: Sequence[Expire]) -> list[Expired]:
-    """Each in turn; idempotency keys past their life go too."""
+    """Each in turn."""
     return [_expire(run, command) for command in commands]
 
 
@@ -41,7 +39,6 @@ def fail_queued(run: Run, commands: Sequence[FailQueued]) -> list[Expired]:
 def _expire(run: Run, command: Expire) -> Expired:
     rows = run.connection.execute(_DUE, {"now_ms": command.now_ms, "most": command.limit}).all()
     endings = [failed(row, _too_late(row, command.now_ms), command.now_ms) for row in rows]
-    run.connection.execute(_FORGET_KEYS, {"until_ms": command.now_ms - KEY_LIFE_MS})
     return Expired(tuple(end(run, endings)))
 
 

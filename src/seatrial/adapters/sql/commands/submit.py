@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.sqlite import insert
 
@@ -26,13 +26,14 @@ from seatrial.domain.commands import (
 )
 from seatrial.domain.endpoint import EndpointStatus
 from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, OutputPlan
-from seatrial.domain.limits import IDEMPOTENCY_DAYS
-
-KEY_LIFE_MS = IDEMPOTENCY_DAYS * 86_400_000
 
 SubmitOutcome = Submitted | KeyConflict | QueueFull | NameTaken | EndpointGone
 
-_KNOWN_KEYS = select(idempotency_keys).where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+_KNOWN_KEYS = (  # a key of a job that is gone is free
+    select(idempotency_keys, jobs.c.ended_at_ms)
+    .join(jobs, jobs.c.id == idempotency_keys.c.job_id)
+    .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+)
 _KNOWN_JOBS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 _RESERVED = select(reserved_names).where(reserved_names.c.uri.in_(bindparam("uris", expanding=True)))
 _ADD_JOBS = Prepared(plain_insert(jobs), NEW_COLUMNS)
@@ -51,7 +52,10 @@ _ADD_KEYS = Prepared(
 class _HeldKey:
     fingerprint: str
     job_id: str
-    created_at_ms: int
+    ended_at_ms: int | None = None  # of the job
+
+    def is_alive(self, key: IdempotencyKey, now_ms: int) -> bool:
+        return self.ended_at_ms is None or self.ended_at_ms + key.life_ms > now_ms
 
 
 def submit(run: Run, commands: Sequence[Submit]) -> list[SubmitOutcome]:
@@ -68,7 +72,7 @@ class _Intake:
     def __init__(self, run: Run, commands: Sequence[Submit]) -> None:
         self._run = run
         self._accepted: list[Submit] = []
-        self._keys = _known_keys(run, [command.idempotency for command in commands if command.idempotency])
+        self._keys = _known_keys(run.connection, [command.idempotency for command in commands if command.idempotency])
         self._jobs = _known_jobs(run, [command.job.id for command in commands])
         uris = [uri for command in commands for uri in reserved_uris(command.job.output)]
         self._reserved = {row.uri: row.job_id for row in run.connection.execute(_RESERVED, {"uris": uris})}
@@ -101,7 +105,7 @@ class _Intake:
         if command.idempotency is None:
             return None
         held = self._keys.get(_identity(command.idempotency))
-        if held is None or held.created_at_ms + KEY_LIFE_MS <= command.job.submitted_at_ms:
+        if held is None or not held.is_alive(command.idempotency, command.job.submitted_at_ms):
             return None
         if held.fingerprint != command.idempotency.fingerprint:
             return KeyConflict(held.job_id)
@@ -128,7 +132,7 @@ class _Intake:
         self._jobs[job.id] = None
         self._reserved.update(dict.fromkeys(reserved_uris(job.output), job.id))
         if command.idempotency is not None:
-            held = _HeldKey(command.idempotency.fingerprint, job.id, job.submitted_at_ms)
+            held = _HeldKey(command.idempotency.fingerprint, job.id)
             self._keys[_identity(command.idempotency)] = held
         self._run.moved(job.endpoint_id, job.purpose, None, JobState.QUEUED)
         return Submitted(job.id)
@@ -150,11 +154,22 @@ def _known_jobs(run: Run, ids: Sequence[str]) -> dict[str, Job | None]:
     return {row.id: to_job(row) for row in run.connection.execute(_KNOWN_JOBS, {"ids": ids})}
 
 
-def _known_keys(run: Run, keys: Sequence[IdempotencyKey]) -> dict[str, _HeldKey]:
+def made_before(connection: Connection, key: IdempotencyKey, now_ms: int) -> Submitted | KeyConflict | None:
+    """What a submission under the key would be answered with, if the key is taken."""
+    held = _known_keys(connection, [key]).get(_identity(key))
+    if held is None or not held.is_alive(key, now_ms):
+        return None
+    if held.fingerprint != key.fingerprint:
+        return KeyConflict(held.job_id)
+    row = connection.execute(_KNOWN_JOBS, {"ids": [held.job_id]}).one()
+    return Submitted(held.job_id, existing=True, job=to_job(row))
+
+
+def _known_keys(connection: Connection, keys: Sequence[IdempotencyKey]) -> dict[str, _HeldKey]:
     if not keys:
         return {}
-    rows = run.connection.execute(_KNOWN_KEYS, {"keys": [_identity(key) for key in keys]})
-    return {row.key: _HeldKey(row.fingerprint, row.job_id, row.created_at_ms) for row in rows}
+    rows = connection.execute(_KNOWN_KEYS, {"keys": [_identity(key) for key in keys]})
+    return {row.key: _HeldKey(row.fingerprint, row.job_id, row.ended_at_ms) for row in rows}
 
 
 def _identity(key: IdempotencyKey) -> str:
