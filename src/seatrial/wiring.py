@@ -31,6 +31,7 @@ from seatrial.adapters.sql.log_store import SqlLogStore
 from seatrial.adapters.sql.object_names import SqlObjectNames
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.clock import SystemClock
+from seatrial.adapters.system.memory import free_memory_bytes
 from seatrial.adapters.system.secrets import SecretReader
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.weights.store import FolderWeights
@@ -56,6 +57,7 @@ from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET,
 from seatrial.engine.trial import Court
 from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
+from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.object_store import BucketExists
 
@@ -63,6 +65,7 @@ log = structlog.get_logger()
 
 HTTP_CLOSE_SECONDS = 5
 LISTEN_BACKLOG = 2_048
+TRIAL_URL_SECONDS = 3_600
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
 
@@ -151,7 +154,8 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         directory = Directory(registry, bells)
         await directory.load()
         urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
-        preparer, sealer = Preparer(objects, urls), OutputSealer(objects)
+        own_urls = await stack.enter_async_context(GuardedUrls(allow_private=True))
+        preparer, sealer = Preparer(objects, urls, own_urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
         bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
         submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds)
@@ -178,7 +182,19 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             logs.append([LogLine(group, f"trial/{version.number}", clock.now_ms(), text)])
 
         court = Court(
-            packages, outfitter, directory, submitter, inspector, objects, clock, pool.isolation, make_crew, say
+            packages=packages,
+            outfitter=outfitter,
+            directory=directory,
+            submitter=submitter,
+            inspector=inspector,
+            objects=objects,
+            clock=clock,
+            isolation=pool.isolation,
+            make_crew=make_crew,
+            say=say,
+            url_of=lambda name: presigned_url(keyring, "GET", f"{url}/", name, TRIAL_URL_SECONDS),
+            free_memory_bytes=free_memory_bytes,
+            drill_seconds=settings.drill_seconds,
         )
         deployer = Deployer(court, directory, packages, store, objects, watch, bells, clock)
         canceller = Canceller(store, watch, inspector, clock, deployer.stop_work)

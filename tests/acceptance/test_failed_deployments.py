@@ -223,7 +223,7 @@ def test_samples_from_outside_prove_it(api, samples):
     uri = samples(upper__hello={"text": "hello"}, bye={"task": "upper", "text": "bye"})
     endpoint = api.serve("outside", "no_samples", samples=uri)
     assert endpoint["unproven"] is False
-    prove = endpoint["versions"][0]["stages"][-1]
+    prove = next(stage for stage in endpoint["versions"][0]["stages"] if stage["stage"] == "prove")
     assert {one["sample"] for one in prove["details"]["samples"]} == {"hello", "bye"}
 
 

@@ -132,7 +132,7 @@ def test_a_server_killed_while_it_creates(own_api, gate):
     gate.open()
     endpoint = own_api.settled("e")
     assert endpoint["status"] == "InService", endpoint["failure_reason"]
-    assert {stage["state"] for stage in endpoint["versions"][0]["stages"]} == {"passed"}
+    assert "failed" not in {stage["state"] for stage in endpoint["versions"][0]["stages"]}
     assert own_api.run("e", "1") == 1
 
 

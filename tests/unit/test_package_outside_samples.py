@@ -11,7 +11,7 @@ from seatrial.adapters.system.clock import SystemClock
 from seatrial.domain.contract import Contract, Task
 from seatrial.domain.errors import Unproven
 from seatrial.domain.objects import ObjectName
-from seatrial.engine.samples import OutsideSamples
+from seatrial.engine.trial.samples import OutsideSamples
 from seatrial.package.manifest import Manifest
 
 MANIFEST = Manifest("python", Contract((Task("rooms"), Task("walls"))))

@@ -99,7 +99,7 @@ async def objects(tmp_path: Path) -> AsyncIterator[EmbeddedObjects]:
 @pytest.fixture
 async def preparer(objects: EmbeddedObjects) -> AsyncIterator[Preparer]:
     async with GuardedUrls(allow_private=True) as urls:
-        yield Preparer(objects, urls)
+        yield Preparer(objects, urls, urls)
 
 
 @pytest.fixture

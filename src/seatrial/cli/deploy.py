@@ -80,6 +80,10 @@ def deploy(
         bool,
         typer.Option("--deduplicate-inference-id", help="The same SageMaker InferenceId gives the same job."),
     ] = False,
+    max_minutes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Bound of the trial: what does not fit is left out and named.", show_default=False),
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
     data: DataOption = None,
@@ -100,6 +104,7 @@ def deploy(
         "output": output_prefix,
         "unproven": unproven or None,
         "deduplicate_inference_id": deduplicate_inference_id or None,
+        "trial_minutes_max": max_minutes,
     }
     server = connect(data)
     if samples is not None:

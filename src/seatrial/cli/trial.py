@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LINE_PAUSE_SECONDS = 5.0
 BAR_COLUMNS = 40
-STAGES = ("inspect", "environment", "weights", "load", "prove")
+STAGES = ("inspect", "environment", "weights", "load", "prove", "refuse", "drill")
 
 
 class _Board(Protocol):

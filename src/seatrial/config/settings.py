@@ -15,7 +15,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
-from seatrial.domain.limits import IDEMPOTENCY_DAYS, SERVER_STOP_GRACE_SECONDS, WORKER_DEATHS_MAX
+from seatrial.domain.limits import (
+    DRILL_SECONDS_DEFAULT,
+    IDEMPOTENCY_DAYS,
+    SERVER_STOP_GRACE_SECONDS,
+    WORKER_DEATHS_MAX,
+)
 
 ENV_PREFIX = "SEATRIAL_"
 CONFIG_FILE = "server.toml"  # in the data folder; `seatrial.toml` is a package's
@@ -64,6 +69,13 @@ class Settings(BaseSettings):
     )
     idempotency_days: int = _setting(
         IDEMPOTENCY_DAYS, "days", "How long after its job's end an idempotency key still gives that job.", ge=0, le=365
+    )
+    drill_seconds: float = _setting(
+        float(DRILL_SECONDS_DEFAULT),
+        "seconds",
+        "How long a trial's drill repeats its runs, beyond the one that it always makes; 0 leaves drills out.",
+        ge=0,
+        le=3_600,
     )
     allow_private_urls: bool = _setting(
         False,

@@ -35,6 +35,8 @@ class TrialStage(StrEnum):
     WEIGHTS = "weights"
     LOAD = "load"
     PROVE = "prove"
+    REFUSE = "refuse"
+    DRILL = "drill"
 
 
 class StageState(StrEnum):
@@ -83,6 +85,7 @@ class VersionSettings:
     unproven: bool = False  # deployed without samples, and shown as such everywhere
     samples_uri: str | None = None  # s3://… with samples named from outside
     deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
+    trial_minutes_max: int | None = None  # what a trial would run beyond it is left out, and named in its report
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ RESTART_WINDOW_SECONDS = 300
 RESTART_BACKOFF_SECONDS_MAX = 30
 WORKER_STOP_GRACE_SECONDS = 5
 SERVER_STOP_GRACE_SECONDS = 30  # (setting)
+MEMORY_READINGS_MAX = 1_000  # of one worker, for its trial
 PREFETCH_JOBS_MAX = 64
 PREFETCH_HORIZON_MS = 50  # a worker is handed ahead only what it will do within this time
 WITHDRAW_AFTER_MS = 100  # when a job has run so long, what waits behind it in its worker is taken back
@@ -96,6 +97,20 @@ TASKS_MAX = 200
 SAMPLES_PER_TASK_MAX = 50
 ENVIRONMENT_BUILD_SECONDS_MAX = 3_600
 WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600
+
+# Trials
+TRIAL_OVERSIZED_BYTES_MAX = 16 * MIB  # a file made to be refused; fields that take more are refused by pixels only
+DRILL_SECONDS_DEFAULT = 5  # of repeated runs (setting); 0 leaves the drill out
+DRILL_RUNS_MAX = 400  # of all samples together
+DRILL_RUNS_MIN = 60  # aimed at, for which a drill may take DRILL_STRETCH times its seconds
+DRILL_STRETCH = 4
+DRILL_SIDE_BY_SIDE = 8  # requests under way at once
+DRILL_WORKERS = 2
+DRILL_STRIKES_MAX = 5  # attempts to catch a job in mid-run before its worker is killed
+DRILL_REPEATS_ALONE = 3  # runs on each of two fresh workers, before a difference is held against a handler
+DRILL_REPEATS_ALONE_MAX = 20  # the same, where a value is so short that chance brings it about twice
+DRILL_GROWTH_BYTES_MAX = 32 * MIB  # of a worker's memory over the second half of a drill
+DRILL_GROWTH_BYTES_PER_RUN_MAX = 256 * KIB
 
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000

@@ -79,6 +79,11 @@ class Crew:
         return len(self._runners)
 
     @property
+    def desired(self) -> int:
+        """How many workers there should be."""
+        return self._desired
+
+    @property
     def broken_by(self) -> Failure | None:
         """Why it gave up; None while it goes on."""
         return self._broken_by
@@ -111,6 +116,22 @@ class Crew:
                 await runner.cancel(token, WORKER_STOP_GRACE_SECONDS)
                 return True
         return False
+
+    async def strike(self, job_id: str) -> bool:
+        """Kill the worker whose handler is at work on the job, without warning; False: none is."""
+        for runner in self._runners:
+            if runner.runs(job_id):
+                await runner.stop(0)
+                return True
+        return False
+
+    def worker_ids(self) -> frozenset[str]:
+        """The workers that serve now."""
+        return frozenset(runner.worker_id for runner in self._runners)
+
+    def memory(self) -> list[list[int]]:
+        """For each worker that has answered, its memory in bytes after each answer."""
+        return [runner.memory for runner in self._runners if runner.memory]
 
     async def retire(self, grace_seconds: float) -> None:
         """Let what runs end within the grace, then end every worker; none is left when this returns."""

@@ -14,7 +14,7 @@ from seatrial.domain.checking import MediaValue
 from seatrial.domain.contract import Contract, MediaForm, MediaSource
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import INPUT_CHANGED, PAYLOAD_TOO_LARGE, BadInput
-from seatrial.domain.jobs import Job, JobInput
+from seatrial.domain.jobs import Job, JobInput, JobPurpose
 from seatrial.domain.json_text import without_mark
 from seatrial.domain.limits import (
     BODY_IN_MEMORY_BYTES_MAX,
@@ -46,11 +46,17 @@ async def discard_inputs(token: str, scratch: Path) -> None:
 
 
 class Preparer:
-    """Checks requests against a contract, and prepares the work of a job."""
+    """Checks requests against a contract, and prepares the work of a job.
 
-    def __init__(self, objects: ObjectStore, urls: UrlReader) -> None:
+    `trial_urls` reads what the requests of trials name: those are the server's own.
+    """
+
+    def __init__(self, objects: ObjectStore, urls: UrlReader, trial_urls: UrlReader) -> None:
         self._objects = objects
-        self._media = MediaReader(objects, urls)
+        self._media = {
+            JobPurpose.CLIENT: MediaReader(objects, urls),
+            JobPurpose.TRIAL: MediaReader(objects, trial_urls),
+        }
 
     def check(self, contract: Contract, media_type: str, body: bytes, task: str | None) -> str | None:
         """Check a body as far as that goes without fetching; the name of its task (None: undeclared contract).
@@ -107,19 +113,20 @@ class Preparer:
             ) from None
 
     async def _for_python(self, job: Job, token: str, asked: Asked, folder: Path) -> Work:
+        reader = self._media[job.purpose]
         fields = dict(asked.request.fields)
         media: dict[str, bytes | Path] = {}
         forms: dict[str, str] = {}
         for name, value in asked.request.media.items():
             form = value.field.form
             if form is MediaForm.PATH:
-                media[name], forms[name] = await self._media.in_file(value, folder), form
+                media[name], forms[name] = await reader.in_file(value, folder), form
             elif form is not MediaForm.AS_SENT:
-                media[name], forms[name] = await self._media.in_memory(value), form
+                media[name], forms[name] = await reader.in_memory(value), form
             elif value.source is MediaSource.RAW:
-                media[name], forms[name] = await self._media.in_memory(value), MediaForm.BYTES
+                media[name], forms[name] = await reader.in_memory(value), MediaForm.BYTES
             else:
-                await self._media.look_at(value)
+                await reader.look_at(value)
                 fields.update(_as_sent(value, asked.payload))
         return _work(job, token, asked.task.name, fields=fields, media=media, media_forms=forms)
 
@@ -127,20 +134,21 @@ class Preparer:
         self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Path
     ) -> Work:
         """A raw body goes on as it is; JSON and forms go on as JSON, with media in the form that was asked for."""
+        reader = self._media[job.purpose]
         task = asked.task.name
         if asked.kind is BodyKind.RAW:
             for value in asked.request.media.values():
-                await self._media.look_at(value)
+                await reader.look_at(value)
             return _work(job, token, task, body=body, media_type=job.input.media_type)
         payload = _plain_payload(contract, job.task, asked)
         for name, value in asked.request.media.items():
             if value.field.form is MediaForm.AS_SENT and value.source is not MediaSource.RAW:
-                await self._media.look_at(value)
+                await reader.look_at(value)
                 payload.update(_as_sent(value, asked.payload))
             elif value.field.form is MediaForm.PATH:
-                payload[name] = str(await self._media.in_file(value, folder))
+                payload[name] = str(await reader.in_file(value, folder))
             else:
-                payload[name] = base64.b64encode(await self._media.in_memory(value)).decode()
+                payload[name] = base64.b64encode(await reader.in_memory(value)).decode()
             if value.field.form is not MediaForm.AS_SENT and value.field.key_field:
                 payload.pop(value.field.key_field, None)
         if asked.kind is BodyKind.JSON and payload == asked.payload and isinstance(body, bytes):

@@ -20,7 +20,7 @@ from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
+from seatrial.domain.limits import MEMORY_READINGS_MAX, WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
 from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkTimedOut
 from seatrial.engine.ahead import Ahead
 from seatrial.engine.directory import Deployed
@@ -61,6 +61,8 @@ class Runner:
         self._clock = clock
         self._session: str | None = None
         self._held: dict[str, asyncio.Task[None]] = {}
+        self._job_of: dict[str, str] = {}  # token -> job of what is held
+        self._memory: list[int] = []
         self._preparing: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()  # tokens whose cancel was wished
         self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
@@ -99,6 +101,20 @@ class Runner:
     def answered(self) -> bool:
         """True once the handler has answered a job, be it with an error."""
         return self._answered
+
+    @property
+    def worker_id(self) -> str:
+        """The worker that it drives."""
+        return self._worker.id
+
+    @property
+    def memory(self) -> list[int]:
+        """What the worker held in memory, in bytes, after each of its first MEMORY_READINGS_MAX answers."""
+        return self._memory
+
+    def runs(self, job_id: str) -> bool:
+        """True while the worker's handler is at work on that job."""
+        return any(job == job_id and self._worker.begun(token) for token, job in self._job_of.items())
 
     @property
     def retiring(self) -> bool:
@@ -221,6 +237,7 @@ class Runner:
             for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS):
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
+                self._job_of[claim.token] = claim.job.id
             self._look_later()
 
     async def _run(self, claim: Claim) -> None:
@@ -232,6 +249,7 @@ class Runner:
             await self._return(claim.token)
         finally:
             del self._held[claim.token]
+            del self._job_of[claim.token]
             self._cancelled.discard(claim.token)
             self._room.set()
 
@@ -293,6 +311,8 @@ class Runner:
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._answered = True
             self._ahead.ran(produced.handler_ms)
+            if len(self._memory) < MEMORY_READINGS_MAX:
+                self._memory.append(produced.memory_bytes)
             sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task)
             return await patience.within(sealing, "its output was being stored"), started_at_ms
         finally:

@@ -50,6 +50,9 @@ class DeploySettings(BaseModel):
     deduplicate_inference_id: bool | None = Field(
         None, description="Take SageMaker's InferenceId for an idempotency key: the same one gives the same job."
     )
+    trial_minutes_max: int | None = Field(
+        None, ge=1, description="What the trial would run beyond it is left out, and named in its report."
+    )
 
     def of_version(self) -> dict[str, Any]:
         """The fields of VersionSettings that were said.

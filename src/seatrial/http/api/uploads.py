@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from urllib.parse import quote
 
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as BotoCredentials
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +14,7 @@ from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET
 from seatrial.http.api.submission import ensure_bucket
+from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 
 _TOKEN = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,254}")
@@ -67,15 +64,6 @@ class UploadRoutes:
         await ensure_bucket(self._services.objects, INPUTS_BUCKET)
         name = ObjectName(INPUTS_BUCKET, key)
         headers = {"Content-Type": asked.media_type} if asked.media_type else {}
-        url = self._presigned(str(request.base_url), name, headers)
+        keyring = self._services.keyring
+        url = presigned_url(keyring, "PUT", str(request.base_url), name, UPLOAD_URL_SECONDS, headers)
         return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=UPLOAD_URL_SECONDS)
-
-    def _presigned(self, base_url: str, name: ObjectName, headers: dict[str, str]) -> str:
-        """Signed for the address that the client itself used, since the host is part of what is signed."""
-        keys = self._services.keyring.credentials
-        put = AWSRequest("PUT", f"{base_url}{name.bucket}/{quote(name.key, safe='/~')}", headers=headers)
-        signer = S3SigV4QueryAuth(
-            BotoCredentials(keys.access_key_id, keys.secret_access_key), "s3", keys.region, expires=UPLOAD_URL_SECONDS
-        )
-        signer.add_auth(put)
-        return str(put.url)

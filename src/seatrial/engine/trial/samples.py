@@ -7,13 +7,16 @@ import base64
 import json
 import mimetypes
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jsonschema
+from urllib3.filepost import encode_multipart_formdata
 
-from seatrial.domain.contract import Contract, MediaSource, Sample, Task
+from seatrial.domain.contract import Contract, Field, MediaSource, Sample, Task
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import Job
@@ -24,38 +27,97 @@ from seatrial.engine.submit import TRIALS_BUCKET
 from seatrial.package.manifest import Manifest, with_outside_samples
 from seatrial.ports.object_store import NoSuchBucket, ObjectStore
 
+# How a trial sends a sample's file: the first of these that the field takes, and then each of the others once.
+SOURCES = (
+    MediaSource.URI,
+    MediaSource.BASE64,
+    MediaSource.DATA_URL,
+    MediaSource.KEY,
+    MediaSource.RAW,
+    MediaSource.URL,
+)
+
 
 class SampleRequests:
-    """Makes submissions of one version's samples. `root` is its unpacked package."""
+    """Makes submissions of one version's samples. `root` is its unpacked package, `url_of` makes a URL of an object."""
 
-    def __init__(self, objects: ObjectStore, version: EndpointVersion, root: Path) -> None:
+    def __init__(
+        self, objects: ObjectStore, version: EndpointVersion, root: Path, url_of: Callable[[ObjectName], str]
+    ) -> None:
         self._objects = objects
         self._version = version
         self._root = root
+        self._url_of = url_of
 
-    async def submission(self, contract: Contract, task: Task, sample: Sample) -> Submission:
+    async def submission(
+        self,
+        contract: Contract,
+        task: Task,
+        sample: Sample,
+        name: str | None = None,
+        sources: Mapping[str, MediaSource] = MappingProxyType({}),
+    ) -> Submission:
         """The request of one sample; the files that it names are stored first.
+
+        `name` is an alias to ask for the task by; `sources` are the forms to send media fields in.
 
         Raises:
             Unproven: a file cannot be sent in any form that its field accepts.
         """
         body, media_type = await self._body(sample), sample.media_type
         if contract.declared and media_type == "application/json":
-            payload = {contract.task_field: task.name} | json.loads(body)
+            payload = (
+                {contract.task_field: task.name} | json.loads(body) | ({contract.task_field: name} if name else {})
+            )
+            raw: dict[str, Path] = {}
             for field_name, file in sample.files.items():
-                payload |= await self._media(task, field_name, self._root / file)
-            body = json.dumps(payload).encode()
+                if sources.get(field_name) is MediaSource.RAW:
+                    raw[field_name] = self._root / file
+                else:
+                    payload |= await self._media(task, field_name, self._root / file, sources.get(field_name))
+            body, media_type = await _spelled(payload, raw)
+            asked = None if name else task.name  # an alias is asked for as clients do, in the request itself
+        else:
+            asked = name or task.name or None
+        return await self.of_body(body, media_type, asked, sample.name)
+
+    async def of_body(self, body: bytes, media_type: str, task: str | None, label: str) -> Submission:
+        """A request of the trial with this body; a large one is stored first."""
         submission = Submission(
             endpoint_name=self._version.endpoint_name,
             owner="trial",
             door="trial",
             media_type=media_type,
             version_id=self._version.id,
-            task=task.name or None,
+            task=task,
         )
         if len(body) <= INLINE_PAYLOAD_BYTES_MAX:
             return replace(submission, body=body)
-        return replace(submission, object=await self._keep(body, f"{sample.name}.body", media_type))
+        return replace(submission, object=await self._keep(body, f"{label}.body", media_type))
+
+    def other_sources(self, declared: Field) -> list[MediaSource]:
+        """The forms of a media field, but for the one that its samples are sent in."""
+        return [source for source in SOURCES if source in declared.sources][1:]
+
+    async def payload(self, contract: Contract, task: Task, sample: Sample) -> dict[str, Any] | None:
+        """The fields of a sample's request as JSON, media fields included; None: it is no JSON object."""
+        submission = await self.submission(contract, task, sample)
+        if submission.media_type != "application/json" or submission.body is None:
+            return None
+        try:
+            found = json.loads(submission.body)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    async def media_fields(self, declared: Field, content: bytes, file_name: str) -> dict[str, Any]:
+        """The request fields that send these bytes, in the first form that the contract accepts.
+
+        Raises:
+            Unproven: no form of the field can be sent within a JSON body.
+        """
+        media_type = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+        return await self._sent(declared, content, file_name, media_type, None)
 
     async def expect(self, job: Job, sample: Sample, where: str) -> None:
         """Hold the answer of a sample's job against the JSON Schema that the sample names, if any.
@@ -83,32 +145,60 @@ class SampleRequests:
             return b"{}"
         return await asyncio.to_thread((self._root / sample.input).read_bytes)
 
-    async def _media(self, task: Task, field_name: str, file: Path) -> dict[str, Any]:
-        """The request field for a sample's file, in the first form that the contract accepts."""
+    async def _media(self, task: Task, field_name: str, file: Path, source: MediaSource | None) -> dict[str, Any]:
+        """The request field for a sample's file, in the form asked for, or the first that the contract accepts."""
         declared = task.field_named(field_name)
         if declared is None:
             raise _refusal(f"A sample has a file for {field_name!r}, which task {task.name!r} does not declare.")
         content = await asyncio.to_thread(file.read_bytes)
         media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        encoded = base64.b64encode(content).decode()
-        if MediaSource.URI in declared.sources:
-            return {field_name: (await self._keep(content, file.name, media_type)).uri}
-        if MediaSource.BASE64 in declared.sources:
-            return {field_name: encoded}
-        if MediaSource.DATA_URL in declared.sources:
-            return {field_name: f"data:{media_type};base64,{encoded}"}
-        if MediaSource.KEY in declared.sources:
-            name = await self._keep(content, file.name, media_type)
-            return {field_name: {"bucket": name.bucket, "key": name.key}}
-        raise _refusal(
-            f"Field {field_name!r} accepts {', '.join(sorted(declared.sources))} only; a sample's file cannot be sent."
-        )
+        return await self._sent(declared, content, file.name, media_type, source)
+
+    async def _sent(
+        self, declared: Field, content: bytes, file_name: str, media_type: str, source: MediaSource | None
+    ) -> dict[str, Any]:
+        source = source or next((one for one in SOURCES if one in declared.sources), None)
+        if source in (MediaSource.BASE64, MediaSource.DATA_URL):
+            encoded = base64.b64encode(content).decode()
+            return {declared.name: encoded if source is MediaSource.BASE64 else f"data:{media_type};base64,{encoded}"}
+        name = await self._keep(content, file_name, media_type)
+        if source is MediaSource.URI:
+            return {declared.name: name.uri}
+        if source is MediaSource.URL:
+            return {declared.name: self._url_of(name)}
+        if source is MediaSource.KEY:
+            return _key_fields(declared, name)
+        takes = ", ".join(sorted(declared.sources))
+        raise _refusal(f"Field {declared.name!r} accepts {takes} only; a sample's file cannot be sent.")
 
     async def _keep(self, content: bytes, file_name: str, media_type: str) -> ObjectName:
         name = ObjectName(TRIALS_BUCKET, f"{self._version.endpoint_name}/{self._version.id}/{file_name}")
         sealed = await self._objects.stage(content, len(content))
         await self._objects.reveal(sealed, name, media_type, {})
         return name
+
+
+def _key_fields(declared: Field, name: ObjectName) -> dict[str, Any]:
+    """A media field by the key of its object, with its bucket where the contract wants that."""
+    if declared.key_field is None:
+        return {declared.name: {"bucket": name.bucket, "key": name.key}}
+    if declared.bucket_field is None:
+        return {declared.key_field: {"bucket": name.bucket, "key": name.key}}
+    return {declared.key_field: name.key, declared.bucket_field: name.bucket}
+
+
+async def _spelled(payload: Mapping[str, Any], raw: Mapping[str, Path]) -> tuple[bytes, str]:
+    """The request's bytes and media type: JSON, or a form where a field is sent as the bytes themselves."""
+    if not raw:
+        return json.dumps(payload).encode(), "application/json"
+    parts: dict[str, Any] = {}
+    for name, value in payload.items():
+        parts[name] = value if isinstance(value, str) else json.dumps(value)
+    for name, file in raw.items():
+        content = await asyncio.to_thread(file.read_bytes)
+        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        parts[name] = (file.name, content, media_type)
+    return encode_multipart_formdata(parts)
 
 
 class OutsideSamples:

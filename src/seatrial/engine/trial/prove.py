@@ -1,0 +1,171 @@
+"""The stage `prove`: every sample of every task, then every alias and every declared form of the input, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.domain.contract import Contract, Sample, Task
+from seatrial.domain.errors import SeatrialError, Unproven
+from seatrial.domain.jobs import Job, JobState
+from seatrial.engine.submission import Submission
+from seatrial.engine.trial.answer import Answer, read_answer
+from seatrial.engine.trial.court import Court
+from seatrial.engine.trial.reason import failure_of, unproven
+from seatrial.engine.trial.runs import Runs, handler_seconds
+from seatrial.engine.trial.samples import SampleRequests
+from seatrial.ports.object_store import NoSuchBucket
+
+STAGE = "prove"
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A sample that passed: what it answered when it ran alone, and how long its handler took."""
+
+    task: Task
+    sample: Sample
+    submission: Submission
+    answer: Answer
+    seconds: float
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return named(self.task, self.sample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One run of the stage: a sample, or another name or form of one."""
+
+    task: Task
+    sample: Sample
+    words: str
+    variant: dict[str, Any] = field(default_factory=dict)
+
+
+def named(task: Task, sample: Sample) -> str:
+    """A sample, for people."""
+    return f"Sample {sample.name!r}" + (f" of task {task.name!r}" if task.name else "")
+
+
+def tasks_of(contract: Contract) -> tuple[Task, ...]:
+    """The declared tasks, or one without a name that has the loose samples."""
+    return contract.tasks if contract.declared else (Task("", samples=contract.loose_samples),)
+
+
+class Proving:
+    """`seconds_left` is asked before each alias and form: what no longer fits is named in the report, not run."""
+
+    def __init__(
+        self,
+        court: Court,
+        contract: Contract,
+        requests: SampleRequests,
+        runs: Runs,
+        progress: Progress,
+        seconds_left: Callable[[], float],
+    ) -> None:
+        self._court = court
+        self._contract = contract
+        self._requests = requests
+        self._runs = runs
+        self._progress = progress
+        self._seconds_left = seconds_left
+        self.proofs: list[Proof] = []
+
+    async def run(self) -> tuple[bool, str, dict[str, Any]]:
+        """Whether some task has no sample; the words and details of the report.
+
+        Raises:
+            Unproven: a run failed, was too slow, or answered what was not expected.
+        """
+        tasks = tasks_of(self._contract)
+        whole = [_Request(task, sample, named(task, sample)) for task in tasks for sample in task.samples]
+        others = list(self._others())
+        runs, left_out = [], []
+        for number, request in enumerate(whole + others):
+            self._progress(f"proving {request.words}", number, len(whole) + len(others))
+            cost = self._cost(request)
+            if request.variant and cost > self._seconds_left():
+                left_out.append(f"{request.words}: it would take {cost:.0f} s")
+            else:
+                runs.append(await self._prove(request))
+        if not runs:
+            return True, "unproven: deployed without samples", {}
+        passed = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+        details = {"samples": runs} | ({"left_out": left_out} if left_out else {})
+        bare = any(not task.samples for task in tasks)
+        return bare, f"{passed} passed" + (f", {len(left_out)} left out" if left_out else ""), details
+
+    async def output_buckets(self, *names: str) -> None:
+        """The trial's own results go to a bucket of the server's; those of clients must be there too."""
+        for name in names:
+            try:
+                await self._court.objects.list(name, limit=1)
+            except NoSuchBucket:
+                remedy = f"Create it: aws s3 mb s3://{name}"
+                message = f"The output bucket {name!r} does not exist."
+                raise Unproven(STAGE, message, details={"remedy": remedy}) from None
+
+    def _others(self) -> Iterator[_Request]:
+        """What is left once the samples have passed: each alias, and each form of a media field, with one sample."""
+        for task in self._contract.tasks:
+            if not task.samples:
+                continue
+            first = task.samples[0]
+            for alias in task.aliases:
+                yield _Request(task, first, f"alias {alias!r} of task {task.name!r}", {"name": alias})
+            for one, sample in _with_media(task):
+                for source in self._requests.other_sources(one):
+                    words = f"field {one.name!r} of task {task.name!r} as {source.value}"
+                    yield _Request(task, sample, words, {"sources": {one.name: source}})
+
+    def _cost(self, request: _Request) -> float:
+        known = [proof.seconds for proof in self.proofs if proof.sample is request.sample]
+        return known[0] if known else 0.0
+
+    async def _prove(self, request: _Request) -> dict[str, Any]:
+        task, sample, where = request.task, request.sample, request.words
+        started_ms = self._court.clock.monotonic_ms()
+        try:
+            submission = await self._requests.submission(self._contract, task, sample, **request.variant)
+            job = await self._runs.run(submission)
+        except Unproven:
+            raise
+        except SeatrialError as error:
+            raise Unproven(STAGE, f"{where}: {error.message}", details=error.details) from None
+        if job.state is not JobState.SUCCEEDED:
+            raise unproven(STAGE, f"{where} failed", failure_of(job))
+        await self._requests.expect(job, sample, where)
+        seconds = handler_seconds(job)
+        _check_latency(task, where, seconds)
+        if not request.variant:
+            answer = await read_answer(self._court.objects, job)
+            self.proofs.append(Proof(task, sample, submission, answer, seconds))
+        duration_ms = self._court.clock.monotonic_ms() - started_ms
+        return _reported(request, job, duration_ms)
+
+
+def _with_media(task: Task) -> Iterator[tuple[Any, Sample]]:
+    """Each media field with the first sample that has a file for it."""
+    for one in task.fields:
+        sample = next((sample for sample in task.samples if one.name in sample.files), None)
+        if one.is_media and sample is not None:
+            yield one, sample
+
+
+def _check_latency(task: Task, where: str, seconds: float) -> None:
+    budget = task.latency_seconds_max
+    if budget is not None and seconds > budget:
+        remedy = "Make the handler faster, or raise latency_seconds_max of the task."
+        message = f"{where} took {seconds:.1f} s, and its budget is {budget:g} s."
+        raise Unproven(STAGE, message, details={"remedy": remedy, "seconds": seconds})
+
+
+def _reported(request: _Request, job: Job, duration_ms: int) -> dict[str, Any]:
+    said = {"task": request.task.name, "sample": request.sample.name, "job_id": job.id, "duration_ms": duration_ms}
+    return said | ({"as": request.words} if request.variant else {})

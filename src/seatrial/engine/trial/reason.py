@@ -1,0 +1,51 @@
+"""Why a trial failed, in words: for the stage's report, and as an endpoint's FailureReason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seatrial.domain import errors
+from seatrial.domain.errors import SeatrialError, Unproven
+from seatrial.domain.failures import Failure
+from seatrial.domain.jobs import Job
+
+REMEDIES = {  # for failures that bring none of their own
+    errors.OUTPUT_CONTRACT: "Mend what the handler returns, or the task's output in the contract.",
+    errors.INVOCATION_TIMEOUT: "Raise invocation_timeout_seconds in [worker], or make the sample smaller.",
+    errors.WORKER_CRASHED: "Run the handler by hand on the sample; `seatrial logs NAME` has what it printed last.",
+}
+MEND = "Mend the handler, then deploy again."
+
+
+def unproven(stage: str, what: str, failure: Failure) -> Unproven:
+    """The end of a trial: `what` went wrong at the stage, and why."""
+    remedy = {"remedy": REMEDIES.get(failure.error_type, MEND)}
+    details = remedy | dict(failure.details) | {"error": failure.error_type}
+    return Unproven(stage, f"{what}: {failure.message}", details=details)
+
+
+def failure_of(job: Job) -> Failure:
+    """Why a job has no result."""
+    document = dict(job.failure or {})
+    return Failure(document.get("error_type", ""), document.get("message", ""), document.get("details", {}))
+
+
+def reason_lines(error: SeatrialError) -> Iterator[str]:
+    """The parts of a FailureReason: the stage and what it said, the traceback's last lines, the remedy."""
+    yield f"{error.error_type}: {error.message}"
+    traceback = error.details.get("traceback")
+    if isinstance(traceback, str) and traceback.strip():
+        yield "Traceback: " + " | ".join(line.strip() for line in traceback.strip().splitlines()[-4:])
+    remedy: Mapping[str, Any] | str | None = error.details.get("remedy")
+    if remedy:
+        yield f"Remedy: {remedy}"
+
+
+def failure_reason(error: SeatrialError, chars_max: int = 1024) -> str:
+    """One line of at most `chars_max` characters (SageMaker's limit); the remedy is never the part that is cut."""
+    *said, last = list(reason_lines(error))
+    tail = f" {last}" if said else last
+    head = " ".join(said)
+    room = chars_max - len(tail)
+    return (head if len(head) <= room else head[: max(room - 1, 0)] + "…") + tail[:chars_max]
