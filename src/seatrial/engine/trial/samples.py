@@ -102,7 +102,7 @@ class SampleRequests:
     async def payload(self, contract: Contract, task: Task, sample: Sample) -> dict[str, Any] | None:
         """The fields of a sample's request as JSON, media fields included; None: it is no JSON object."""
         submission = await self.submission(contract, task, sample)
-        if submission.media_type != "application/json" or submission.body is None:
+        if submission.media_type != "application/json" or not isinstance(submission.body, bytes):
             return None
         try:
             found = json.loads(submission.body)
