@@ -19,6 +19,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from seatrial.testing.s3_server import S3Server
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = REPOSITORY / "tests" / "packages"
 START_SECONDS = 60
@@ -37,6 +39,16 @@ def _own_settings_only() -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("SEATRIAL_DRILL_SECONDS", "0")  # what a drill finds has tests of its own
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, one for all tests: each makes buckets of its own."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    try:
+        yield server.start()
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

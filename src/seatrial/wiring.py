@@ -10,11 +10,12 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -25,6 +26,7 @@ from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.packages.folder import FolderPackages
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.incarnation import read_incarnation
 from seatrial.adapters.sql.job_store import SqlJobStore
 from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.sql.log_store import SqlLogStore
@@ -39,6 +41,7 @@ from seatrial.config import RunningServer, Settings, clear_running, load_or_crea
 from seatrial.domain import commands as c
 from seatrial.domain.credentials import Keyring
 from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.home import Home
 from seatrial.domain.logs import LogLine
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
@@ -52,6 +55,7 @@ from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
+from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Submitter
 from seatrial.engine.trial import Court
@@ -59,11 +63,16 @@ from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
-from seatrial.ports.object_store import BucketExists
+from seatrial.ports.object_store import BucketExists, ObjectRefused, ObjectStore
+from seatrial.ports.storage import StoreUnavailable
+
+if TYPE_CHECKING:
+    from seatrial.adapters.objects.s3 import S3Objects, S3Service
 
 log = structlog.get_logger()
 
 HTTP_CLOSE_SECONDS = 5
+PUBLICATION_GRACE_SECONDS = 2  # what is decided and not visible by then, the next server publishes
 LISTEN_BACKLOG = 2_048
 TRIAL_URL_SECONDS = 3_600
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
@@ -94,6 +103,7 @@ class Server:
     deployer: Deployer
     dispatcher: Dispatcher
     reaper: Reaper
+    publisher: Publisher
 
 
 async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -115,7 +125,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
         stops = stack.enter_context(_signals())
         web = _web(server.services)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
-        reaping = asyncio.create_task(server.reaper.run())
+        rounds = [asyncio.create_task(one.run()) for one in (server.reaper, server.publisher)]
         try:
             await _until_started(web, serving)
             await server.deployer.resume()
@@ -124,7 +134,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
             on_ready(url)
             await _first({asyncio.create_task(stops.get()), serving})
         finally:
-            await _stop(server, web, serving, reaping, stops, settings.stop_grace_seconds)
+            await _stop(server, web, serving, rounds, stops, settings.stop_grace_seconds)
 
 
 # ---------------------------------------------------------------------- parts
@@ -140,12 +150,11 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         logs = await SqlLogStore.open(folders.data / "logs.db")
         stack.push_async_callback(logs.close)
         keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
-        store = SqlJobStore(database)
+        publish_within_ms = None if settings.objects is None else settings.publish_seconds_max * 1000
+        store = SqlJobStore(database, publish_within_ms)
         registry = SqlRegistry(database)
-        blobs = BlobFiles(folders.made("blobs"))
-        stack.callback(blobs.close)
-        objects = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
-        await objects.sweep()
+        kept = await _open_objects(settings, folders, database, store, clock, stack)
+        objects = kept.objects
         pool = ProcessPool(logs, folders.data, clock)
         await _clear_up(store, pool, folders, incarnation, clock)
         await _system_buckets(objects)
@@ -158,7 +167,8 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         preparer, sealer = Preparer(objects, urls, own_urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
         bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
-        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds)
+        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds, kept.home)
+        publisher = Publisher(store, objects, watch, clock, kept.sweep)
         dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds.deaths_max)
         packages = FolderPackages(folders.made("packages"))
         outfitter = Outfitter(
@@ -212,8 +222,9 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             uploads=folders.made("uploads"),
             base_url=url,
             multipart=multipart,
+            home=kept.home,
         )
-        yield Server(services, deployer, dispatcher, Reaper(store, watch, multipart, clock))
+        yield Server(services, deployer, dispatcher, Reaper(store, watch, multipart, clock), publisher)
 
 
 async def _clear_up(
@@ -229,7 +240,59 @@ async def _clear_up(
     await store.apply([c.CloseServerSessions(incarnation, clock.now_ms())])
 
 
-async def _system_buckets(objects: EmbeddedObjects) -> None:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where objects are kept. `sweep` removes what was staged in vain, later than at the start."""
+
+    objects: ObjectStore
+    home: Home | None
+    sweep: Callable[[], Awaitable[int]]
+
+
+async def _open_objects(
+    settings: Settings,
+    folders: Folders,
+    database: Database,
+    store: SqlJobStore,
+    clock: SystemClock,
+    stack: AsyncExitStack,
+) -> _Kept:
+    if settings.objects is None:
+        blobs = BlobFiles(folders.made("blobs"))
+        stack.callback(blobs.close)
+        embedded = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
+        await embedded.sweep()
+        return _Kept(embedded, None, _nothing_to_sweep)
+    try:
+        from seatrial.adapters.objects.s3 import S3Access, S3Objects, S3Service  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise StartError(f"objects in S3 need {error.name}: pip install 'seatrial[s3]'") from None
+    region = settings.objects_region or settings.region
+    service = S3Service(S3Access(region, settings.objects_endpoint, settings.objects_credentials))
+    stack.callback(service.close)
+    home = Home.from_uri(settings.objects)
+    objects = S3Objects(service, home, await database.read(read_incarnation), clock)
+    await _try_out(service, objects, home)
+    return _Kept(objects, home, partial(objects.sweep, store.still_needed))
+
+
+async def _try_out(service: S3Service, objects: S3Objects, home: Home) -> None:
+    """A service that is away may come back; a bucket that is not there, or not ours, does not by itself."""
+    try:
+        if not await service.has_bucket(home.bucket):
+            raise StartError(f"bucket {home.bucket!r} does not exist: make it, or name another with --objects")
+        await objects.check()
+    except StoreUnavailable as error:
+        log.warning("start.objects_unavailable", objects=home.uri, error=str(error))
+    except ObjectRefused as error:
+        raise StartError(f"{home.uri} cannot be used ({error}); check the credentials") from None
+
+
+async def _nothing_to_sweep() -> int:
+    return 0
+
+
+async def _system_buckets(objects: ObjectStore) -> None:
     for bucket in (INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET):
         with contextlib.suppress(BucketExists):
             await objects.create_bucket(bucket)
@@ -317,7 +380,7 @@ async def _stop(
     server: Server,
     web: _Web,
     serving: asyncio.Task[None],
-    reaping: asyncio.Task[None],
+    rounds: Sequence[asyncio.Task[None]],
     stops: asyncio.Queue[int],
     grace_seconds: float,
 ) -> None:
@@ -334,8 +397,10 @@ async def _stop(
         await server.deployer.hurry()
     await closing
     impatient.cancel()
-    reaping.cancel()
+    for one in rounds:
+        one.cancel()
+    await server.publisher.close(PUBLICATION_GRACE_SECONDS)
     server.services.inspector.close()
     web.should_exit = True
-    await asyncio.gather(serving, reaping, return_exceptions=True)
+    await asyncio.gather(serving, *rounds, return_exceptions=True)
     log.info("server.stopped", seconds=round(time.monotonic() - started, 1))

@@ -10,14 +10,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
+from seatrial.domain.home import Home
 from seatrial.domain.limits import (
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
+    PUBLISH_SECONDS_MAX_DEFAULT,
     SERVER_STOP_GRACE_SECONDS,
     WORKER_DEATHS_MAX,
 )
@@ -83,12 +85,42 @@ class Settings(BaseSettings):
         "Let media URLs in requests name loopback and private addresses. Off: they are refused, so that a "
         "request cannot reach into the server's network.",
     )
+    objects: str | None = _setting(
+        None,
+        "s3://bucket/prefix",
+        "Keep objects in this bucket of an S3 service (needs the extra `s3`); output buckets are then real buckets "
+        "there. Unset: in the data folder.",
+    )
+    objects_endpoint: str | None = _setting(
+        None, "URL", "Where that S3 service answers. Unset: AWS, in `objects_region`.", pattern=r"^https?://"
+    )
+    objects_region: str | None = _setting(None, "name", "Region of that service. Unset: `region`.")
+    objects_credentials: Path | None = _setting(
+        None,
+        "file",
+        "Credentials for it, in the form of ~/.aws/credentials. Unset: AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, or whatever else AWS's own clients would use.",
+    )
+    publish_seconds_max: int = _setting(
+        PUBLISH_SECONDS_MAX_DEFAULT,
+        "seconds",
+        "How long a decided job tries to publish in that service before it ends as publish_failed.",
+        ge=1,
+        le=7 * 86_400,
+    )
     secrets_dir: Path | None = _setting(
         None, "folder", "Folder of the files that `[secrets]` entries of the form file:NAME read."
     )
     python: str | None = _setting(
         None, "path", "Base interpreter of packages that name none (3.9 or newer). Unset: the server's own."
     )
+
+    @field_validator("objects")
+    @classmethod
+    def _is_home(cls, given: str | None) -> str | None:
+        if given is not None:
+            Home.from_uri(given)
+        return given
 
     @property
     def is_loopback(self) -> bool:

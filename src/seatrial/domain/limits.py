@@ -40,6 +40,9 @@ PUBLISH_SECONDS_MAX_DEFAULT = 3_600  # after the decision, as long as the object
 PUBLICATIONS_AT_ONCE_MAX = 32
 PUBLISH_RETRY_MS_FIRST = 250
 PUBLISH_RETRY_MS_MAX = 15_000
+PUBLISH_SCAN_MS = 2_000  # for what another server decided and left
+PUBLICATIONS_READ_MAX = 500  # in one scan
+STAGING_SWEEP_MS = 3_600_000
 WEBHOOKS_PER_JOB_MAX = 5
 WEBHOOK_ANSWER_SECONDS_MAX = 15
 WEBHOOK_ANSWER_BYTES_MAX = 64 * KIB  # of a receiver's answer: what follows is not read
@@ -146,6 +149,16 @@ MULTIPART_COMPLETED_SECONDS = 3_600  # how long a repeated completion is answere
 METADATA_BYTES_MAX = 2 * KIB
 PRESIGNED_SECONDS_MAX = 7 * 86_400
 STREAM_CHUNK_BYTES = 1 * MIB
+
+# Objects in an S3 service
+S3_CALLS_AT_ONCE_MAX = 32
+S3_CONNECT_SECONDS_MAX = 5
+S3_QUIET_READ_SECONDS_MAX = 30  # without a byte
+S3_STAGE_CHUNK_BYTES = 8 * MIB  # of a multipart upload; up to here one request does it
+S3_STAGE_CHUNKS_AT_ONCE_MAX = 4
+S3_COPY_BYTES_MAX = 5 * GIB  # beyond it a copy is made in parts
+S3_COPY_PART_BYTES = 1 * GIB
+S3_DOOR_STAGING_SECONDS_MAX = 86_400  # what clients sent and never got its name is removed after that
 
 S3_XML_BYTES_MAX = 8 * MIB  # a request document, such as the list of 10,000 parts
 S3_XML_DEPTH_MAX = 8

@@ -44,8 +44,9 @@ class ObjectRef:
 class Sealed:
     """Bytes that are durable and can no longer change, and that nobody sees yet.
 
-    `blob` names an immutable file of the object store; small bytes travel `inline` and live in the database.
-    Exactly one of the two is set. `etag` is without quotes.
+    `blob` names an immutable file (or staged object) of the object store; small bytes travel `inline` and live in
+    the database. What an S3 service tells of a visible object has neither, and no SHA-256 of one that others put
+    there. `etag` is without quotes.
     """
 
     size_bytes: int

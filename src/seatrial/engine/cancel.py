@@ -40,7 +40,7 @@ class Canceller:
         """
         match await self._wish(job_id):
             case c.CancelAccepted(job=job, session=None):
-                return job
+                return job if job.ended else await self._inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
             case c.CancelAccepted(session=str() as session, token=str() as token):
                 await self._stop_work(session, token)
                 await self._wish(job_id)  # it may have gone back to the queue just before it could be stopped

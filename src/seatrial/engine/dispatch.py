@@ -78,7 +78,8 @@ class Dispatcher:
         answers = [one for one in outcomes if isinstance(one, c.Finished | c.Stale)]
         for finish, answer in zip(done, answers, strict=True):
             if isinstance(answer, c.Finished):
-                self._watch.ended(_ended(finish, answer))
+                self._watch.forget(answer.superseded)
+                self._tell(finish, answer)
         return answers
 
     async def release(self, tokens: Sequence[str]) -> None:
@@ -100,6 +101,12 @@ class Dispatcher:
     def drain(self) -> None:
         """Hand nothing out any more."""
         self._draining = True
+
+    def _tell(self, finish: c.Finish, answer: c.Finished) -> None:
+        if answer.job.ended:
+            self._watch.ended(_ended(finish, answer))
+        else:
+            self._watch.changed([answer.job])
 
     async def _claim(self, session: str, n: int, prefer: frozenset[str]) -> list[c.Claim]:
         tokens = tuple(secrets.token_hex(TOKEN_BYTES) for _ in range(n))

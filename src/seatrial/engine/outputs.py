@@ -40,9 +40,11 @@ class OutputSealer:
         self._objects = objects
 
     async def seal(
-        self, job: Job, contract: Contract, produced: Produced, task: str | None = None
+        self, job: Job, contract: Contract, produced: Produced, task: str | None = None, claim: str | None = None
     ) -> tuple[StagedPart, ...]:
         """The parts, secondary ones first. `task` is the one that was run (`Work.task`); None: the job's own.
+
+        `claim` is the token of the attempt, for which they are staged.
 
         All parts together have at most OUTPUT_BYTES_MAX bytes. In a JSON answer the field of each part is
         {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it.
@@ -51,7 +53,7 @@ class OutputSealer:
             SeatrialError: output_contract, output_too_large, or the handler's own words in an answer that says
                 itself that it failed; then nothing stays staged.
         """
-        staging = _Staging(self._objects, job.output)
+        staging = _Staging(self._objects, job.output, claim)
         try:
             await self._stage_all(staging, _task_of(contract, task or job.task), produced)
         except TooLarge:
@@ -94,8 +96,9 @@ class OutputSealer:
 class _Staging:
     """What has been staged for one answer, and how much room is left."""
 
-    def __init__(self, objects: ObjectStore, plan: OutputPlan) -> None:
+    def __init__(self, objects: ObjectStore, plan: OutputPlan, claim: str | None) -> None:
         self._objects = objects
+        self._claim = claim
         self._left_bytes = OUTPUT_BYTES_MAX
         self.plan = plan
         self.parts: list[StagedPart] = []
@@ -106,7 +109,7 @@ class _Staging:
 
     async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:
         try:
-            sealed = await self._objects.stage(content, self._left_bytes)
+            sealed = await self._objects.stage(content, self._left_bytes, self._claim)
         except OSError as error:
             if not isinstance(content, Path) or await asyncio.to_thread(content.is_file):
                 raise

@@ -313,7 +313,7 @@ class Runner:
             self._ahead.ran(produced.handler_ms)
             if len(self._memory) < MEMORY_READINGS_MAX:
                 self._memory.append(produced.memory_bytes)
-            sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task)
+            sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task, claim.token)
             return await patience.within(sealing, "its output was being stored"), started_at_ms
         finally:
             if has_files:

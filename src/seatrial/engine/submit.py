@@ -13,6 +13,7 @@ from seatrial.domain import commands as c
 from seatrial.domain import errors
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
+from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, NewJob, OutputPlan
 from seatrial.domain.limits import (
     HAND_OVER_SECONDS_MAX,
@@ -65,7 +66,9 @@ class Submitter:
         bells: Bells,
         clock: Clock,
         bounds: Bounds,
+        home: Home | None = None,
     ) -> None:
+        """`home` is where the server's own buckets lie in an S3 service: names told to clients are real ones there."""
         self._store = store
         self._objects = objects
         self._directory = directory
@@ -75,6 +78,7 @@ class Submitter:
         self._bells = bells
         self._clock = clock
         self._bounds = bounds
+        self._home = home
         self._draining = False
 
     def drain(self) -> None:
@@ -268,7 +272,7 @@ class Submitter:
             endpoint_id=endpoint.id,
             endpoint_name=endpoint.name,
             input=job_input,
-            output=submission.output or _plan(submission, endpoint, version),
+            output=self._real(submission.output or _plan(submission, endpoint, version)),
             submitted_at_ms=now_ms,
             queue_ttl_ms=ttl_seconds * 1000,
             invocation_timeout_ms=timeout_seconds * 1000,
@@ -281,7 +285,11 @@ class Submitter:
             purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
             version_id=submission.version_id,
             attributes=submission.attributes,
+            name_chosen=submission.output is not None or submission.result_filename is not None,
         )
+
+    def _real(self, plan: OutputPlan) -> OutputPlan:
+        return plan if self._home is None else OutputPlan(self._home.real(plan.result), self._home.real(plan.failure))
 
     async def _commit(self, job: NewJob, key: c.IdempotencyKey | None, version: EndpointVersion) -> Accepted:
         command = c.Submit(job, version.settings.queue_depth_max, key)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from seatrial.domain.jobs import Job
+from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import RECENT_JOBS_MAX
 
 Listener = Callable[[Job], None]
@@ -32,6 +32,11 @@ class Watch:
         self._listeners: dict[str, set[Listener]] = {}
         self._recent: OrderedDict[str, Ended] = OrderedDict()
         self._pending: set[str] = set()
+        self._decided: Listener = lambda _: None
+
+    def on_decided(self, publish: Listener) -> None:
+        """Call this with every job that is decided here and not visible yet."""
+        self._decided = publish
 
     def accepted(self, job_id: str) -> None:
         """This server accepted the job; it is durable and has not ended."""
@@ -45,6 +50,13 @@ class Watch:
                 self.ended(Ended(job))
             else:
                 self._tell(job)
+                if job.state is JobState.PUBLISHING:
+                    self._decided(job)
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """These ended jobs were marked: whoever asks for one is to get it from the store."""
+        for job_id in job_ids:
+            self._recent.pop(job_id, None)
 
     def ended(self, ended: Ended) -> None:
         """This job has ended; that is durable."""

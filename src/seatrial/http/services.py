@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.domain.credentials import Keyring
+from seatrial.domain.home import Home
 from seatrial.ports.clock import Clock
 from seatrial.ports.log_store import LogStore
 from seatrial.ports.object_store import ObjectStore
@@ -40,3 +41,4 @@ class Services:
     uploads: Path
     base_url: str
     multipart: MultipartUploads
+    home: Home | None = None  # where the server's own buckets lie in an S3 service

@@ -46,6 +46,10 @@ class JobStore(Protocol):
         """Decisions made until then whose outcome is not visible yet, oldest first. Empty where names are rows."""
         ...
 
+    async def publication(self, job_id: str) -> Publication | None:
+        """What a decided job is to show; None: it has ended, or is not decided."""
+        ...
+
     async def still_needed(self, words: Sequence[str]) -> set[str]:
         """Those tokens and job ids whose job runs or publishes: what they staged may still be wanted."""
         ...

@@ -30,6 +30,14 @@ class ConditionFailed(ObjectError):
     """If-None-Match or If-Match did not hold."""
 
 
+class StagingGone(ObjectError):
+    """What was staged is no longer there: somebody published it, or it was given up."""
+
+
+class ObjectRefused(ObjectError):
+    """The store does not allow this, or cannot hold such a name."""
+
+
 class BucketNotEmpty(ObjectError):
     """A bucket with objects cannot be deleted."""
 
@@ -68,10 +76,14 @@ class ObjectStore(Protocol):
     asked again.
     """
 
-    async def stage(self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int) -> Sealed:
+    async def stage(
+        self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int, claim: str | None = None
+    ) -> Sealed:
         """Make bytes durable without showing them. Each call makes a new write-once blob.
 
-        A Path is copied (its writer may still hold it open), never moved or linked.
+        A Path is copied (its writer may still hold it open), never moved or linked. `claim` is the token (or the job's
+        id) that they are staged for: they stay until they are discarded, as long as that claim or its publication
+        lives. Without one, they are revealed at once.
 
         Raises:
             TooLarge: more than limit_bytes came; what was written is removed.
@@ -89,7 +101,8 @@ class ObjectStore(Protocol):
         """Give sealed bytes a name, atomically replacing what it named. Repeatable.
 
         Raises:
-            NoSuchBucket, ConditionFailed
+            NoSuchBucket, ConditionFailed, ObjectRefused
+            StagingGone: they were discarded, and the name does not hold them.
         """
         ...
 

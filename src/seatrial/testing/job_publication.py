@@ -77,6 +77,7 @@ class PublicationExamples:
         assert (job.parts, job.started_at_ms) == ((), 2_500)
         assert job == await job_of(world, job.id)
         assert await waiting(world) == [Publication(job, Outcome.SUCCEEDED, parts)]
+        assert await world.store.publication(job.id) == Publication(job, Outcome.SUCCEEDED, parts)
         assert await world.read(side.object) is None
         assert await world.store.counts(ENDPOINT.id) == {JobState.PUBLISHING: 1}
 
@@ -88,6 +89,7 @@ class PublicationExamples:
         assert [one.object for one in ended.parts] == [job.output.result]
         assert ended == await job_of(world, job.id)
         assert await waiting(world) == []
+        assert await world.store.publication(job.id) is None
         assert await world.do(done) == Finished(ended, repeated=True)
         assert await world.store.counts(ENDPOINT.id) == {JobState.SUCCEEDED: 1}
 

@@ -25,7 +25,9 @@ class EmbeddedObjects:
         self._clock = clock
         self._removing = False
 
-    async def stage(self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int) -> Sealed:
+    async def stage(
+        self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int, claim: str | None = None
+    ) -> Sealed:
         """Keep small bytes inline and the others in a new blob; a Path is copied in one go by a thread.
 
         Raises:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.commands.submit import made_before
 from seatrial.adapters.sql.database import Database
-from seatrial.adapters.sql.deciding import waiting_decisions
+from seatrial.adapters.sql.deciding import read_decision, waiting_decisions
 from seatrial.adapters.sql.job_rows import to_job
 from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
@@ -78,6 +78,10 @@ class SqlJobStore:
         """See the port."""
         return await self._database.read(partial(waiting_decisions, until_ms=until_ms, limit=limit))
 
+    async def publication(self, job_id: str) -> Publication | None:
+        """See the port."""
+        return await self._database.read(partial(_read_publication, job_id=job_id))
+
     async def still_needed(self, words: Sequence[str]) -> set[str]:
         """See the port."""
         return await self._database.read(partial(_read_needed, words=words))
@@ -128,6 +132,11 @@ def _read_job(connection: Connection, job_id: str) -> Job | None:
 def _read_counts(connection: Connection, endpoint_id: str) -> Mapping[JobState, int]:
     rows = connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
     return {JobState(state): count for state, count in rows}
+
+
+def _read_publication(connection: Connection, job_id: str) -> Publication | None:
+    row = connection.execute(_JOB, {"job_id": job_id}).first()
+    return None if row is None or row.state != JobState.PUBLISHING else read_decision(connection, row)
 
 
 def _read_needed(connection: Connection, words: Sequence[str]) -> set[str]:

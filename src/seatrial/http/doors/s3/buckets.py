@@ -7,6 +7,7 @@ import asyncio
 from starlette.responses import Response
 
 from seatrial.domain.credentials import Principal
+from seatrial.domain.home import Home
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.aws_errors import AwsError
 from seatrial.http.dialects.s3 import documents, listings
@@ -23,10 +24,11 @@ _DELETED_AT_ONCE = 100
 class Buckets:
     """Needs the store, and who owns it."""
 
-    def __init__(self, objects: ObjectStore, owner: str, region: str) -> None:
+    def __init__(self, objects: ObjectStore, owner: str, region: str, home: Home | None) -> None:
         self._objects = objects
         self._owner = owner
         self._region = region
+        self._home = home
 
     async def list_buckets(self, call: S3Call) -> Response:
         """ListBuckets; buckets whose names clients cannot say are the server's own."""
@@ -98,7 +100,7 @@ class Buckets:
             if conditional:
                 raise not_offered("A version or a condition in DeleteObjects")
             check_key(key)
-            check_name(principal, ObjectName(bucket, key))
+            check_name(principal, ObjectName(bucket, key), self._home)
             await self._objects.delete(ObjectName(bucket, key))
         except NoSuchBucket:
             return key, no_such_bucket(bucket)

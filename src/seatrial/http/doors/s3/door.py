@@ -32,6 +32,7 @@ from seatrial.ports.object_store import (
     NoSuchBucket,
     NoSuchObject,
     ObjectError,
+    ObjectRefused,
     TooLarge,
 )
 
@@ -44,9 +45,10 @@ class S3Door:
     def __init__(self, services: Services) -> None:
         credentials = services.keyring.credentials
         self._owner = credentials.account_id
+        self._home = services.home
         self._own_host = urlsplit(services.base_url).hostname or ""
         self._acts = _acts(
-            Buckets(services.objects, self._owner, credentials.region),
+            Buckets(services.objects, self._owner, credentials.region, services.home),
             Objects(services.objects, self._owner),
             Uploads(services.multipart, services.objects, self._owner, services.base_url),
         )
@@ -61,7 +63,7 @@ class S3Door:
         headers.refuse_unoffered(words, self._owner)
         operation = read_operation(request.method, address, words)
         s3_call = S3Call(call, address, words)
-        check_reach(s3_call, operation)
+        check_reach(s3_call, operation, self._home)
         try:
             response = await self._acts[operation](s3_call)
         except ObjectError as error:
@@ -109,6 +111,8 @@ def _as_s3(error: ObjectError, call: S3Call) -> AwsError:
         return no_such_key(call.name)
     if isinstance(error, ConditionFailed):
         return precondition_failed("If-None-Match" if "if-none-match" in call.words else "If-Match")
+    if isinstance(error, ObjectRefused):
+        return s3_error("AccessDenied")
     if isinstance(error, TooLarge):
         return entity_too_large()
     if isinstance(error, BucketNotEmpty):
