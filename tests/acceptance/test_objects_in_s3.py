@@ -64,7 +64,7 @@ def keep(
     return start
 
 
-def test_results_lie_in_the_real_service(keep: Callable[..., Kept], api_of: Any) -> None:
+def test_results_lie_in_the_real_service(keep: Callable[..., Kept], api_of: Any, eventually: Any) -> None:
     kept = keep()
     api = api_of(kept.server)
     api.serve("e", "obedient")
@@ -81,7 +81,7 @@ def test_results_lie_in_the_real_service(keep: Callable[..., Kept], api_of: Any)
     assert failed["result"].split("/", 3)[3] not in kept.keys(kept.bucket)
     cancelled = api.submit("e", "1", ttl_seconds=60, priority=9)
     api.ended(cancelled)
-    assert kept.staged() == []
+    eventually(lambda: kept.staged() == [])
 
 
 def test_a_sagemaker_client_uses_buckets_of_that_service(
@@ -142,7 +142,9 @@ def test_a_kill_between_decision_and_publication_leaves_one_whole_object(
     eventually(lambda: kept.staged() == [])
 
 
-def test_a_bucket_that_stays_away_ends_as_publish_failed(keep: Callable[..., Kept], api_of: Any, gate: Any) -> None:
+def test_a_bucket_that_stays_away_ends_as_publish_failed(
+    keep: Callable[..., Kept], api_of: Any, gate: Any, eventually: Any
+) -> None:
     kept = keep("--publish-seconds-max", "1")
     api = api_of(kept.server)
     bucket, failures = free_bucket("out"), free_bucket("failures")
@@ -166,7 +168,7 @@ def test_a_bucket_that_stays_away_ends_as_publish_failed(keep: Callable[..., Kep
         assert job["parts"] == []
     assert json.loads(kept.read(told["failure"])) == told["error"]
     assert bucket in untold["error"]["details"]["not_published"]
-    assert kept.staged() == []
+    eventually(lambda: kept.staged() == [])
 
 
 @pytest.mark.slow  # the S3 server takes its time to come back
