@@ -2,11 +2,13 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.ready
-SOURCES := src tests apps benchmarks scripts
+SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 
+SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps test-all check format bench constraints clean distclean
+.PHONY: help setup demo test test-apps test-all torture check format bench constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -14,6 +16,7 @@ help:
 	@echo 'make check                   ruff, mypy, import-linter'
 	@echo 'make test                    check, then the tests that are not slow'
 	@echo 'make test-all                check, then all the tests'
+	@echo 'make torture [SECONDS=60] [SEED=...]  random jobs, kills and faults; the checker looks from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
 	@echo 'make format                  let ruff rewrite what it can'
 	@echo 'make constraints             pin the newest versions in constraints.txt'
@@ -49,6 +52,9 @@ apps/%/.venv/.ready: apps/%/requirements.txt $(STAMP)
 	@$(BIN)/python -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $< pytest jsonschema
 	@touch $@
+
+torture: setup
+	@$(BIN)/python -m torture --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: setup .venv/.bench-ready
 	@scripts/install-system-package redis-server

@@ -63,6 +63,8 @@ from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
+from seatrial.ports import crash_points
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import BucketExists, ObjectRefused, ObjectStore
 from seatrial.ports.storage import StoreUnavailable
 
@@ -114,6 +116,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
     Raises:
         StartError: the port is taken, or another server owns the data folder.
     """
+    crash_points.arm(os.environ.get(crash_points.VARIABLE))
     data = settings.data.absolute()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)  # jobs, objects and keys are their owner's, also in a folder that was there before
@@ -234,10 +237,12 @@ async def _clear_up(
     orphans = await pool.kill_orphans()
     if orphans:
         log.warning("start.orphans_ended", processes=orphans)
+    reached(CrashPoint.START_ORPHANS_ENDED)
     for name in ("scratch", "uploads"):
         await asyncio.to_thread(shutil.rmtree, folders.made(name))
         folders.made(name)
     await store.apply([c.CloseServerSessions(incarnation, clock.now_ms())])
+    reached(CrashPoint.START_SESSIONS_CLOSED)
 
 
 @dataclass(frozen=True, slots=True)

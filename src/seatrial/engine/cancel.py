@@ -11,6 +11,7 @@ from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore
 
 
@@ -43,6 +44,7 @@ class Canceller:
                 return job if job.ended else await self._inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
             case c.CancelAccepted(session=str() as session, token=str() as token):
                 await self._stop_work(session, token)
+                reached(CrashPoint.CANCEL_PROCESS_GONE)
                 await self._wish(job_id)  # it may have gone back to the queue just before it could be stopped
                 return await self._inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
             case c.CancelRefused(state):
@@ -52,6 +54,7 @@ class Canceller:
 
     async def _wish(self, job_id: str) -> c.JobOutcome:
         (outcome,) = await self._store.apply([c.Cancel(job_id, self._clock.now_ms())])
+        reached(CrashPoint.CANCEL_COMMITTED)
         if isinstance(outcome, c.CancelAccepted) and outcome.session is None:
             self._watch.changed([outcome.job])
         return outcome

@@ -37,6 +37,7 @@ from seatrial.engine.outfit import Outfit
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
 from seatrial.ports.packages import PackageStore
@@ -137,6 +138,7 @@ class Deployer:
                     ENDPOINT_EXISTS, f"There is an endpoint {name!r} already: update or delete it.", field="name"
                 )
             await self._directory.create(endpoint, version)
+            reached(CrashPoint.DEPLOY_CREATED)
             self._start_proof(endpoint, version, deployment)
         return endpoint
 
@@ -304,6 +306,7 @@ class Deployer:
                 raise Unproven("inspect", "The server stopped before the package was stored. Remedy: deploy it again.")
             chosen = deployment.settings if deployment else _chosen(version)
             proved = await Trial(self._court, version).run(frozenset(chosen))
+            reached(CrashPoint.DEPLOY_PROVED)
             await self._insist(lambda: self._take_over(name, proved))
         except SeatrialError as error:
             reason = failure_reason(error)
@@ -328,6 +331,7 @@ class Deployer:
         finally:
             if deployment.on_disk_temporary and isinstance(source, Path):
                 source.unlink(missing_ok=True)
+        reached(CrashPoint.DEPLOY_PACKAGE_STORED)
         stored = replace(version, package=package)
         await self._directory.save_version(stored)
         return stored
@@ -385,6 +389,7 @@ class Deployer:
                 unproven=proved.unproven,
                 workers_desired=workers,
             )
+            reached(CrashPoint.DEPLOY_IN_SERVICE)
             if endpoint.active_version is not None:
                 self._crews.retire_later(endpoint.active_version, SERVER_STOP_GRACE_SECONDS)
         proved.crew.scale(workers)
@@ -440,6 +445,7 @@ class Deployer:
             await self._crews.retire(version.id, 0)
         failure = Failure(errors.ENDPOINT_DELETED, f"Endpoint {endpoint.name!r} was deleted before the job ran.")
         await self._fail_queued(endpoint.id, failure, None)
+        reached(CrashPoint.DELETE_QUEUE_FAILED)
         async with self._turn(endpoint.name):
             if self._directory.has(endpoint.name) and self._directory.endpoint(endpoint.name).id == endpoint.id:
                 await self._directory.remove(endpoint)

@@ -14,6 +14,7 @@ from seatrial.domain.limits import STORE_RETRY_MS
 from seatrial.engine.bells import Bells
 from seatrial.engine.watch import Ended, Watch
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.work_source import SessionClosed
 
@@ -50,6 +51,7 @@ class Dispatcher:
         (outcome,) = await self._insist([opening])
         if isinstance(outcome, c.SessionGone):
             raise SessionClosed(session)
+        reached(CrashPoint.LEASE_OPENED)
         self._endpoint_of[session] = version.endpoint_id
         return session
 
@@ -75,6 +77,7 @@ class Dispatcher:
     async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""
         outcomes = await self._insist(done)
+        reached(CrashPoint.FINISH_COMMITTED)
         answers = [one for one in outcomes if isinstance(one, c.Finished | c.Stale)]
         for finish, answer in zip(done, answers, strict=True):
             if isinstance(answer, c.Finished):
@@ -90,8 +93,10 @@ class Dispatcher:
 
     async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
         """The worker was seen gone; its claims go back, or end after too many deaths."""
+        reached(CrashPoint.CLOSE_PROCESS_GONE)
         closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, self._deaths_max)
         (outcome,) = await self._insist([closing])
+        reached(CrashPoint.CLOSE_COMMITTED)
         if isinstance(outcome, c.Closed):
             self._watch.changed(outcome.ended)
         endpoint_id = self._endpoint_of.pop(session, None)
@@ -116,6 +121,8 @@ class Dispatcher:
             raise SessionClosed(session)
         if not isinstance(outcome, c.Taken):
             raise TypeError(f"a Take was answered with {outcome!r}")
+        if outcome.claims:
+            reached(CrashPoint.LEASE_TAKEN)
         self._watch.changed(claim.job for claim in outcome.claims)
         return list(outcome.claims)
 

@@ -24,6 +24,7 @@ from seatrial.domain.limits import (
 from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import ObjectStore, TooLarge
 from seatrial.ports.storage import as_unavailable
 
@@ -62,6 +63,7 @@ class OutputSealer:
         except BaseException:
             await self._objects.discard(staging.sealed)
             raise
+        reached(CrashPoint.STAGE_ALL_SEALED)
         return tuple(staging.parts)
 
     async def _stage_all(self, staging: _Staging, task: Task | None, produced: Produced) -> None:
@@ -116,6 +118,7 @@ class _Staging:
             raise SeatrialError(
                 OUTPUT_CONTRACT, f"The file of the part {name!r} cannot be read: {error.strerror}", field=name
             ) from None
+        reached(CrashPoint.STAGE_PART_SEALED)
         self._left_bytes -= sealed.size_bytes
         self.parts.append(StagedPart(name, target, sealed, media_type))
         return sealed

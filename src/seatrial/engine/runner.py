@@ -28,6 +28,7 @@ from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.patience import Patience
 from seatrial.engine.prepare import Preparer, discard_inputs
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import StoreUnavailable
 from seatrial.ports.model_pool import Worker
 from seatrial.ports.work_source import WorkSource
@@ -307,7 +308,9 @@ class Runner:
         try:
             work = await patience.within(lambda: self._prepare(claim, contract), "its input was being fetched")
             has_files = work.has_files
+            reached(CrashPoint.RUN_PREPARED)
             produced = await patience.insist(lambda: self._worker.run(work), "it was being handed to its worker")
+            reached(CrashPoint.RUN_ANSWERED)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._answered = True
             self._ahead.ran(produced.handler_ms)

@@ -33,6 +33,7 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
 from seatrial.ports.storage import StoreUnavailable
@@ -219,6 +220,7 @@ class Submitter:
         """A body as an object of its job's own."""
         name = ObjectName(INPUTS_BUCKET, f"{endpoint.name}/{job_id}")
         info = await self._objects.reveal(sealed, name, media_type, {})
+        reached(CrashPoint.SUBMIT_INPUT_KEPT)
         return JobInput(media_type, ref=info.ref)
 
     async def _forget(self, submission: Submission, job_input: JobInput) -> None:
@@ -294,6 +296,7 @@ class Submitter:
     async def _commit(self, job: NewJob, key: c.IdempotencyKey | None, version: EndpointVersion) -> Accepted:
         command = c.Submit(job, version.settings.queue_depth_max, key)
         (outcome,) = await self._store.apply([command])
+        reached(CrashPoint.SUBMIT_COMMITTED)
         match outcome:
             case c.Submitted(existing=True, job=Job() as earlier):
                 return Accepted(earlier.id, earlier.output, existing=True)

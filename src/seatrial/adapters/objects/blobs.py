@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from seatrial.domain.limits import ROW_INLINE_BYTES_MAX, STREAM_CHUNK_BYTES
 from seatrial.domain.objects import Sealed
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import TooLarge
 from seatrial.ports.storage import as_unavailable
 
@@ -180,6 +181,7 @@ class BlobWriter:
                 return Sealed(self._size_bytes, sha256, etag, inline=bytes(self._small))
             os.fsync(self._descriptor)
             self._close()
+            reached(CrashPoint.STAGE_FILE_WRITTEN)
             _flush_folder(self._path.parent)
             return Sealed(self._size_bytes, sha256, etag, blob=self._path.name)
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from seatrial.adapters.sql.migrate import migrate
 from seatrial.adapters.sql.sqlite import as_unavailable, raw, sqlite_engine
 from seatrial.domain.limits import DATABASE_READERS, STORE_BATCH_COMMANDS_MAX
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import StoreUnavailable
 
 T = TypeVar("T")
@@ -212,6 +213,8 @@ class Database:
         with self._writer.begin():
             for units in group.bundles():
                 self._run_bundle(self._writer, units)
+            reached(CrashPoint.COMMIT_WRITTEN)
+        reached(CrashPoint.COMMIT_DONE)
 
     def _run_bundle(self, connection: Connection, units: list[_Unit]) -> None:
         try:

@@ -1,0 +1,247 @@
+"""kill -9 at every named point of the code; the next server keeps every promise, as seen from outside."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from torture import v1
+from torture.outside import Outside
+from torture.server import Server
+from torture.work import ENDPOINT, Errand
+
+from seatrial.ports.crash_points import CrashPoint
+
+P = CrashPoint
+BLOB = 40_000  # bytes: more than a row holds, so it becomes a file
+
+
+class Yard:
+    """One data folder for all points; the server on it is killed and started again all the time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = Server(folder)
+        self.errands: list[Errand] = []
+        self._numbers = itertools.count(1)
+        assert self.server.start()
+        self.server.deploy(ENDPOINT)
+        self.outside = Outside(self.server.http, self.server.s3, f"{ENDPOINT}/")
+
+    def begin(self, order: str) -> None:
+        """The next test: with errands of its own."""
+        self.errands = []
+        self._earlier = self.outside.objects()
+        self.server.order(order)
+
+    def errand(self, **what: object) -> Errand:
+        number = next(self._numbers)
+        self.errands.append(Errand(number, f"key-{number}", **what))
+        return self.errands[-1]
+
+    def send(self, errand: Errand) -> None:
+        v1.send(self.server.http, errand)
+
+    def check(self) -> None:
+        """All that was asked for is asked for again, under the same keys, and ends as it must."""
+        for errand in self.errands:
+            v1.send_until_accepted(self.server.http, errand)
+        for errand in self.errands:
+            for job_id in errand.ids:
+                errand.ends.add(v1.ended(self.server.http, job_id)["status"])
+        assert self.outside.violations(self.errands, self._earlier) == []
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    made = Yard(tmp_path_factory.mktemp("points"))
+    yield made
+    made.server.close()
+
+
+# ---------------------------------------------------------------------- stories: how to come to a point
+
+
+def jobs(yard: Yard) -> None:
+    """A small one, a large one with a part, and one that fails."""
+    yard.send(yard.errand())
+    yard.send(yard.errand(size=BLOB, part_size=BLOB, padding=BLOB))
+    yard.send(yard.errand(act="fail"))
+
+
+def a_death(yard: Yard) -> None:
+    yard.send(yard.errand(act="die"))
+
+
+def a_cancel(yard: Yard) -> None:
+    """Of a job that runs."""
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        errand = yard.errand(port=gate.getsockname()[1], cancelled=True)
+        yard.send(errand)
+        gate.settimeout(v1.PATIENCE_SECONDS)
+        held, _ = gate.accept()
+        with held:
+            _cancel(yard, errand)
+
+
+def a_queued_cancel(yard: Yard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        yard.send(yard.errand(port=gate.getsockname()[1]))
+        gate.settimeout(v1.PATIENCE_SECONDS)
+        held, _ = gate.accept()
+        with held:
+            waiting = yard.errand(cancelled=True)
+            yard.send(waiting)
+            _cancel(yard, waiting)
+
+
+def _cancel(yard: Yard, errand: Errand) -> None:
+    for job_id in errand.ids:
+        with suppress(httpx.TransportError):
+            yard.server.http.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def a_deployment(yard: Yard) -> None:
+    with suppress(httpx.TransportError):
+        yard.server.put("second")
+        yard.server.settled("second")
+
+
+def an_update(yard: Yard) -> None:
+    with suppress(httpx.TransportError):
+        yard.server.put(ENDPOINT)
+        yard.server.settled(ENDPOINT)
+
+
+def a_deletion(yard: Yard) -> None:
+    yard.server.deploy("doomed")
+    with suppress(httpx.TransportError):
+        yard.server.http.delete("/v1/endpoints/doomed")
+        yard.server.settled("doomed")
+
+
+def a_start(yard: Yard) -> None:
+    """The server is killed while a job runs and another waits; the point is on the way of the next start."""
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        yard.send(yard.errand(port=gate.getsockname()[1]))
+        gate.settimeout(v1.PATIENCE_SECONDS)
+        held, _ = gate.accept()
+        yard.send(yard.errand())
+        yard.server.kill()
+        held.close()
+    yard.server.start()
+
+
+Story = Callable[[Yard], None]
+_SLOW = pytest.mark.slow  # the others of its kind run always
+
+# point, at which arrival, story. The points before `slow` are the ones where something durable is half done.
+CRASHES = [
+    (P.SUBMIT_INPUT_KEPT, 1, jobs),
+    (P.SUBMIT_COMMITTED, 1, jobs),
+    (P.LEASE_TAKEN, 1, jobs),
+    (P.STAGE_PART_SEALED, 2, jobs),
+    (P.COMMIT_WRITTEN, 6, jobs),
+    (P.FINISH_COMMITTED, 2, jobs),
+    (P.CANCEL_COMMITTED, 1, a_cancel),
+    (P.CLOSE_PROCESS_GONE, 1, a_cancel),
+    (P.DEPLOY_IN_SERVICE, 1, an_update),
+    (P.START_ORPHANS_ENDED, 1, a_start),
+]
+SLOW_CRASHES = [
+    (P.START_SESSIONS_CLOSED, 1, a_start),
+    (P.SUBMIT_COMMITTED, 3, jobs),
+    (P.LEASE_OPENED, 1, a_start),
+    (P.RUN_PREPARED, 1, jobs),
+    (P.RUN_ANSWERED, 1, jobs),
+    (P.STAGE_FILE_WRITTEN, 1, jobs),
+    (P.STAGE_FILE_WRITTEN, 2, jobs),
+    (P.STAGE_PART_SEALED, 1, jobs),
+    (P.STAGE_PART_SEALED, 3, jobs),
+    (P.STAGE_ALL_SEALED, 2, jobs),
+    (P.COMMIT_WRITTEN, 4, jobs),
+    (P.COMMIT_WRITTEN, 9, jobs),
+    (P.COMMIT_DONE, 4, jobs),
+    (P.COMMIT_DONE, 8, jobs),
+    (P.FINISH_COMMITTED, 1, jobs),
+    (P.FINISH_COMMITTED, 3, jobs),
+    (P.CLOSE_PROCESS_GONE, 1, a_death),
+    (P.CLOSE_COMMITTED, 1, a_death),
+    (P.CLOSE_COMMITTED, 3, a_death),
+    (P.CLOSE_COMMITTED, 1, a_cancel),
+    (P.CANCEL_COMMITTED, 1, a_queued_cancel),
+    (P.CANCEL_PROCESS_GONE, 1, a_cancel),
+    (P.DEPLOY_CREATED, 1, a_deployment),
+    (P.DEPLOY_PACKAGE_STORED, 1, a_deployment),
+    (P.DEPLOY_PROVED, 1, a_deployment),
+    (P.DEPLOY_PROVED, 1, an_update),
+    (P.DELETE_QUEUE_FAILED, 1, a_deletion),
+]
+
+
+def _cases(table: list[tuple[CrashPoint, int, Story]], *marks: pytest.MarkDecorator) -> list[object]:
+    return [pytest.param(*case, id=f"{case[0]}-{case[1]}-{case[2].__name__}", marks=marks) for case in table]
+
+
+@pytest.mark.parametrize(("point", "arrival", "story"), _cases(CRASHES) + _cases(SLOW_CRASHES, _SLOW))
+def test_the_server_dies_at(yard, point, arrival, story):
+    yard.begin(f"kill {point} {arrival}")
+    story(yard)
+    assert yard.server.wait_ended() == -signal.SIGKILL, f"it never came to {point}"
+
+    assert yard.server.start()
+    yard.check()
+    _endpoints_are_settled(yard)
+
+
+@pytest.mark.parametrize(
+    ("point", "story"),
+    [
+        (P.RUN_PREPARED, jobs),
+        pytest.param(P.LEASE_TAKEN, jobs, marks=_SLOW),
+        pytest.param(P.RUN_ANSWERED, jobs, marks=_SLOW),
+        pytest.param(P.STAGE_PART_SEALED, jobs, marks=_SLOW),
+        pytest.param(P.FINISH_COMMITTED, jobs, marks=_SLOW),
+        pytest.param(P.CANCEL_COMMITTED, a_cancel, marks=_SLOW),
+        pytest.param(P.CLOSE_PROCESS_GONE, a_death, marks=_SLOW),
+    ],
+)
+def test_the_worker_dies_at(yard, point, story):
+    yard.server.kill()  # a server counts how often workers fall: each test begins with none
+    assert yard.server.start()
+    yard.begin(f"hold {point} 1")
+    telling = threading.Thread(target=story, args=(yard,))
+    telling.start()
+    yard.server.wait_held()
+    for pid in yard.server.workers():
+        os.kill(pid, signal.SIGKILL)
+    yard.server.go_on()
+    telling.join()
+    yard.check()
+
+
+def test_every_point_is_exercised():
+    assert {point for point, _, _ in CRASHES + SLOW_CRASHES} == set(CrashPoint)
+
+
+def _endpoints_are_settled(yard: Yard) -> None:
+    """What was being deployed is in service, failed for a reason that it names, or was never there."""
+    for name in (ENDPOINT, "second", "doomed"):
+        endpoint = yard.server.settled(name)
+        if endpoint is None:
+            assert name != ENDPOINT
+            continue
+        if name == ENDPOINT:
+            assert endpoint["status"] == "InService", endpoint
+        elif endpoint["status"] == "Failed":
+            assert "The server stopped before the package was stored" in endpoint["failure_reason"]
+        if name != ENDPOINT:
+            assert yard.server.http.delete(f"/v1/endpoints/{name}").status_code == 202
+            yard.server.settled(name)

@@ -1,0 +1,1 @@
+"""A long random run against a real server: `make torture SECONDS=… SEED=…`."""

@@ -1,0 +1,140 @@
+"""Breaks things, one after the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from torture.plan import Fault, Kind
+from torture.server import Server
+from torture.work import ENDPOINT
+
+AT_POINT_SECONDS = 4.0  # how long a crash point is waited for
+BALLAST_BYTES = 1_048_576
+
+
+class Breaker:
+    """Carries out faults and keeps the server up in between."""
+
+    def __init__(self, server: Server, clock: Path, workers: int, has_small_disk: bool) -> None:
+        self.done: Counter[Kind] = Counter()
+        self._server = server
+        self._clock = clock
+        self._workers = workers
+        self._ways: dict[Kind, Callable[[Fault], bool]] = {
+            Kind.KILL_SERVER: self._kill_server,
+            Kind.KILL_AT_POINT: self._kill_at_point,
+            Kind.KILL_WORKER: lambda fault: self._signal_worker(fault, signal.SIGKILL),
+            Kind.STOP_SERVER: self._stop_server,
+            Kind.STOP_WORKER: lambda fault: self._signal_worker(fault, signal.SIGSTOP),
+            Kind.JUMP: self._jump,
+            Kind.UPDATE: self._update,
+            Kind.RESTART: self._restart,
+        }
+        if has_small_disk:
+            self._ways[Kind.FILL_DISK] = self._fill_disk
+
+    def run(self, faults: Iterator[Fault], over: threading.Event) -> None:
+        """Until the run is over; the server is up and nothing is broken when this returns."""
+        for fault in faults:
+            if over.wait(fault.pause_seconds):
+                break
+            way = self._ways.get(fault.kind)
+            if way is not None and way(fault):
+                self.done[fault.kind] += 1
+            self._keep_up()
+        self._mend()
+
+    def _mend(self) -> None:
+        self._clock.unlink(missing_ok=True)
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """The server runs, and its endpoint is in service or on its way there."""
+        while self._server.ended() is not None:
+            self._server.forget_order()
+            self._server.wait_ended()
+            self._server.start()
+        with suppress(httpx.TransportError):
+            answer = self._server.http.get(f"/v1/endpoints/{ENDPOINT}")
+            if answer.status_code == 200 and answer.json()["status"] == "Failed":
+                self._server.put(ENDPOINT, self._workers)
+
+    def _kill_server(self, fault: Fault) -> bool:
+        self._server.kill()
+        time.sleep(fault.seconds / 5)
+        return True
+
+    def _kill_at_point(self, fault: Fault) -> bool:
+        self._server.order(f"kill {fault.point} {fault.arrival}")
+        give_up = time.monotonic() + AT_POINT_SECONDS
+        while self._server.ended() is None and time.monotonic() < give_up:
+            time.sleep(0.02)
+        return self._server.ended() is not None
+
+    def _signal_worker(self, fault: Fault, number: signal.Signals) -> bool:
+        workers = self._server.workers()
+        if not workers:
+            return False
+        pid = workers[fault.arrival % len(workers)]
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            if number is signal.SIGSTOP:
+                time.sleep(fault.seconds)
+                os.kill(pid, signal.SIGCONT)
+        return True
+
+    def _stop_server(self, fault: Fault) -> bool:
+        os.kill(self._server.pid, signal.SIGSTOP)
+        time.sleep(fault.seconds)
+        os.kill(self._server.pid, signal.SIGCONT)
+        return True
+
+    def _jump(self, fault: Fault) -> bool:
+        draft = self._clock.with_suffix(".draft")
+        draft.write_text(str(fault.seconds))
+        draft.replace(self._clock)
+        return True
+
+    def _fill_disk(self, fault: Fault) -> bool:
+        ballast = self._server.data / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(BALLAST_BYTES))
+        with suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(b"x")
+        time.sleep(fault.seconds)
+        ballast.unlink()
+        return True
+
+    def _update(self, _: Fault) -> bool:
+        with suppress(httpx.TransportError):
+            return self._server.put(ENDPOINT, self._workers).status_code == 202
+        return False
+
+    def _restart(self, _: Fault) -> bool:
+        self._server.stop()
+        return True
+
+
+@contextmanager
+def small_disk(folder: Path, size_mb: int) -> Iterator[bool]:
+    """A file system of its own for the folder; False: this machine does not let us."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=700", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)

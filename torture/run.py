@@ -1,0 +1,173 @@
+"""One run: clients ask, things break, and in the end the checker looks at what has come of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+
+from torture import v1
+from torture.doors import Client
+from torture.faults import Breaker, small_disk
+from torture.outside import Outside
+from torture.plan import Step, faults, steps
+from torture.server import Server
+from torture.work import ENDPOINT, Errand
+
+CLIENTS = 4
+WORKERS = 2
+DISK_MB = 96
+SETTLE_SECONDS = 120
+
+
+@dataclass
+class Report:
+    """What happened."""
+
+    seed: int
+    seconds: float = 0.0
+    jobs: int = 0
+    kills: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    doors: dict[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)  # what this machine does not allow
+    violations: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        told = [
+            f"seed {self.seed}, {self.seconds:.0f} s",
+            f"jobs: {self.jobs}  ({_counted(self.doors)}; {_counted(self.ends)})",
+            f"kills: {self.kills}",
+            f"faults: {sum(self.faults.values())}  ({_counted(self.faults)})",
+            *(f"left out: {one}" for one in self.left_out),
+            f"violations: {len(self.violations)}",
+        ]
+        return told + [f"  {one}" for one in self.violations]
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def torture(seed: int, seconds: float, folder: Path) -> Report:
+    """Run for so long, then let everything settle, and check."""
+    with small_disk(folder / "server", DISK_MB) as is_small:
+        clock = folder / "clock-offset"
+        server = Server(folder / "server", command=[sys.executable, "-m", "torture.served", str(clock)])
+        server.log = folder / "server.log"  # not on the disk that fills up
+        report = Report(seed)
+        if not is_small:
+            report.left_out.append("disk full: mounting a small file system takes root")
+        try:
+            if not server.start():
+                raise RuntimeError(f"the server did not start: {server.log.read_text()[-2000:]}")
+            server.deploy(ENDPOINT, WORKERS)
+            _Run(server, report, Breaker(server, clock, WORKERS, is_small)).run(seconds)
+        finally:
+            server.close()
+    return report
+
+
+class _Run:
+    def __init__(self, server: Server, report: Report, breaker: Breaker) -> None:
+        self._server = server
+        self._report = report
+        self._breaker = breaker
+        self._over = threading.Event()
+        self._errands: list[Errand] = []
+        self._said: list[str] = []
+
+    def run(self, seconds: float) -> None:
+        began = time.monotonic()
+        clients = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
+        breaking = threading.Thread(target=self._breaker.run, args=(faults(self._report.seed), self._over))
+        for thread in (*clients, breaking):
+            thread.start()
+        self._over.wait(seconds)
+        self._over.set()
+        for thread in (breaking, *clients):
+            thread.join()
+        self._settle()
+        self._check()
+        self._tell(time.monotonic() - began)
+
+    def _ask(self, number: int) -> None:
+        client = Client(self._server, self._over, self._said.append)
+        try:
+            for step in steps(self._report.seed, number, CLIENTS):
+                if self._over.wait(step.pause_seconds):
+                    return
+                self._take(client, step)
+        finally:
+            client.close()
+
+    def _take(self, client: Client, step: Step) -> None:
+        errand = step.errand
+        self._errands.append(errand)
+        client.send(errand)
+        if step.twice and errand.door in ("v1", "form"):
+            client.send(errand)  # under the same key: the same job
+        if step.cancel_after_seconds is not None:
+            self._over.wait(step.cancel_after_seconds)
+            client.cancel(errand)
+        client.look(errand)
+
+    def _settle(self) -> None:
+        """Nothing is broken any more: whoever has a key asks once more, and every job must come to its end."""
+        endpoint = self._server.settled(ENDPOINT)
+        if endpoint is None or endpoint["status"] != "InService":
+            self._server.deploy(ENDPOINT, WORKERS)
+        for errand in self._errands:
+            if errand.door == "v1" and errand.refused is None:
+                v1.send_until_accepted(self._server.http, errand)
+        give_up = time.monotonic() + SETTLE_SECONDS
+        for waited in count():
+            counts = self._server.http.get(f"/v1/endpoints/{ENDPOINT}").json()["jobs"]
+            if not sum(counts.get(state, 0) for state in ("queued", "running", "publishing")):
+                return
+            if time.monotonic() > give_up:
+                self._said.append(f"after {waited} looks there are unfinished jobs: {counts}")
+                return
+            time.sleep(0.1)
+
+    def _check(self) -> None:
+        outside = Outside(self._server.http, self._server.s3, f"{ENDPOINT}/")
+        by_key = {errand.key: errand for errand in self._errands}
+        by_id = {job_id: errand for errand in self._errands for job_id in errand.ids}
+        for job in outside.jobs(ENDPOINT):
+            if job["purpose"] != "client":
+                continue
+            errand = by_id.get(job["id"]) or by_key.get(job["attributes"].get("inference_id", ""))
+            if errand is None:
+                errand = self._unanswered(outside, job["id"], by_key)
+            if errand is None:
+                self._said.append(f"job {job['id']} was asked for by nobody")
+            else:
+                errand.ids.add(job["id"])
+        self._said += outside.violations(self._errands)
+        self._said += [f"errand {one.number} was refused: {one.refused}" for one in self._errands if one.refused]
+        self._report.ends = dict(Counter(job["status"] for job in outside.jobs(ENDPOINT) if job["purpose"] == "client"))
+
+    def _unanswered(self, outside: Outside, job_id: str, by_key: dict[str, Errand]) -> Errand | None:
+        """A job whose 202 was lost for good: its own input says whose it is."""
+        content = outside.http.get(f"/v1/jobs/{job_id}/input").content
+        return next((one for one in by_key.values() if not one.promised and one.is_asked_by(content)), None)
+
+    def _tell(self, seconds: float) -> None:
+        report, done = self._report, self._breaker.done
+        report.seconds = seconds
+        report.jobs = sum(len(errand.ids) for errand in self._errands)
+        report.kills = sum(number for kind, number in done.items() if "killed" in kind)
+        report.faults = {str(kind): number for kind, number in sorted(done.items())}
+        report.doors = dict(Counter(errand.door for errand in self._errands))
+        report.violations = self._said
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {number}" for name, number in sorted(numbers.items()))
