@@ -77,7 +77,8 @@ async def states(engine: Any, jobs: list[str]) -> list[JobState]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was sent ahead stays with its worker, however long the job before it takes."""
+    """Work is sent ahead however busy this machine is, and stays with its worker however long the job before takes."""
+    monkeypatch.setattr("seatrial.engine.ahead.PREFETCH_HORIZON_MS", 3_600_000)
     monkeypatch.setattr("seatrial.engine.runner.WITHDRAW_AFTER_MS", 3_600_000)
 
 
@@ -117,6 +118,58 @@ async def test_short_jobs_behind_a_long_one_go_to_a_worker_that_is_free(engine: 
     assert (await engine.inspector.job(jobs[0])).state is JobState.RUNNING
     assert {((await engine.ended(one)).attempt, (await engine.ended(one)).deaths) for one in jobs[1:]} == {(1, 0)}
     hoarding.open()
+
+
+LISTENING = {
+    "seatrial.toml": """\
+        [package]
+        handler = "listening:Listening"
+        [tasks.do.input.port]
+        type = "integer"
+        [tasks.do.input.leave]
+        type = "string"
+        [[tasks.do.samples]]
+        input = "sample.json"
+        """,
+    "sample.json": "{}",
+    "listening.py": """\
+        import os, socket, subprocess, time
+
+        class Listening:
+            def do(self, context, port=0, leave=""):
+                if port:
+                    self.gate = socket.create_connection(("127.0.0.1", port))
+                if leave:
+                    subprocess.Popen(["sleep", "1000"], start_new_session=True)
+                while port and not context.cancelled:
+                    time.sleep(0.002)
+                return {"value": os.getpid()}
+        """,
+}
+
+
+@pytest.mark.parametrize("leave", ["", "a process"])
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+async def test_a_handler_that_listens_keeps_its_worker_unless_it_left_something_behind(
+    engine: Any, how: str, leave: str
+) -> None:
+    await engine.deploy(engine.package(LISTENING))
+    worker = await engine.value(await engine.submit(body=b"{}"))
+    for _ in range(20):
+        await engine.value(await engine.submit(body=b"{}"))
+    gate = engine.gate()
+    body = json.dumps({"port": gate.port} | ({"leave": leave} if leave else {})).encode()
+    job_id = await engine.submit(body=body, invocation_timeout_seconds=1 if how == "timeout" else 900)
+    neighbours = [await engine.submit(body=b"{}") for _ in range(3)]
+    await gate.reached()
+    if how == "cancel":
+        assert (await engine.canceller.cancel(job_id)).state is JobState.CANCELLED
+    job = await engine.ended(job_id)
+    assert job.failure["error_type"] == {"cancel": "cancelled", "timeout": "invocation_timeout"}[how]
+    assert job.attempt == 1
+    assert len(engine.worker_processes()) <= 1, "the one worker, or none yet"
+    assert ((await engine.value(neighbours[0])) == worker) is (not leave)
+    assert [((await engine.ended(one)).attempt, (await engine.ended(one)).deaths) for one in neighbours] == [(1, 0)] * 3
 
 
 async def test_what_waits_behind_a_long_job_is_queued_again(engine: Any) -> None:

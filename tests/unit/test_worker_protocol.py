@@ -57,7 +57,7 @@ def test_rubbish_is_refused(wire: bytes, said: str) -> None:
 
 def test_every_message_is_on_the_page(request: pytest.FixtureRequest) -> None:
     page = (request.config.rootpath / "docs" / "reference" / "pipe-protocol.md").read_text()
-    for message in ("load", "work", "loading", "loaded", "load_failed", "begun", "done", "failed"):
+    for message in ("load", "work", "loading", "loaded", "load_failed", "begun", "done", "failed", "listens"):
         assert f"### `{message}`" in page
         assert getattr(protocol, message.upper()) == message
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from seatrial.domain.limits import (
+    CANCEL_GRACE_SECONDS_DEFAULT,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
     LOAD_TIMEOUT_SECONDS_DEFAULT,
     QUEUE_DEPTH_MAX,
@@ -79,6 +80,7 @@ class VersionSettings:
     queue_ttl_seconds: int = QUEUE_TTL_SECONDS_DEFAULT
     invocation_timeout_seconds: int = INVOCATION_TIMEOUT_SECONDS_DEFAULT
     load_timeout_seconds: int = LOAD_TIMEOUT_SECONDS_DEFAULT
+    cancel_grace_seconds: int = CANCEL_GRACE_SECONDS_DEFAULT
     queue_depth_max: int = QUEUE_DEPTH_MAX
     output_prefix: ObjectName | None = None  # results go to bucket/prefix<uuid>.out; None: the server's default
     failure_prefix: ObjectName | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.domain.failures import Failure
+from seatrial.domain.limits import CANCEL_GRACE_SECONDS_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class WorkerSpec:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # variable -> value; redacted everywhere
     weights: Mapping[str, Path] = field(default_factory=dict)  # path inside the package -> read-only content
     load_timeout_seconds: float = 600.0
+    cancel_grace_seconds: float = float(CANCEL_GRACE_SECONDS_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,11 @@ class WorkerDied(Exception):
 
 
 class WorkTimedOut(Exception):
-    """The work ran longer than its timeout, and the process is gone (every descendant seen gone)."""
+    """The work ran longer than its timeout, and nothing of it runs any more.
+
+    `process_gone`: so is the process, every descendant seen gone; else the handler stopped when it was asked to.
+    """
+
+    def __init__(self, message: str, *, process_gone: bool = True) -> None:
+        super().__init__(message)
+        self.process_gone = process_gone

@@ -113,7 +113,7 @@ class Crew:
         """End the work of that claim, see Runner.cancel; False: no worker of this crew holds the session."""
         for runner in self._runners:
             if runner.session == session:
-                await runner.cancel(token, WORKER_STOP_GRACE_SECONDS)
+                await runner.cancel(token)
                 return True
         return False
 

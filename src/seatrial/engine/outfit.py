@@ -102,6 +102,7 @@ class Outfitter:
             | {name: self._secrets(source) for name, source in settings.secrets.items()},
             weights=outfit.weights,
             load_timeout_seconds=settings.load_timeout_seconds,
+            cancel_grace_seconds=settings.cancel_grace_seconds,
         )
 
     def _server_variables(self, keys: KeyPair) -> dict[str, str]:

@@ -127,10 +127,10 @@ class Runner:
         self._retired.set()
         self._room.set()
 
-    async def cancel(self, token: str, grace_seconds: float) -> None:
+    async def cancel(self, token: str) -> None:
         """The cancel of that claim was wished: returns once its work is over, or never began, and it has ended.
 
-        Work that the handler has begun with ends with the process; what else the worker holds goes back at no cost.
+        Where the process has to go for it, what else the worker holds goes back to the queue at no cost.
         """
         self._cancelled.add(token)
         running = self._held.get(token)
@@ -140,9 +140,9 @@ class Runner:
         if running in self._preparing:
             running.cancel()
         else:
+            self._ahead.distrust()  # nothing more until that is over: its process may have to go
             self._give_back()
-            if self._worker.holds(token):
-                await self.stop(grace_seconds)
+            await self._worker.end(token)
         await asyncio.wait({running})
 
     async def _end_cancelled(self, token: str) -> None:
@@ -287,9 +287,9 @@ class Runner:
             raise
         except SeatrialError as error:
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
-        except WorkTimedOut:
-            self._ended_by_us = True
-            return self._failed(claim, _timeout(claim))
+        except WorkTimedOut as late:
+            self._ended_by_us |= late.process_gone
+            return self._failed(claim, _timeout(claim, late.process_gone))
         except WorkerDied as died:
             self._lost[claim.token] = claim.job.id
             if died.by_us:
@@ -313,6 +313,8 @@ class Runner:
             reached(CrashPoint.RUN_ANSWERED)
             started_at_ms = self._clock.now_ms() - int(produced.handler_ms)
             self._answered = True
+            if claim.token in self._cancelled:
+                raise Withdrawn
             self._ahead.ran(produced.handler_ms)
             if len(self._memory) < MEMORY_READINGS_MAX:
                 self._memory.append(produced.memory_bytes)
@@ -346,13 +348,14 @@ class Runner:
         return self._failed(claim, Failure("internal_error", f"The server failed to run the job: {error}"))
 
 
-def _timeout(claim: Claim) -> Failure:
+def _timeout(claim: Claim, process_gone: bool) -> Failure:
+    how = "it was stopped and its process is gone" if process_gone else "it was asked to stop, and did"
     if claim.time_left_ms < claim.job.invocation_timeout_ms:
-        message = "The job's deadline passed while the handler ran; it was stopped and its process is gone."
+        message = f"The job's deadline passed while the handler ran; {how}."
         return Failure(errors.DEADLINE_EXCEEDED, message)
     seconds = claim.job.invocation_timeout_ms / 1000
     return Failure(
         errors.INVOCATION_TIMEOUT,
-        f"The handler ran longer than {seconds:g} s; it was stopped and its process is gone.",
+        f"The handler ran longer than {seconds:g} s; {how}.",
         {"field": "invocation_timeout", "remedy": "Ask for a longer invocation timeout, or make the job smaller."},
     )

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from seatrial.domain.contract import FieldType, MediaForm, MediaSource
 from seatrial.domain.limits import (
+    CANCEL_GRACE_SECONDS_DEFAULT,
+    CANCEL_GRACE_SECONDS_MAX,
     IMAGE_PIXELS_MAX_DEFAULT,
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
@@ -103,6 +105,12 @@ class WorkerTable(Table):
         ge=1,
         le=INVOCATION_TIMEOUT_SECONDS_MAX,
         description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
+    )
+    cancel_grace_seconds: int = Field(
+        CANCEL_GRACE_SECONDS_DEFAULT,
+        ge=0,
+        le=CANCEL_GRACE_SECONDS_MAX,
+        description=f"0 to {CANCEL_GRACE_SECONDS_MAX} whole seconds",
     )
     queue_ttl_seconds: int = Field(
         QUEUE_TTL_SECONDS_DEFAULT,

@@ -32,17 +32,13 @@ class Worker(Protocol):
         Raises:
             HandlerFailed: the handler raised; the worker lives on.
             Withdrawn: it was taken back, see `withdraw`.
-            WorkTimedOut: it ran too long, and the process is gone.
+            WorkTimedOut: it ran too long; its handler has stopped when asked, or the process is gone.
             WorkerDied: the process went away. Every piece of work that it held gets this.
         """
         ...
 
     def running_ms(self) -> float | None:
         """How long the handler has been at the piece of work that it began last; None when it is at none."""
-        ...
-
-    def holds(self, token: str) -> bool:
-        """True while the process has that piece of work, begun or not, and has not answered."""
         ...
 
     def withdraw(self) -> None:
@@ -62,6 +58,13 @@ class Worker(Protocol):
 
     def forget(self, token: str) -> None:
         """The outcome of that work is settled: files of its answer, which stay readable until then, may go."""
+        ...
+
+    async def end(self, token: str) -> None:
+        """Stop that work: taken back if it has not begun; else its handler is asked, if it listens, and then made to.
+
+        Returns once the handler has returned from it, or the process is gone, as after `stop`.
+        """
         ...
 
     async def wait_gone(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from . import protocol
 from .answer import Answer, Outbox, checked
+from .asks import Asks
 from .context import Context
 from .failure import HandlerUnusable, describe, describe_load
 from .link import Link
@@ -25,10 +26,11 @@ Handle = Callable[[Request], Answer]
 LAYOUTS = ("sagemaker", "python")
 
 
-def serve(descriptor: int, permits_descriptor: int) -> int:
+def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int:
     """Load and work until the server closes the socket; the exit code."""
     link = Link(descriptor)
     permits = Permits(permits_descriptor)
+    asks = Asks(asks_descriptor, lambda: link.tell({"type": protocol.LISTENS}))
     faulthandler.enable(file=2)
     frame = link.receive()
     if frame is None:
@@ -38,7 +40,7 @@ def serve(descriptor: int, permits_descriptor: int) -> int:
     link.flush()
     vitals = Vitals()
     try:
-        context = Context(order["endpoint_name"], order["package"])
+        context = Context(order["endpoint_name"], order["package"], asks)
         handle = _load(order, context)
         loaded = {"device": device(), "memory": vitals.memory_bytes(), "python": platform.python_version()}
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
@@ -96,7 +98,7 @@ class _Desk:
 
     def _one(self, request: Request) -> None:
         threads = threading.active_count()
-        self._context.begin(request.job_id, request.media_type, request.accept, request.attributes)
+        self._context.begin(request.number, request.job_id, request.media_type, request.accept, request.attributes)
         started = time.perf_counter()
         header: protocol.Header
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Mapping, Optional  # noqa: UP035  (Python 3.9)
 
-# ruff: noqa: UP045  (Python 3.9)
+from .asks import Asks, Hook
+
+# ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
 _HEADERS = {  # what the doors call them -> what SageMaker's containers see
     "custom_attributes": "X-Amzn-SageMaker-Custom-Attributes",
     "inference_id": "X-Amzn-SageMaker-Inference-Id",
@@ -55,9 +57,13 @@ class RequestProcessor:
 
 
 class Context:
-    """As far as handlers use it; the index of a request within its batch is always 0."""
+    """As far as handlers use it; the index of a request within its batch is always 0.
 
-    def __init__(self, model_name: str, model_dir: str) -> None:
+    Of our own it has `cancelled` and `on_cancel`.
+    """
+
+    def __init__(self, model_name: str, model_dir: str, asks: Asks) -> None:
+        self._asks = asks
         self.model_name = model_name
         self.manifest: dict[str, Any] = {"model": {"modelName": model_name}}
         self.metrics = None
@@ -76,10 +82,24 @@ class Context:
         """The folder of the package."""
         return str(self.system_properties["model_dir"])
 
-    def begin(self, job_id: str, media_type: str, accept: str, attributes: Mapping[str, str]) -> None:
+    @property
+    def cancelled(self) -> bool:
+        """True once the job at hand is to stop: it was cancelled, or its time is up. What it answers is dropped.
+
+        Cheap enough for every turn of a loop. A handler that looks, and then returns or raises, keeps its process;
+        one that does not within `cancel_grace_seconds` is killed.
+        """
+        return self._asks.is_asked()
+
+    def on_cancel(self, hook: Hook) -> None:
+        """Have `hook(job_id)` called, in a thread of its own, when the job at hand is to stop; one hook at a time."""
+        self._asks.call(hook)
+
+    def begin(self, number: int, job_id: str, media_type: str, accept: str, attributes: Mapping[str, str]) -> None:
         """Turn to the next request."""
         headers = {"Content-Type": media_type, "Accept": accept}
         headers.update({_HEADERS.get(key, key): value for key, value in attributes.items()})
+        self._asks.begin(number, job_id)
         self.request_ids = {0: job_id}
         self.request_processor = [RequestProcessor(headers)]
 

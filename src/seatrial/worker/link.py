@@ -7,6 +7,7 @@ import collections
 import fcntl
 import os
 import socket
+import threading
 from typing import Deque, Optional, Sequence  # noqa: UP035  (Python 3.9)
 
 from . import protocol
@@ -25,6 +26,7 @@ class Link:
         self._decoder = protocol.Decoder()
         self._received: Deque[protocol.Frame] = collections.deque()  # noqa: UP006
         self._held: list[bytes] = []
+        self._sending = threading.Lock()
         os.register_at_fork(after_in_child=self._socket.close)
 
     def send(self, header: protocol.Header, segments: Sequence[bytes] = ()) -> None:
@@ -36,7 +38,13 @@ class Link:
         if self._held:
             data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
             self._held.clear()
-            self._socket.sendall(data)
+            with self._sending:
+                self._socket.sendall(data)
+
+    def tell(self, header: protocol.Header) -> None:
+        """Send a frame at once, from whatever thread of the handler's."""
+        with self._sending:
+            self._socket.sendall(protocol.encode(header))
 
     def waiting(self) -> bool:
         """True if a frame is here already."""

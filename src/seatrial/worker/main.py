@@ -1,4 +1,4 @@
-"""Started by the user's interpreter: `python /path/to/worker/main.py SOCKET PERMITS`, two descriptors.
+"""Started by the user's interpreter: `python /path/to/worker/main.py SOCKET PERMITS ASKS`, three descriptors.
 
 Nothing of ours may stand in the way of the user's modules: this folder leaves sys.path before anything else is
 imported, and the rest of it is loaded as a package with a private name.
@@ -31,7 +31,7 @@ def main() -> int:
     """Serve until the server closes the socket; the exit code."""
     _adopt_package()
     child = importlib.import_module(_PRIVATE_NAME + ".child")
-    code: int = child.serve(*map(int, sys.argv[1:3]))
+    code: int = child.serve(*map(int, sys.argv[1:4]))
     return code
 
 

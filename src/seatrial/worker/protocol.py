@@ -11,12 +11,15 @@ server -> worker                      worker -> server
                                           begun        the handler begins with this work
                                           done         it returned                    } one of the two,
                                           failed       it raised                      } in the order given
+                                          listens      the handler heeds what is asked of it; once, at any time
 
 Closing the socket tells the worker to leave. A frame outside of these rules ends the worker.
 
 Work is withdrawn without a frame: beside the socket there is a pipe of permits, one PERMIT record for each piece of
 work, written before the work is sent. The worker begins a piece of work only if it takes its permit out of the pipe;
 the server takes the permits of what it wants back. Of the two the kernel lets only one have it.
+
+To stop work that has begun, the handler is asked through one more pipe: a PERMIT record with the number of the work.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ LOAD_FAILED = "load_failed"
 BEGUN = "begun"
 DONE = "done"
 FAILED = "failed"
+LISTENS = "listens"
 
 # A line of output that starts the output of a job: MARK + nonce + " " + job id. An empty id: of no job.
 MARK = b"\x1e\x02"
@@ -110,6 +114,12 @@ class Loaded(TypedDict):
     memory: int
     device: str
     python: str
+
+
+class Listens(TypedDict):
+    """The handler looks at `context.cancelled`, or has a hook: it is asked to stop before it is made to."""
+
+    type: str
 
 
 class Begun(TypedDict):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 WORKER_VARIABLE = "SEATRIAL_WORKER"
 SERVER_VARIABLE = "SEATRIAL_SERVER_ID"  # the data folder that the server owns; SEATRIAL_DATA is a setting of its own
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+AT_ONCE = 100
 ROUND_SECONDS = 0.5  # at most so long between two looks, while something is slow to die
 
 
@@ -21,6 +23,7 @@ class Process:
     pid: int
     started: int  # clock ticks since boot
     parent: int
+    group: int
     session: int
     is_dead: bool  # it ended, and waits for its parent to take note
 
@@ -46,7 +49,7 @@ def look_at(pid: int) -> Process | None:
     except OSError:
         return None
     fields = text.rpartition(b")")[2].split()
-    return Process(pid, int(fields[19]), int(fields[1]), int(fields[3]), fields[0] in (b"Z", b"X"))
+    return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), int(fields[3]), fields[0] in (b"Z", b"X"))
 
 
 def environment_value(pid: int, variable: str) -> str | None:
@@ -134,19 +137,31 @@ class Family:
 async def end_all(find: Callable[[], Iterable[Process]], leave: int = 0) -> int:
     """SIGKILL to what is found, until nothing alive is found; how many different ones there were.
 
+    Whole process groups first: in those no process can fork away from the signal. All members of a group are of one
+    family, because a worker begins a session of its own.
+
     Whatever falls to us as the nearest subreaper is reaped, except for the process `leave`, which someone awaits.
     """
     ended: set[tuple[int, int]] = set()
     while True:
         found = await asyncio.to_thread(lambda: list(find()))
         alive = [one for one in found if not one.is_dead]
-        await asyncio.gather(*(_end(one) for one in alive))
+        _end_groups(alive)
+        for start in range(0, len(alive), AT_ONCE):  # each costs a descriptor
+            await asyncio.gather(*(_end(one) for one in alive[start : start + AT_ONCE]))
         for one in found:
             if one.pid != leave:
                 _reap(one)
         if not alive:
             return len(ended)
         ended.update((one.pid, one.started) for one in alive)
+
+
+def _end_groups(alive: Sequence[Process]) -> None:
+    for group in {one.group for one in alive} - {os.getpgrp(), 0}:
+        if any(look_at(one.pid) == one for one in alive if one.group == group):  # else its number may be reused by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
 
 async def _end(process: Process) -> None:

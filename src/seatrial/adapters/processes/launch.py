@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import seatrial.worker
+from seatrial.adapters.processes.asks import Asks
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
 from seatrial.adapters.processes.permits import Permits
 from seatrial.adapters.processes.scratch import Scratch
@@ -37,11 +38,12 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new process, and our ends of its socket, its permits and its output."""
+    """A new process, and our ends of its socket, permits, asks and output."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
     permits: Permits
+    asks: Asks
     stdout: int
     stderr: int
 
@@ -117,8 +119,8 @@ def start(
         OSError: no process could be made.
     """
     ours, theirs = socket.socketpair()
-    permits = Permits()
-    inherited = [theirs.fileno(), permits.workers_end]
+    permits, asks = Permits(), Asks()
+    inherited = [theirs.fileno(), permits.workers_end, asks.workers_end]
     stdout_read, stdout_write = os.pipe()
     stderr_read, stderr_write = os.pipe()
     try:
@@ -135,14 +137,16 @@ def start(
     except OSError:
         ours.close()
         permits.close()
+        asks.close()
         os.close(stdout_read)
         os.close(stderr_read)
         raise
     finally:
         theirs.close()
+        asks.close_workers_end()
         os.close(stdout_write)
         os.close(stderr_write)
-    return Started(process, ours, permits, stdout_read, stderr_read)
+    return Started(process, ours, permits, asks, stdout_read, stderr_read)
 
 
 def jail_command(plan: Mapping[str, object]) -> list[str]:

@@ -42,11 +42,13 @@ PROTOCOL_REMEDY = "Let the handler leave alone every file descriptor that it did
 class _Held:
     """A piece of work that the process has been given. `number` is its permit's, and names its folder."""
 
+    token: str
     number: int
     timeout_seconds: float
     answered: asyncio.Future[Produced]
     uses_folder: bool
     timed_out: bool = False
+    returned: asyncio.Event | None = None  # of work that is to stop: the handler has
 
 
 @dataclass(slots=True)
@@ -96,6 +98,8 @@ class ProcessWorker:
         self._fault: Failure | None = None  # why the process must go, where its exit code will not tell
         self._tasks: set[asyncio.Task[None]] = set()
         self._permits = started.permits
+        self._asks = started.asks
+        self._listens = False
         self._alarm = Alarm(self._due, self._on_due)
         self._channel = Channel(started.channel, self._on_frames, self._on_malformed)
         output.attach(started.stdout, started.stderr)
@@ -141,34 +145,34 @@ class ProcessWorker:
         self._numbers += 1
         number = self._numbers
         frame = WorkFrame(work, number, self._spec.layout, self._scratch.job(number))
-        held = _Held(number, work.timeout_ms / 1_000, self._loop.create_future(), frame.uses_folder)
+        held = _Held(work.token, number, work.timeout_ms / 1_000, self._loop.create_future(), frame.uses_folder)
         if self._exited.is_set():
             raise WorkerDied(self._death(), begun=False, by_us=self._ended_by_us)
         if frame.has_files or self._order.locked():
-            await self._send_in_turn(work.token, held, frame)
+            await self._send_in_turn(held, frame)
         else:
-            self._send(work.token, held, frame)
+            self._send(held, frame)
         return await held.answered
 
-    async def _send_in_turn(self, token: str, held: _Held, frame: WorkFrame) -> None:
+    async def _send_in_turn(self, held: _Held, frame: WorkFrame) -> None:
         """Write its files, while no later work overtakes it."""
-        self._unsent[token] = held
+        self._unsent[held.token] = held
         try:
             async with self._order:
                 if frame.has_files and not held.answered.done():
                     await self._write_files(frame, held.number)
                 if not held.answered.done():
-                    self._send(token, held, frame)
+                    self._send(held, frame)
                 elif frame.has_files:  # taken back meanwhile, or the worker is gone with its folder
                     await (self._scratch.remove() if self._gone.is_set() else self._scratch.remove_job(held.number))
         finally:
-            del self._unsent[token]
+            del self._unsent[held.token]
 
-    def _send(self, token: str, held: _Held, frame: WorkFrame) -> None:
+    def _send(self, held: _Held, frame: WorkFrame) -> None:
         if not self._held:
             self._since = self._loop.time()
             self._alarm.at(self._since + WORK_BEGINS_SECONDS_MAX)
-        self._held[token] = held
+        self._held[held.token] = held
         self._permits.give(held.number)
         self._channel.send(frame.header, frame.segments)
 
@@ -190,10 +194,6 @@ class ProcessWorker:
         for held in (*taken_back.values(), *self._unsent.values()):
             if not held.answered.done():
                 held.answered.set_exception(Withdrawn())
-
-    def holds(self, token: str) -> bool:
-        """See `ports.model_pool.Worker.holds`."""
-        return token in self._held
 
     async def _write_files(self, frame: WorkFrame, number: int) -> None:
         try:
@@ -226,6 +226,25 @@ class ProcessWorker:
     async def wait_gone(self) -> None:
         """See `ports.model_pool.Worker.wait_gone`."""
         await self._gone.wait()
+
+    async def end(self, token: str) -> None:
+        """See `ports.model_pool.Worker.end`."""
+        self.withdraw()
+        held = self._held.get(token)
+        if held is not None and not await self._stops_when_asked(held):
+            await self.stop(WORKER_STOP_GRACE_SECONDS)
+
+    async def _stops_when_asked(self, held: _Held) -> bool:
+        if not self._listens or self._exited.is_set():
+            return False
+        if held.returned is None:
+            held.returned = asyncio.Event()
+        self._asks.ask(held.number)
+        try:
+            await asyncio.wait_for(held.returned.wait(), self._spec.cancel_grace_seconds)
+        except TimeoutError:
+            return False
+        return True
 
     async def stop(self, grace_seconds: float) -> None:
         """See `ports.model_pool.Worker.stop`."""
@@ -265,6 +284,8 @@ class ProcessWorker:
             self._on_begun(header["token"], float(header["at"]))
         elif kind == protocol.FAILED:
             self._on_failed(header)
+        elif kind == protocol.LISTENS:
+            self._listens = True
         elif kind == protocol.LOADING:
             self._family.remember_namespace()
         elif kind == protocol.LOADED:
@@ -324,10 +345,20 @@ class ProcessWorker:
     def _on_due(self) -> None:
         if self._running is not None:
             self._running.timed_out = True
-            self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))
+            self._spawn(self._end_late(self._running))
             return
         message = f"the worker process was killed: it did not begin with its work for {WORK_BEGINS_SECONDS_MAX} s"
         self._kill_for(Failure(WORKER_CRASHED, message, self._with_stderr(IDLE_REMEDY)))
+
+    async def _end_late(self, held: _Held) -> None:
+        self.withdraw()
+        said = f"ran longer than {held.timeout_seconds:g} s"
+        if await self._stops_when_asked(held) and await self.is_over(held.token) and not self._exited.is_set():
+            held.answered.set_exception(WorkTimedOut(said, process_gone=False))
+            return
+        await self.stop(WORKER_STOP_GRACE_SECONDS)
+        if not held.answered.done():
+            held.answered.set_exception(WorkTimedOut(said))
 
     def _on_done(self, frame: protocol.Frame) -> None:
         token = frame[0]["token"]
@@ -364,15 +395,15 @@ class ProcessWorker:
 
     def _settle(self, token: str, held: _Held) -> bool:
         """Let go of the work; True if someone waits for its outcome, and it is not one after its timeout."""
-        if held.timed_out:
-            return False  # it came late: the process is on its way out, and the outcome is the timeout
         del self._held[token]
+        if held.returned is not None:
+            held.returned.set()
         if self._running is held:
             self._running = None
         self._since = self._loop.time()
         if self._held:
             self._alarm.at(self._since + WORK_BEGINS_SECONDS_MAX)
-        return not held.answered.done()
+        return not held.timed_out and not held.answered.done()
 
     # --- the end ---
 
@@ -383,6 +414,9 @@ class ProcessWorker:
         self._channel.drain()
         self._output.drain()
         self._exited.set()
+        for held in self._held.values():
+            if held.returned is not None:
+                held.returned.set()
         self._spawn(self._end())
 
     async def _end(self) -> None:
@@ -392,15 +426,16 @@ class ProcessWorker:
         self._alarm.cancel()
         self._channel.close()
         self._permits.close()
+        self._asks.close()
         await self._scratch.remove()
         failure = self._death()
-        for token, held in (*self._held.items(), *self._unsent.items()):
+        for held in (*self._held.values(), *self._unsent.values()):
             if held.answered.done():
                 continue  # nobody waits any more
             if held.timed_out:
                 held.answered.set_exception(WorkTimedOut(f"ran longer than {held.timeout_seconds:g} s"))
             else:
-                died = WorkerDied(failure, begun=token in self._begun, by_us=self._ended_by_us)
+                died = WorkerDied(failure, begun=held.token in self._begun, by_us=self._ended_by_us)
                 held.answered.set_exception(died)
         self._held.clear()
         if self._loaded is None and self._load_failure is None:

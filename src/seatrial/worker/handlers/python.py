@@ -1,4 +1,7 @@
-"""Seatrial's own layout: `module:Class` with a method per task, or `module:function`."""
+"""Seatrial's own layout: `module:Class` with a method per task, or `module:function`.
+
+A class may have a method `cancel(job_id)`: see `Context.on_cancel`.
+"""
 
 # ruff: noqa: TID252  (the worker loads this package under a private name)
 from __future__ import annotations
@@ -32,7 +35,9 @@ def load(order: dict[str, Any], context: Context) -> Callable[[Request], Answer]
     if found is None:
         raise HandlerUnusable(f"module {module_name!r} has no {attribute!r}: the handler names it")
     if inspect.isclass(found):
-        methods = _methods(_construct(found, context), order["task_methods"])
+        instance = _construct(found, context)
+        methods = _methods(instance, order["task_methods"])
+        _offer_hook(instance, order["task_methods"], context)
     else:
         methods = dict.fromkeys([*order["task_methods"], None], _Method(found, attribute))
     return lambda request: answer(_method_for(methods, request.task)(request, context))
@@ -70,6 +75,19 @@ def _methods(instance: Any, names: dict[str, str]) -> dict[Optional[str], _Metho
     if len(methods) == 1:
         methods[None] = next(iter(methods.values()))
     return methods
+
+
+def _offer_hook(instance: Any, names: dict[str, str], context: Context) -> None:
+    """`cancel(job_id)` is called to stop a job at work, unless it is the method of a task."""
+    hook = getattr(instance, "cancel", None)
+    if not callable(hook) or "cancel" in names.values():
+        return
+    try:
+        inspect.signature(hook).bind("job")
+    except (TypeError, ValueError):
+        print(f"{type(instance).__name__}.cancel does not take a job's id alone: it is not called to stop a job")
+    else:
+        context.on_cancel(hook)
 
 
 def _method_for(methods: dict[Optional[str], _Method], task: Optional[str]) -> _Method:

@@ -1,0 +1,93 @@
+"""What the server asks of a handler at work: to stop with it."""
+
+# ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import threading
+from typing import Callable, Optional
+
+from . import protocol
+
+AHEAD_MS = 20
+Hook = Callable[[str], object]
+
+
+class Asks:
+    """Numbers of works that are to stop, in a pipe: the handler looks whether its own has come, or a hook is called.
+
+    `on_first_use` is called once, when the handler begins to look or to wait: from then on the server asks before it
+    kills. There is a thread only for a hook.
+    """
+
+    def __init__(self, descriptor: int, on_first_use: Callable[[], None]) -> None:
+        self._pipe = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, protocol.DESCRIPTOR_MIN)
+        os.close(descriptor)
+        os.set_blocking(self._pipe, False)
+        self._on_first_use: Optional[Callable[[], None]] = on_first_use
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._current = (0, "")
+        self._hook: Optional[Hook] = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def begin(self, number: int, job_id: str) -> None:
+        """The handler turns to this piece of work."""
+        self._current = (number, job_id)
+
+    def is_asked(self) -> bool:
+        """True if the work at hand is to stop. May be asked often, and from any thread."""
+        self._used()
+        self._read()
+        return self._asked == self._current[0] > 0
+
+    def call(self, hook: Hook) -> None:
+        """From now on call the hook with the job's id, in a thread of ours, when the work at hand is to stop."""
+        first, self._hook = self._hook is None, hook
+        if first:
+            self._used()
+            threading.Thread(target=self._wait, name="seatrial-cancel", daemon=True).start()
+
+    def _used(self) -> None:
+        with self._lock:
+            tell, self._on_first_use = self._on_first_use, None
+        if tell is not None:
+            tell()
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        told = 0
+        while True:
+            is_ahead = self._asked > self._current[0]  # the handler is about to begin with it
+            poll.poll(AHEAD_MS if is_ahead else None)
+            if not self._read():
+                return
+            number, job_id = self._current
+            if self._asked == number != told and self._hook is not None:
+                told = number
+                try:
+                    self._hook(job_id)
+                except Exception as error:  # noqa: BLE001  user code: its job is stopped by force then
+                    os.write(2, f"cancel({job_id!r}) raised {type(error).__name__}: {error}\n".encode())
+
+    def _read(self) -> bool:
+        """Take what has come; False once the server has closed its end."""
+        with self._lock:
+            try:
+                records = os.read(self._pipe, protocol.PERMIT.size * 64)
+            except BlockingIOError:
+                return True
+            if records:
+                self._asked = protocol.PERMIT.unpack(records[-protocol.PERMIT.size :])[0]
+            return bool(records)
+
+    def _forget(self) -> None:
+        """In a process that the handler forked: the work is its parent's."""
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, self._pipe, inheritable=False)
+        os.close(null)
+        self._lock = threading.Lock()
+        self._current = (0, "")
