@@ -25,6 +25,7 @@ from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.packages.folder import FolderPackages
 from seatrial.adapters.processes.pool import ProcessPool
+from seatrial.adapters.sql.backup import SqliteCopier
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.incarnation import read_incarnation
 from seatrial.adapters.sql.job_store import SqlJobStore
@@ -37,12 +38,21 @@ from seatrial.adapters.system.memory import free_memory_bytes
 from seatrial.adapters.system.secrets import SecretReader
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.weights.store import FolderWeights
-from seatrial.config import RunningServer, Settings, clear_running, load_or_create_credentials, note_running
+from seatrial.config import (
+    CONFIG_FILE,
+    CREDENTIALS_FILE,
+    RunningServer,
+    Settings,
+    clear_running,
+    load_or_create_credentials,
+    note_running,
+)
 from seatrial.domain import commands as c
 from seatrial.domain.credentials import Keyring
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
 from seatrial.domain.logs import LogLine
+from seatrial.engine.backup import DATABASE, BackupTaker
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
 from seatrial.engine.cancel import Canceller
@@ -64,6 +74,7 @@ from seatrial.http.app import build_app
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports import crash_points
+from seatrial.ports.backup import Keeper, Member
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import BucketExists, ObjectRefused, ObjectStore
 from seatrial.ports.storage import StoreUnavailable
@@ -148,7 +159,7 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
     clock = SystemClock()
     incarnation = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        database = await Database.open(folders.data / "seatrial.db")
+        database = await Database.open(folders.data / DATABASE)
         stack.push_async_callback(database.close)
         logs = await SqlLogStore.open(folders.data / "logs.db")
         stack.push_async_callback(logs.close)
@@ -174,10 +185,11 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         publisher = Publisher(store, objects, watch, clock, kept.sweep)
         dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds.deaths_max)
         packages = FolderPackages(folders.made("packages"))
+        weights = FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls)
         outfitter = Outfitter(
             packages,
             UvEnvironments(folders.made("environments"), settings.python),
-            FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls),
+            weights,
             SecretReader(settings.secrets_dir),
             keyring,
             folders.made("scratch"),
@@ -226,6 +238,13 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             base_url=url,
             multipart=multipart,
             home=kept.home,
+            backups=BackupTaker(
+                SqliteCopier(folders.data / DATABASE),
+                [*kept.keepers, packages, weights],
+                [Member(name, folders.data / name) for name in (CREDENTIALS_FILE, CONFIG_FILE)],
+                folders.made("backups"),
+                clock,
+            ),
         )
         yield Server(services, deployer, dispatcher, Reaper(store, watch, multipart, clock), publisher)
 
@@ -238,7 +257,7 @@ async def _clear_up(
     if orphans:
         log.warning("start.orphans_ended", processes=orphans)
     reached(CrashPoint.START_ORPHANS_ENDED)
-    for name in ("scratch", "uploads"):
+    for name in ("scratch", "uploads", "backups"):
         await asyncio.to_thread(shutil.rmtree, folders.made(name))
         folders.made(name)
     await store.apply([c.CloseServerSessions(incarnation, clock.now_ms())])
@@ -252,6 +271,7 @@ class _Kept:
     objects: ObjectStore
     home: Home | None
     sweep: Callable[[], Awaitable[int]]
+    keepers: tuple[Keeper, ...] = ()  # of what a backup takes along
 
 
 async def _open_objects(
@@ -267,7 +287,7 @@ async def _open_objects(
         stack.callback(blobs.close)
         embedded = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
         await embedded.sweep()
-        return _Kept(embedded, None, _nothing_to_sweep)
+        return _Kept(embedded, None, _nothing_to_sweep, (embedded,))
     try:
         from seatrial.adapters.objects.s3 import S3Access, S3Objects, S3Service  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from seatrial.cli import endpoints, jobs
+from seatrial.cli.backup import backup, restore
 from seatrial.cli.check import check
 from seatrial.cli.demo import demo
 from seatrial.cli.deploy import deploy
@@ -42,6 +43,8 @@ app.command(
 )(invoke)
 app.add_typer(jobs.app, name="jobs")
 app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
+app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
+app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)
 app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)
 app.command(epilog=example("seatrial demo --plan plan.png"))(demo)
 app.command(epilog=example("seatrial version --json"))(version)

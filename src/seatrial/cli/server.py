@@ -6,9 +6,10 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from urllib.parse import quote
 
 from seatrial.cli.failing import ExitCode, fail
@@ -23,6 +24,7 @@ LONG_POLL_SECONDS = 30
 PUT_SECONDS = 3600.0
 RESEND_PAUSES_SECONDS = (0.5, 2.0, 5.0)
 DEFAULT_DATA = "seatrial-data"
+Bar = Callable[[int], AbstractContextManager[Callable[[int], None]]]  # size in bytes -> tell how many more have come
 ENV_REMEDY = 'eval "$(seatrial env --data DIR)" sets all of them'
 
 
@@ -90,6 +92,24 @@ class Server:
                 if not pauses:
                     self._unreachable(error)
                 time.sleep(pauses.pop(0))
+
+    def download(self, path: str, file: BinaryIO, wait_seconds: float, bar: Bar) -> None:
+        """Write an answer's bytes into a file; `bar` shows how far that is. A part of an answer ends the command."""
+        import httpx
+
+        try:
+            with self._client.stream("GET", path, timeout=httpx.Timeout(60.0, read=wait_seconds)) as answer:
+                if answer.is_error:
+                    answer.read()
+                    end(Refused(answer.status_code, answer.json()), {})
+                with bar(int(answer.headers["content-length"])) as advance:
+                    for chunk in answer.iter_raw():
+                        file.write(chunk)
+                        advance(len(chunk))
+        except httpx.ConnectError as error:
+            self._unreachable(error)
+        except httpx.TransportError as error:
+            fail(f"the answer was cut short: {error}", ExitCode.FAILED, "ask again; `seatrial logs` may say more")
 
     def put_object(self, url: str, content: bytes, headers: Mapping[str, str]) -> None:
         """PUT to a presigned URL, which carries its own credentials."""

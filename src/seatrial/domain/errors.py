@@ -55,6 +55,8 @@ JOB_NOT_ENDED = "job_not_ended"
 JOB_ALREADY_ENDED = "job_already_ended"
 OUTPUT_NAME_TAKEN = "output_name_taken"
 FILE_EXISTS = "file_exists"
+BACKUP_RUNNING = "backup_running"
+BACKUP_NOT_OFFERED = "backup_not_offered"
 
 
 class SeatrialError(Exception):

@@ -14,6 +14,7 @@ from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.registry import Registry
 
 if TYPE_CHECKING:
+    from seatrial.engine.backup import BackupTaker
     from seatrial.engine.cancel import Canceller
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
@@ -42,3 +43,4 @@ class Services:
     base_url: str
     multipart: MultipartUploads
     home: Home | None = None  # where the server's own buckets lie in an S3 service
+    backups: BackupTaker | None = None  # None: the database is not this server's own file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from seatrial.domain.objects import Bucket, ListPage, ObjectInfo, ObjectName, ObjectRef, PutCondition, Sealed
@@ -65,6 +66,10 @@ class ObjectNames(Protocol):
 
     async def forget_blobs(self, blobs: Sequence[str]) -> None:
         """The files of these freed blobs have been removed."""
+        ...
+
+    async def named_in(self, copy: Path) -> list[str]:
+        """The blobs that names held when this copy of the database was made."""
         ...
 
     async def named_blobs(self, blobs: Sequence[str]) -> set[str]:

@@ -35,6 +35,13 @@ def sealed_inline(body: bytes) -> Sealed:
     return Sealed(len(body), hashlib.sha256(body).hexdigest(), etag, inline=body)
 
 
+def blob_place(blob: str) -> str:
+    """The path of a blob in its folder."""
+    if not _BLOB.fullmatch(blob):
+        raise ValueError(f"{blob!r} is not the id of a blob")
+    return f"{blob[_RUN_CHARS : _RUN_CHARS + 2]}/{blob}"
+
+
 class BlobFiles:
     """A folder of blobs, `xx/<id>`. All file work happens in threads; memory holds about 2 MiB of each stream.
 
@@ -85,9 +92,7 @@ class BlobFiles:
 
     def path(self, blob: str) -> Path:
         """The file of a blob."""
-        if not _BLOB.fullmatch(blob):
-            raise ValueError(f"{blob!r} is not the id of a blob")
-        return self._folder / blob[_RUN_CHARS : _RUN_CHARS + 2] / blob
+        return self._folder / blob_place(blob)
 
     async def remove(self, blobs: Sequence[str]) -> None:
         """Remove files; those already gone are no error."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from seatrial.adapters.objects.blobs import BlobFiles, sealed_inline
+from seatrial.adapters.objects.blobs import BlobFiles, blob_place, sealed_inline
 from seatrial.domain.limits import LIST_KEYS_MAX, ROW_INLINE_BYTES_MAX, STREAM_CHUNK_BYTES
 from seatrial.domain.objects import Bucket, ListPage, ObjectInfo, ObjectName, ObjectRef, PutCondition, Sealed
+from seatrial.ports.backup import Holds, Member
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_names import ObjectNames
 from seatrial.ports.object_store import ObjectChanged, Reading
 
 _OPEN_TRIES = 5  # a name may be given other bytes between its look-up and the opening of its file
 _SWEEP_BATCH = 500
+BLOBS = "blobs"  # their folder in a data folder
 
 
 class EmbeddedObjects:
@@ -24,6 +27,7 @@ class EmbeddedObjects:
         self._blobs = blobs
         self._clock = clock
         self._removing = False
+        self._holds = Holds()
 
     async def stage(
         self, body: AsyncIterator[bytes] | bytes | Path, limit_bytes: int, claim: str | None = None
@@ -110,7 +114,7 @@ class EmbeddedObjects:
     async def discard(self, sealed: Sequence[Sealed]) -> None:
         """Remove the files of those that no name holds."""
         blobs = [item.blob for item in sealed if item.blob is not None]
-        if blobs:
+        if blobs and not self._holds.any():  # else they stay until the next start sweeps them away
             named = await self._names.named_blobs(blobs)
             await self._blobs.remove([blob for blob in blobs if blob not in named])
 
@@ -124,11 +128,11 @@ class EmbeddedObjects:
 
     async def remove_freed(self) -> None:
         """Remove the files of blobs whose last name is gone. Called after each write, and by whoever has time."""
-        if self._removing:
-            return  # the one at work goes on until none is left
+        if self._removing or self._holds.any():
+            return  # the one at work goes on until none is left; after a hold, whoever comes next
         self._removing = True
         try:
-            while freed := await self._names.freed_blobs(_SWEEP_BATCH):
+            while not self._holds.any() and (freed := await self._names.freed_blobs(_SWEEP_BATCH)):
                 await self._blobs.remove(freed)
                 await self._names.forget_blobs(freed)
         finally:
@@ -144,6 +148,15 @@ class EmbeddedObjects:
             await self._blobs.remove(orphans)
             removed += len(orphans)
         return removed
+
+    def held(self) -> AbstractContextManager[None]:
+        """See ports.backup.Keeper."""
+        return self._holds.held()
+
+    async def members(self, database: Path) -> Sequence[Member]:
+        """See ports.backup.Keeper."""
+        blobs = await self._names.named_in(database)
+        return [Member(f"{BLOBS}/{blob_place(blob)}", self._blobs.path(blob)) for blob in blobs]
 
     async def check(self) -> None:
         """See the port: the names are read, and a blob is written."""

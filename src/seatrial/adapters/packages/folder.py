@@ -11,13 +11,16 @@ import errno
 import os
 import shutil
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event
 
 from seatrial.domain.endpoint import PackageRef
 from seatrial.package.archive import open_package
 from seatrial.package.digest import content_hash
+from seatrial.ports.backup import Holds, Member
 
+PACKAGES = "packages"  # their folder in a data folder
 INCOMING = ".incoming-"
 
 
@@ -27,6 +30,7 @@ class FolderPackages:
     def __init__(self, folder: Path) -> None:
         """Make the folder, and sweep away what a crash left half-written."""
         self._folder = folder
+        self._holds = Holds()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{INCOMING}*"):
             _remove(leftover)
@@ -44,6 +48,22 @@ class FolderPackages:
     def path(self, package: PackageRef) -> Path:
         """The unpacked root."""
         return self._folder / package.sha256
+
+    def held(self) -> AbstractContextManager[None]:
+        """See ports.backup.Keeper."""
+        return self._holds.held()
+
+    async def members(self, database: Path) -> list[Member]:
+        """See ports.backup.Keeper: every package, whichever versions still use it."""
+        return await asyncio.to_thread(self._members)
+
+    def _members(self) -> list[Member]:
+        paths = [path for package in self._folder.iterdir() for path in [package, *sorted(package.rglob("*"))]]
+        return [
+            Member(f"{PACKAGES}/{path.relative_to(self._folder)}", path)
+            for path in paths
+            if not path.relative_to(self._folder).parts[0].startswith(INCOMING)
+        ]
 
     def _add(self, source: Path, label: str, stop: Event) -> str:
         incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=self._folder))

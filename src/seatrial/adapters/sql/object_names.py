@@ -8,8 +8,10 @@ and only after that commit is the file removed. A crash between the two leaves g
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
@@ -31,6 +33,7 @@ from sqlalchemy import (
     update,
 )
 
+from seatrial.adapters.sql.copies import blobs_in
 from seatrial.adapters.sql.metadata import metadata as all_tables
 from seatrial.domain.limits import LIST_KEYS_MAX
 from seatrial.domain.objects import (
@@ -433,6 +436,10 @@ class SqlObjectNames:
     async def forget_blobs(self, blobs: Sequence[str]) -> None:
         """See `forget_blobs`."""
         await self._database.write(partial(forget_blobs, blobs=blobs))
+
+    async def named_in(self, copy: Path) -> list[str]:
+        """See the port."""
+        return [blob.id for blob in await asyncio.to_thread(blobs_in, copy)]
 
     async def named_blobs(self, blobs: Sequence[str]) -> set[str]:
         """See `named_blobs`."""

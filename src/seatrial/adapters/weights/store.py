@@ -12,6 +12,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,10 +24,13 @@ from seatrial.adapters.weights.partial import Partial
 from seatrial.adapters.weights.source import Source, SourceBroke, shown_uri, unfit
 from seatrial.domain.limits import ARCHIVE_MEMBERS_MAX, WEIGHTS_FETCH_SECONDS_MAX
 from seatrial.package.manifest import WeightsSpec
+from seatrial.ports.backup import Holds, Member
 from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.packages import Progress
 
 T = TypeVar("T")
+
+WEIGHTS = "weights"  # their folder in a data folder
 
 FRUITLESS_TRIES_MAX = 5
 PAUSE_SECONDS_MAX = 30.0
@@ -61,6 +65,7 @@ class FolderWeights:
         self._pause = pause
         self._monotonic = monotonic
         self._locks: dict[str, asyncio.Lock] = {}
+        self._holds = Holds()
         folder.mkdir(parents=True, exist_ok=True)
 
     async def fetch(self, weights: WeightsSpec, package: Path, progress: Progress) -> Path:
@@ -78,6 +83,22 @@ class FolderWeights:
                     what = f"The server's disk does not take the weights: {error.strerror or error}"
                     raise unfit(what, remedy="Make room, and deploy again.", valid=None) from error
         return kept / CONTENT
+
+    def held(self) -> AbstractContextManager[None]:
+        """See ports.backup.Keeper."""
+        return self._holds.held()
+
+    async def members(self, database: Path) -> list[Member]:
+        """See ports.backup.Keeper: whatever is whole. Without their notes, so that a restored copy is hashed once."""
+        return await asyncio.to_thread(self._members)
+
+    def _members(self) -> list[Member]:
+        members: list[Member] = []
+        for kept in sorted(self._folder.iterdir()):
+            if not kept.name.startswith("."):
+                paths = [kept, kept / CONTENT, *sorted((kept / CONTENT).rglob("*"))]
+                members += [Member(f"{WEIGHTS}/{path.relative_to(self._folder)}", path) for path in paths]
+        return members
 
     async def _fetch(self, weights: WeightsSpec, package: Path, progress: Progress) -> None:
         shown = shown_uri(weights.uri)
