@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import sys
+import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seatrial.cli.checked import (
+    EXIT_CODES,
+    HandlerOption,
+    IncludeOption,
+    LayoutOption,
+    ProvidesOption,
+    PythonOption,
+    ResolveOption,
+    additions,
+    check_layout,
+    document,
+    print_additions,
+    print_report,
+    surveyor,
+)
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import JsonOption
 from seatrial.cli.screen import note, print_json
 
 if TYPE_CHECKING:
-    from seatrial.package.examine import Report
-
-EXIT_CODES = {"passed": ExitCode.OK, "failed": ExitCode.FAILED, "unprovable": ExitCode.NOT_PROVABLE}
-COLOURS = {"error": "red", "unprovable": "magenta", "warning": "yellow"}
-LAYOUT_HELP = "How the package says where its handler is: sagemaker, python, aws_lambda, runpod, cog or http."
+    from seatrial.package.examine import Chosen, Mended, Report, Survey
 
 
 def check(
     package: Annotated[str, typer.Argument(help="A directory, a .tar.gz or a .tar.")],
-    layout: Annotated[str | None, typer.Option(help=LAYOUT_HELP, show_default=False)] = None,
-    handler: Annotated[
-        str | None, typer.Option(help="The handler in its layout's words, such as module.function.", show_default=False)
-    ] = None,
-    python: Annotated[
-        str | None, typer.Option(help="Base interpreter: a version or a path.", show_default=False)
-    ] = None,
-    provides: Annotated[
-        str | None,
-        typer.Option(help="Modules that the base brings where it will run: torch,numpy.", show_default=False),
-    ] = None,
+    layout: LayoutOption = None,
+    handler: HandlerOption = None,
+    python: PythonOption = None,
+    provides: ProvidesOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse pickles that would run something.")] = False,
-    resolve: Annotated[
-        bool, typer.Option("--resolve/--no-resolve", help="Ask an index whether the requirements can be met.")
-    ] = True,
+    resolve: ResolveOption = True,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -48,65 +49,129 @@ def check(
             show_default=False,
         ),
     ] = None,
+    include: IncludeOption = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Say what of --source would have to be added.")] = False,
+    write: Annotated[
+        str | None,
+        typer.Option(help="With --fix: the repaired archive, a file or s3://bucket/key.", show_default=False),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check a package: seconds, nothing of it is run. Exit code 1 for errors, 3 for what cannot be told here."""
     from seatrial.package.examine import Chosen, examine
-    from seatrial.package.layout import LAYOUTS
 
     path = Path(package)
     if not path.exists():
         fail(f"{package}: no such file or folder", ExitCode.USAGE, "Give a directory, a .tar.gz or a .tar.")
-    if layout is not None and layout not in LAYOUTS:
-        fail(f"--layout {layout}: no such layout", ExitCode.USAGE, f"It is one of {', '.join(LAYOUTS)}.")
+    check_layout(layout)
+    if (write or include) and not fix:
+        fail("--write and --include belong to --fix", ExitCode.USAGE, "Add --fix, and --source DIR.")
+    survey = surveyor(source or path.resolve().parent, python, provides, resolve)
+    chosen = Chosen(layout, handler, strict)
+    if fix:
+        if source is None:
+            fail("--fix needs --source DIR", ExitCode.USAGE, "Name the tree that the package was packed from.")
+        _fix(path, survey, chosen, source, include or [], write, json)
+        return
     began = time.perf_counter()
-    report = examine(path, _surveyor(path, python, provides, resolve, source), Chosen(layout, handler, strict))
-    seconds = time.perf_counter() - began
+    report = examine(path, survey, chosen)
+    _end(package, report, time.perf_counter() - began, json)
+
+
+def _end(name: str, report: Report, seconds: float, json: bool) -> None:
     if json:
-        print_json(document(package, report, seconds))
+        print_json(document(name, report, seconds))
     else:
-        print_report(package, report, seconds)
+        print_report(name, report, seconds)
     raise typer.Exit(int(EXIT_CODES[report.verdict]))
 
 
-def document(name: str, report: Report, seconds: float) -> dict[str, Any]:
-    """The report as plain data."""
-    plain = asdict(report)
+def _fix(
+    package: Path, survey: Survey, chosen: Chosen, tree: Path, include: list[str], write: str | None, json: bool
+) -> None:
+    from seatrial.package.examine import mend
+    from seatrial.package.repair import NothingToInclude
+
+    began = time.perf_counter()
+    try:
+        mended = mend(package, survey, chosen, tree, include)
+    except NothingToInclude as error:
+        fail(f"--include {error}: {tree} holds nothing of that name", ExitCode.USAGE)
+    seconds = time.perf_counter() - began
+    if not json:
+        print_report(str(package), mended.before, seconds)
+        print("\nrepair:")
+        if mended.repair is not None:
+            print_additions(mended.repair, tree)
+    if mended.repair is None or write is None:
+        after, written = mended.after, None
+        if not json and mended.repair is not None:
+            print(f"\nThe repaired package would have {_outcome(mended.after)}; --write OUT makes it.")
+    else:
+        after, written = _write(package, mended, survey, chosen, write), write
+        if not json:
+            print(f"\nwrote {write}; checked again:\n")
+            print_report(write, after, 0.0)
+    if json:
+        print_json(_fix_document(str(package), mended, after, written, seconds))
+    worst = after if written else mended.before
+    raise typer.Exit(int(EXIT_CODES[worst.verdict]))
+
+
+def _outcome(report: Report) -> str:
+    return {"passed": "no error", "failed": "errors still", "unprovable": "no error that shows here"}[report.verdict]
+
+
+def _fix_document(name: str, mended: Mended, after: Report, written: str | None, seconds: float) -> dict[str, Any]:
     return {
-        "package": name,
-        "verdict": report.verdict,
-        **{key: plain[key] for key in ("layout", "python", "files", "size_bytes")},
-        "seconds": round(seconds, 3),
-        "findings": list(plain["findings"]),
-        "notes": list(plain["notes"]),
+        **document(name, mended.before, seconds),
+        "repair": additions(mended.repair) if mended.repair is not None else [],
+        "written": written,
+        "after": document(written or name, after, 0.0),
     }
 
 
-def print_report(name: str, report: Report, seconds: float) -> None:
-    """For people: what was checked, every finding with its remedy, and the sum."""
-    facts = [f"{report.layout} package"] if report.layout else []
-    if report.files:
-        facts.append(f"{report.files} files, {report.size_bytes / 1e6:,.1f} MB")
-    if report.python:
-        facts.append(f"Python {report.python}")
-    print(f"{name}: {', '.join(facts)}" if facts else name)
-    for one in report.findings:
-        level = typer.style(one.level, fg=COLOURS[one.level], bold=True) if sys.stdout.isatty() else one.level
-        print(f"\n{level} [{one.id}] {one.message}")
-        print(f"  remedy: {one.remedy}")
-    for text in report.notes:
-        note(f"note: {text}")
-    counts = [(level, sum(1 for one in report.findings if one.level == level)) for level in COLOURS]
-    told = ", ".join(
-        f"{count} {level}{'s' if count > 1 and level != 'unprovable' else ''}" for level, count in counts if count
-    )
-    print(f"\n{report.verdict}: {told or 'nothing to remark'} ({seconds:.1f} s)")
+def _write(package: Path, mended: Mended, survey: Survey, chosen: Chosen, out: str) -> Report:
+    """Make the repaired archive where it is wanted; the report of checking just those bytes."""
+    from seatrial.domain.errors import Unproven
+    from seatrial.package.examine import examine, write_package
+
+    assert mended.repair is not None  # noqa: S101  # the caller looked
+    target = Path(out)
+    if not out.startswith("s3://") and target.exists() and target.resolve() == package.resolve():
+        fail(f"--write {out} is the package itself", ExitCode.USAGE, "Name another file; the old one is kept.")
+    folder = Path(tempfile.gettempdir()) if out.startswith("s3://") else target.resolve().parent
+    if not folder.is_dir():
+        fail(f"--write {out}: there is no folder {folder}", ExitCode.USAGE)
+    with tempfile.TemporaryDirectory(prefix=".seatrial-", dir=folder) as scratch:
+        made = Path(scratch) / "package.tar.gz"
+        note("packing")
+        try:
+            write_package(package, mended.repair, made)
+        except Unproven as error:
+            fail(error.message, remedy=error.details.get("remedy"))
+        except OSError as error:
+            fail(f"{out} cannot be written: {error}")
+        report = examine(made, survey, chosen)
+        if out.startswith("s3://"):
+            upload(made, out)
+        else:
+            made.replace(target)
+    return report
 
 
-def _surveyor(path: Path, python: str | None, provides: str | None, resolve: bool, source: Path | None) -> Any:
-    from seatrial.cli.survey import Surveyor
-
-    provided = frozenset(word.strip() for word in (provides or "").split(",") if word.strip())
-    search = (source.resolve(),) if source is not None else (path.resolve().parent,)
-    says = note if not sys.stdout.isatty() else lambda text: None
-    return Surveyor(python, provided, search, resolve, says)
+def upload(file: Path, uri: str) -> None:
+    """Put a file to s3://bucket/key with boto3, which reads AWS_ENDPOINT_URL and the usual credentials."""
+    try:
+        import boto3
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        fail("s3:// needs boto3", ExitCode.USAGE, "pip install 'seatrial[aws]'")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not bucket or not key or key.endswith("/"):
+        fail(f"{uri} names no object", ExitCode.USAGE, "Write s3://bucket/key.tar.gz.")
+    try:
+        boto3.client("s3").upload_file(str(file), bucket, key)
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        fail(f"{uri} cannot be written: {error}", remedy="Check the bucket, AWS_ENDPOINT_URL and the credentials.")

@@ -16,6 +16,7 @@ from seatrial.cli.init import init
 from seatrial.cli.invoke import invoke
 from seatrial.cli.logs import logs
 from seatrial.cli.options import example
+from seatrial.cli.pack import pack
 from seatrial.cli.serve import PRECEDENCE, serve_command
 from seatrial.cli.version import version
 
@@ -31,7 +32,13 @@ app = typer.Typer(
 app.command(epilog=example("seatrial init mymodel --sample payload.json"))(init)
 app.command("serve", epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(serve_command)
 app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
-app.command(epilog=example("seatrial check model.tar.gz --strict"))(check)
+app.command(
+    epilog=example(
+        "seatrial check model.tar.gz --strict",
+        "seatrial check model.tar.gz --source . --fix --include config --write fixed.tar.gz",
+    )
+)(check)
+app.command(epilog=example("seatrial pack mymodel -o model.tar.gz"))(pack)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)

@@ -96,6 +96,7 @@ CHECKED_HEAD_BYTES = 4 * KIB  # of every other file
 CHECKED_WINDOW_BYTES = 32 * MIB  # of the beginning, and of the end, of weights in a compressed archive
 WEIGHTS_HEADER_BYTES_MAX = 100 * MIB  # of a safetensors file, as its own reader allows
 WEIGHTS_TENSORS_MAX = 1_000_000
+SEARCHED_FOLDERS_MAX = 5_000  # of a source tree, for a module that a package lacks
 PICKLE_OPCODES_MAX = 2_000_000  # of one file; what lies beyond is not judged
 PICKLE_ARGUMENT_BYTES_MAX = 1 * MIB  # longer ones are data: stepped over, unread
 TASKS_MAX = 200

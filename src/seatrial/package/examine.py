@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
+from seatrial.package.archive import open_package
 from seatrial.package.checks.weights import pickles
 from seatrial.package.contents import sketch_package
 from seatrial.package.finding import Finding
 from seatrial.package.inspect import contract_findings, in_order, inspect
 from seatrial.package.manifest import Manifest, read_manifest
+from seatrial.package.pack import pack
+from seatrial.package.repair import Repair, plan_repair
 from seatrial.package.target import Target
 
 Survey = Callable[[Manifest], Target]
@@ -46,29 +49,85 @@ class Report:
         return "failed" if "error" in levels else "unprovable" if "unprovable" in levels else "passed"
 
 
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A package before and after its repair. `repair` is None if it could not even be read."""
+
+    before: Report
+    after: Report
+    repair: Repair | None = None
+
+
 def examine(source: Path, survey: Survey, chosen: Chosen = Chosen()) -> Report:
     """Check the package at `source`: a directory, a `.tar` or a `.tar.gz`. Blocking."""
     with tempfile.TemporaryDirectory(prefix="seatrial-check-") as folder:
-        return _examine_in(Path(folder), source, survey, chosen)
+        return _Examination(Path(folder), survey, chosen).open(source)
 
 
-def _examine_in(root: Path, source: Path, survey: Survey, chosen: Chosen) -> Report:
-    try:
-        sketch = sketch_package(source, root)
-    except Unproven as error:
-        remedy = str(error.details.get("remedy", ""))
-        return Report((Finding(ARCHIVE_ID, "error", error.message, remedy, error.field),))
-    contents = judged_strictly(sketch.findings) if chosen.strict else sketch.findings
-    report = Report(tuple(in_order(contents)), files=sketch.files, size_bytes=sketch.size_bytes)
-    try:
-        manifest = read_manifest(root, chosen.layout, chosen.handler)
-    except Unproven as error:
-        return replace(report, findings=tuple(in_order([*contract_findings(error), *contents])))
-    target = survey(manifest)
-    findings = tuple(inspect(manifest, root, target, contents))
-    unreachable = target.resolution.unreachable
-    notes = (f"the requirements were not resolved: {unreachable}",) if unreachable else ()
-    return replace(report, findings=findings, layout=manifest.layout, python=target.python_text, notes=notes)
+def mend(source: Path, survey: Survey, chosen: Chosen, tree: Path, include: Sequence[str]) -> Mended:
+    """Check a package, and what it would be with the files added that `tree` has and it lacks. Blocking.
+
+    Raises:
+        NothingToInclude: a name of `include` is not in the tree.
+    """
+    with tempfile.TemporaryDirectory(prefix="seatrial-check-") as folder:
+        examination = _Examination(Path(folder), survey, chosen)
+        before = examination.open(source)
+        if examination.manifest is None or examination.target is None:
+            return Mended(before, before)
+        repair = plan_repair(Path(folder), examination.manifest, examination.target, tree, include)
+        return Mended(before, examination.judge(), repair)
+
+
+def write_package(source: Path, repair: Repair, target: Path, left_out: Callable[[str], bool] | None = None) -> None:
+    """Write the package at `source` with what the repair adds, as a `.tar.gz`. Blocking.
+
+    Raises:
+        Unproven, OSError: as `open_package` and `pack` do.
+    """
+    if source.is_dir():
+        pack(source, target, repair.files, left_out)
+        return
+    with tempfile.TemporaryDirectory(prefix="seatrial-mend-", dir=target.parent) as folder:
+        open_package(source, Path(folder))
+        pack(Path(folder), target, repair.files, left_out)
+
+
+class _Examination:
+    """One package, opened once, that may be judged again after files were added to its sketch."""
+
+    def __init__(self, root: Path, survey: Survey, chosen: Chosen) -> None:
+        self._root = root
+        self._survey = survey
+        self._chosen = chosen
+        self._report = Report(())
+        self.manifest: Manifest | None = None
+        self.target: Target | None = None
+
+    def open(self, source: Path) -> Report:
+        """Sketch the package, read what it says of itself, and judge it."""
+        try:
+            sketch = sketch_package(source, self._root)
+        except Unproven as error:
+            remedy = str(error.details.get("remedy", ""))
+            return Report((Finding(ARCHIVE_ID, "error", error.message, remedy, error.field),))
+        contents = judged_strictly(sketch.findings) if self._chosen.strict else sketch.findings
+        self._report = Report(tuple(in_order(contents)), files=sketch.files, size_bytes=sketch.size_bytes)
+        try:
+            self.manifest = read_manifest(self._root, self._chosen.layout, self._chosen.handler)
+        except Unproven as error:
+            return replace(self._report, findings=tuple(in_order([*contract_findings(error), *contents])))
+        self.target = self._survey(self.manifest)
+        return self.judge()
+
+    def judge(self) -> Report:
+        """Everything that there is to say, of the sketch as it is now."""
+        assert self.manifest is not None and self.target is not None  # noqa: S101, PT018  # opened before
+        findings = tuple(inspect(self.manifest, self._root, self.target, self._report.findings))
+        unreachable = self.target.resolution.unreachable
+        notes = (f"the requirements were not resolved: {unreachable}",) if unreachable else ()
+        python = self.target.python_text
+        return replace(self._report, findings=findings, layout=self.manifest.layout, python=python, notes=notes)
 
 
 def judged_strictly(findings: Iterable[Finding]) -> Sequence[Finding]:

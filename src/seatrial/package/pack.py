@@ -6,29 +6,38 @@ import gzip
 import os
 import stat
 import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seatrial.package.archive import members_of, special_member
 from seatrial.package.names import safe_parts
 
 
-def pack(directory: Path, target: Path) -> None:
+def pack(
+    directory: Path,
+    target: Path,
+    added: Mapping[str, Path] | None = None,
+    left_out: Callable[[str], bool] | None = None,
+) -> None:
     """Write `directory` as a `.tar.gz`: sorted, without owners and times, without what is left out. Blocking.
 
-    The server checks what it receives (see archive.py); here only names that no archive carries are refused.
+    `added` are further files, by their names in the archive; `left_out` tells more names that do not go along. The
+    server checks what it receives (see archive.py); here only names that no archive carries are refused.
 
     Raises:
         Unproven: a name that is not UTF-8 or too long, a device, FIFO or socket.
         OSError: unreadable, or no room.
     """
+    members = {name: directory / name for name, _ in members_of(directory) if left_out is None or not left_out(name)}
+    members |= dict(added or {})
     with (
         target.open("wb") as packed,
         gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=6, mtime=0) as stream,
         tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for name, state in members_of(directory):
+        for name in sorted(members, key=lambda one: one.split("/")):
             safe_parts(name)
-            _add(archive, directory / name, name, state)
+            _add(archive, members[name], name, members[name].lstat())
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str, state: os.stat_result) -> None:

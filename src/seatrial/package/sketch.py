@@ -5,6 +5,7 @@ Weights are judged while they pass and never written to disk.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -52,7 +53,7 @@ class Sketch(Tree):
         if is_kept:
             self._kept_bytes += size_bytes
             body.seek(0)
-            target.write(body.read(size_bytes))
+            shutil.copyfileobj(body, target)
         else:
             target.write(head)
             target.truncate(size_bytes)

@@ -66,6 +66,21 @@ def read_source(root: Path, path: Path) -> Source:
         raise Unparsable(str(error) or type(error).__name__) from error
 
 
+def code_of(node: ast.expr) -> str:
+    """The expression as text, `os.path.join` for a chain of names; empty if it is nested too deeply to be told."""
+    words: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        words.append(inner.attr)
+        inner = inner.value
+    if isinstance(inner, ast.Name):
+        return ".".join([inner.id, *reversed(words)])
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return ""
+
+
 def _bound(statement: ast.stmt) -> set[str]:
     """Names that an assignment or an import binds; "*" binds any."""
     if isinstance(statement, ast.Import | ast.ImportFrom):

@@ -43,8 +43,8 @@ def held(head: bytes, rest: IO[bytes], size_bytes: int) -> IO[bytes]:
     `head` was read already, `rest` stands behind it.
     """
     if size_bytes <= 2 * CHECKED_WINDOW_BYTES:
-        return io.BytesIO(head + rest.read(size_bytes - len(head)))
-    head += rest.read(CHECKED_WINDOW_BYTES - len(head))
+        return io.BytesIO(head + _read(rest, size_bytes - len(head)))
+    head += _read(rest, CHECKED_WINDOW_BYTES - len(head))
     tail: deque[bytes] = deque()
     tail_bytes = 0
     while chunk := rest.read(STREAM_CHUNK_BYTES):
@@ -53,6 +53,15 @@ def held(head: bytes, rest: IO[bytes], size_bytes: int) -> IO[bytes]:
         while tail_bytes - len(tail[0]) >= CHECKED_WINDOW_BYTES:
             tail_bytes -= len(tail.popleft())
     return cast(IO[bytes], _TwoEnds(head, b"".join(tail), size_bytes))
+
+
+def _read(body: IO[bytes], size: int) -> bytes:
+    """So many bytes, asked for in pieces."""
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := body.read(min(size, STREAM_CHUNK_BYTES))):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
 
 
 class _TwoEnds(io.RawIOBase):

@@ -12,7 +12,7 @@ from pathlib import Path
 from seatrial.package.checks.calls import fault_at
 from seatrial.package.finding import Finding
 from seatrial.package.layout import COG_FILE, Entry, read_cog
-from seatrial.package.source import Function, Source
+from seatrial.package.source import Function, Source, code_of
 
 ID = "cog_predictor"
 
@@ -33,9 +33,7 @@ def check_cog_predictor(entry: Entry, source: Source, root: Path) -> Iterator[Fi
     if isinstance(found, ast.ClassDef):
         methods = {one.name: one for one in found.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
         if "predict" not in methods and "run" not in methods:
-            inherits = [
-                ast.unparse(one) for one in found.bases if ast.unparse(one).rpartition(".")[2] != "BasePredictor"
-            ]
+            inherits = [code_of(one) for one in found.bases if code_of(one).rpartition(".")[2] != "BasePredictor"]
             if not inherits:
                 yield fault_at(ID, source, f"{name} has no method predict", "Add predict(self, …).", found.lineno)
             return

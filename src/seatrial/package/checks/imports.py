@@ -6,7 +6,7 @@ worker's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,11 @@ from seatrial.domain.limits import NAMES_SHOWN_MAX
 from seatrial.package.closure.walk import Closure, Missing
 from seatrial.package.distributions import COME_ALONG, brings, distribution_of, is_explained
 from seatrial.package.finding import Finding, Level
-from seatrial.package.names import is_left_out
 from seatrial.package.requirements import Line, wanted
+from seatrial.package.search import find_elsewhere
 from seatrial.package.target import GONE_IN, NEW_IN, Target
 
 ID = "imports"
-SEARCHED_FOLDERS_MAX = 5_000
-NOT_SEARCHED = frozenset({"node_modules", "site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +81,12 @@ def _of_the_package(missing: Missing, root: Path) -> Finding:
 def _from_outside(
     missing: Missing, top: str, others: int, closure: Closure, declares: Declared, target: Target, root: Path
 ) -> Finding:
-    inside = _elsewhere(top, [root], root)
-    outside = [] if inside else _elsewhere(top, target.search, root)
+    inside = list(find_elsewhere(top, [root]))
+    outside = [] if inside else list(find_elsewhere(top, target.search))
     message = f"{missing.place}: imports {missing.module!r}, which neither the package nor its requirements hold"
     if target.modules is not None:
         message += f", nor Python {target.python_text} itself"
-    message += _chain(missing) + (f" ({others} more places import it)" if others > 0 else "") + "."
+    message += _chain(missing) + _others(others) + "."
     folders = ", ".join(_shown(one, root) for one in closure.folders if one.is_dir())
     if inside:
         place = inside[0].relative_to(root).as_posix()
@@ -125,7 +123,7 @@ def _may_come(missing: Missing, top: str, found: bool, closure: Closure, declare
 
 def _doubt(missing: Missing, closure: Closure, declares: Declared, target: Target) -> str:
     if closure.unclear:
-        return f" (Or the edit of sys.path at {closure.unclear} brings it: it cannot be worked out without running it.)"
+        return f" (Or what {closure.unclear} does brings it: that cannot be worked out without running it.)"
     if target.modules is None:
         return " (Or the base interpreter has it: it is not on this machine.)"
     if not missing.certain:
@@ -140,6 +138,10 @@ def _chain(missing: Missing) -> str:
     return f"; reached by {' → '.join(shown)}"
 
 
+def _others(count: int) -> str:
+    return "" if count < 1 else " (so does one more place)" if count == 1 else f" (so do {count} more places)"
+
+
 def _where(missing: Missing) -> tuple[str, int]:
     return missing.place.file, missing.place.line
 
@@ -150,24 +152,3 @@ def _shown(folder: Path, root: Path) -> str:
 
 def _has(folder: Path, top: str) -> bool:
     return (folder / top).is_dir() or (folder / f"{top}.py").is_file()
-
-
-def _elsewhere(top: str, places: Iterable[Path], root: Path) -> list[Path]:
-    """Folders and files of that module below the places, the shallowest first; a bounded search."""
-    found: list[Path] = []
-    looked = 0
-    for place in places:
-        pending = [place]
-        while pending and looked < SEARCHED_FOLDERS_MAX:
-            folder = pending.pop(0)
-            looked += 1
-            if (package := folder / top).is_dir() and any(package.rglob("*.py")):
-                found.append(package)
-            elif (plain := folder / f"{top}.py").is_file():
-                found.append(plain)
-            try:
-                inner = sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
-            except OSError:
-                continue
-            pending += [one for one in inner if not is_left_out((one.name,)) and one.name not in NOT_SEARCHED]
-    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.package.checks.imports import Declared
-from seatrial.package.closure.modules import find_module
+from seatrial.package.closure.modules import Finder
 from seatrial.package.finding import Finding
 from seatrial.package.target import Target
 
@@ -17,12 +17,13 @@ HARMLESS = frozenset({"test", "this", "antigravity", "idlelib", "turtledemo", "_
 def check_shadowing(folders: list[Path], root: Path, declares: Declared, target: Target) -> Iterator[Finding]:
     """One warning for each module that goes before one of the standard library or of the requirements."""
     told: set[str] = set()
+    finder = Finder()
     for folder in folders:
         if not folder.is_dir() or not folder.is_relative_to(root):
             continue
         for path in sorted(folder.iterdir()):
             name = path.stem if path.suffix == ".py" else path.name
-            module = find_module([folder], name) if name.isidentifier() and name not in told else None
+            module = finder.find([folder], name) if name.isidentifier() and name not in told else None
             if module is None or not module.is_regular:
                 continue
             told.add(name)

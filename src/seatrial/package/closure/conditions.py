@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.package.closure.places import Places
+from seatrial.package.source import code_of
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -41,7 +42,7 @@ class Conditions:
             if decisive in parts:
                 return decisive
             return None if None in parts else not decisive
-        text = ast.unparse(test)
+        text = code_of(test)
         if text in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             return False
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
@@ -50,10 +51,10 @@ class Conditions:
 
     def _compared(self, test: ast.Compare, places: Places, is_main: bool) -> bool | None:
         left, compare, right = test.left, test.ops[0], test.comparators[0]
-        text = ast.unparse(left)
+        text = code_of(left)
         if text == "__name__" and isinstance(compare, ast.Eq):
             return is_main
-        if ast.unparse(right) == "sys.path":
+        if code_of(right) == "sys.path":
             return isinstance(compare, ast.NotIn)  # `if src not in sys.path` guards an edit that is due
         if isinstance(compare, ast.Is | ast.IsNot) and "find_spec" in text:
             found = self._findable(left)

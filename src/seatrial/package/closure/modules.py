@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EXTENSION_SUFFIX = ".so"
@@ -27,29 +28,42 @@ class Module:
         return self.file is not None and self.file.suffix == ".py"
 
 
-def find_module(folders: Sequence[Path], name: str) -> Module | None:
-    """The module of that simple name, from the first folder that has it."""
-    portions = []
-    for folder in folders:
-        package = folder / name
-        if package.is_dir():
-            init = package / "__init__.py"
-            if init.is_file():
-                return Module(init, (package,))
-            if extension := _extension(package, "__init__"):
-                return Module(extension, (package,))
-        if extension := _extension(folder, name):
-            return Module(extension)
-        if (plain := folder / f"{name}.py").is_file():
-            return Module(plain)
-        if package.is_dir():
-            portions.append(package)
-    return Module(None, tuple(portions)) if portions else None
+@dataclass(slots=True)
+class Finder:
+    """Looks into each folder once: the names in it, each with whether it is a folder."""
+
+    _listings: dict[Path, dict[str, bool]] = field(default_factory=dict)
+
+    def find(self, folders: Iterable[Path], name: str) -> Module | None:
+        """The module of that simple name, from the first folder that has it."""
+        portions = []
+        for folder in folders:
+            names = self._names(folder)
+            package = folder / name
+            is_folder = names.get(name, False)
+            if is_folder:
+                inner = self._names(package)
+                init = "__init__.py" if inner.get("__init__.py") is False else _extension(inner, "__init__")
+                if init is not None:
+                    return Module(package / init, (package,))
+            found = _extension(names, name) or (f"{name}.py" if names.get(f"{name}.py") is False else None)
+            if found is not None:
+                return Module(folder / found)
+            if is_folder:
+                portions.append(package)
+        return Module(None, tuple(portions)) if portions else None
+
+    def _names(self, folder: Path) -> dict[str, bool]:
+        if folder not in self._listings:
+            try:
+                with os.scandir(folder) as entries:
+                    self._listings[folder] = {entry.name: entry.is_dir() for entry in entries}
+            except OSError:
+                self._listings[folder] = {}
+        return self._listings[folder]
 
 
-def _extension(folder: Path, name: str) -> Path | None:
+def _extension(names: dict[str, bool], name: str) -> str | None:
     """`name.so`, `name.abi3.so` or `name.cpython-….so`."""
-    if not folder.is_dir():
-        return None
-    found = sorted(folder.glob(f"{name}.*{EXTENSION_SUFFIX}")) + sorted(folder.glob(f"{name}{EXTENSION_SUFFIX}"))
-    return found[0] if found else None
+    found = [one for one in names if one.startswith(f"{name}.") and one.endswith(EXTENSION_SUFFIX)]
+    return min(found, default=None)

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from seatrial.package.closure.bindings import bound_names
 from seatrial.package.closure.conditions import Conditions
-from seatrial.package.closure.modules import Module, find_module
+from seatrial.package.closure.modules import Finder, Module
 from seatrial.package.closure.places import Places
-from seatrial.package.source import Source, Unparsable, read_source
+from seatrial.package.source import Source, Unparsable, code_of, read_source
 
 CATCHES_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 ENDS_PROCESS = frozenset({"sys.exit", "exit", "quit", "os._exit", "os.abort"})
+CHAIN_MAX = 50  # imports within imports; Python's own limit is not far beyond
 IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
 
 
@@ -57,7 +58,7 @@ class Closure:
     sources: dict[Path, Source] = field(default_factory=dict)
     unparsable: list[tuple[str, Unparsable, tuple[Place, ...]]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
-    unclear: Place | None = None  # an edit of sys.path that cannot be worked out
+    unclear: Place | None = None  # an edit of sys.path, or code, that cannot be worked out
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class _Walker:
         self._knows = knows
         self._conditions = conditions
         self._env = env
+        self._finder = Finder()
         self._faults_of: dict[Path, list[Missing]] = {}  # what is missing when that module is imported
         self._waiting: list[tuple[_Frame, ast.stmt, bool]] = []  # functions, with whether they are surely called
 
@@ -119,7 +121,7 @@ class _Walker:
         frame = self._enter(start.file, start.module, False, (), start.is_main)
         if frame is None:
             return
-        self._run(frame, frame.source.tree.body, certain=True)
+        self._run_module(frame, certain=True)
         called = _reached(frame.source.tree, start.called)
         self._waiting = [
             (one, function, sure and (one is not frame or called is None or _name(function) in called))
@@ -129,7 +131,7 @@ class _Walker:
             self._edit_inside(one, function)
         while self._waiting:
             one, function, sure = self._waiting.pop(0)
-            self._run(one, getattr(function, "body", []), certain=sure)
+            self._run_module(one, sure, getattr(function, "body", []))
 
     def _enter(
         self, file: Path, name: str, is_package: bool, chain: tuple[Place, ...], is_main: bool = False
@@ -144,6 +146,13 @@ class _Walker:
         return _Frame(source, package, chain, Places(self._root, file, self._env), is_main)
 
     # ------------------------------------------------------------------ statements
+
+    def _run_module(self, frame: _Frame, certain: bool, body: list[ast.stmt] | None = None) -> None:
+        """All of a module or of one of its functions; what is nested too deeply is left unclear."""
+        try:
+            self._run(frame, frame.source.tree.body if body is None else body, certain)
+        except RecursionError:
+            self.found.unclear = self.found.unclear or Place(frame.source.name, 1)
 
     def _run(self, frame: _Frame, body: Iterable[ast.stmt], certain: bool) -> None:
         for statement in body:
@@ -183,7 +192,7 @@ class _Walker:
                     else:
                         frame.places.names[target.id] = value
         for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in IMPORTERS and len(node.args) == 1:
+            if isinstance(node, ast.Call) and code_of(node.func) in IMPORTERS and len(node.args) == 1:
                 name = frame.places.value(node.args[0])
                 if isinstance(name, str) and name and not name.startswith("."):
                     self._import(frame, name, node.lineno, certain)
@@ -212,7 +221,7 @@ class _Walker:
         self._run(frame, statement.body, certain)
         for item in statement.items:
             called = item.context_expr
-            suppresses = isinstance(called, ast.Call) and ast.unparse(called.func).endswith("suppress")
+            suppresses = isinstance(called, ast.Call) and code_of(called.func).endswith("suppress")
             if suppresses and any(_is_import_error(one) for one in getattr(called, "args", [])):
                 del self.found.missing[before:]
 
@@ -221,7 +230,7 @@ class _Walker:
         for item in items if isinstance(statement.target, ast.Name) else []:
             value = frame.places.value(item)
             if value is not None:
-                frame.places.names[ast.unparse(statement.target)] = value
+                frame.places.names[code_of(statement.target)] = value
                 self._run(frame, statement.body, certain)
         if not items:
             self._run(frame, [*statement.body, *statement.orelse], False)
@@ -271,10 +280,10 @@ class _Walker:
         source = self.found.sources.get(module.file) if module.file is not None else None
         bound = bound_names(source.tree) if source is not None else None
         if source is not None and bound is not None and name in bound:
-            if find_module(module.folders, name) is not None:
+            if self._finder.find(module.folders, name) is not None:
                 self._import(frame, f"{base}.{name}", line, certain)
             return
-        if find_module(module.folders, name) is not None or module.file is None:
+        if self._finder.find(module.folders, name) is not None or module.file is None:
             self._import(frame, f"{base}.{name}", line, certain)
         elif bound is not None and source is not None:
             self._note(frame, f"{base}.{name}", line, certain, f"is no name that {source.name} defines")
@@ -282,7 +291,7 @@ class _Walker:
     def _import(self, frame: _Frame, name: str, line: int, certain: bool) -> Module | None:
         """Import a module by its full name; the module, if it is one of the package's."""
         top, *rest = name.split(".")
-        module = find_module(self.found.folders, top)
+        module = self._finder.find(self.found.folders, top)
         if module is None or (not module.is_regular and self._knows(top)):
             if self._knows(top):
                 self.found.external.setdefault(top, Place(frame.source.name, line))
@@ -294,7 +303,7 @@ class _Walker:
         for part in rest:
             if module.file is not None and not module.is_source:
                 return None  # a compiled module: what it holds cannot be seen
-            inner = find_module(module.folders, part)
+            inner = self._finder.find(module.folders, part)
             so_far = f"{so_far}.{part}"
             if inner is None:
                 self._note(frame, so_far, line, certain)
@@ -312,10 +321,13 @@ class _Walker:
             self.found.missing += known
             return
         chain = (*frame.chain, Place(frame.source.name, line))
+        if len(chain) > CHAIN_MAX:
+            self.found.unclear = self.found.unclear or chain[-1]
+            return
         inner = self._enter(module.file, name, module.file.name == "__init__.py", chain)
         if inner is not None:
             before = len(self.found.missing)
-            self._run(inner, inner.source.tree.body, certain)
+            self._run_module(inner, certain)
             self._faults_of[module.file] = self.found.missing[before:]
 
     def _note(self, frame: _Frame, name: str, line: int, certain: bool, why: str | None = None) -> None:
@@ -328,19 +340,19 @@ class _Walker:
 def _path_entries(statement: ast.stmt) -> list[tuple[ast.expr, bool]]:
     """What a statement adds to sys.path, and whether it goes to its front."""
     if isinstance(statement, ast.Expr) and isinstance(call := statement.value, ast.Call):
-        function = ast.unparse(call.func)
+        function = code_of(call.func)
         if function == "sys.path.insert" and len(call.args) == 2:
             return [(call.args[1], not (isinstance(call.args[0], ast.Constant) and call.args[0].value != 0))]
         if function in ("sys.path.append", "site.addsitedir") and call.args:
             return [(call.args[0], False)]
         if function == "sys.path.extend" and call.args:
             return [(one, False) for one in _elements(call.args[0])]
-    if isinstance(statement, ast.AugAssign) and ast.unparse(statement.target) == "sys.path":
+    if isinstance(statement, ast.AugAssign) and code_of(statement.target) == "sys.path":
         return [(one, False) for one in _elements(statement.value)]
-    if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]).startswith("sys.path"):
+    if isinstance(statement, ast.Assign) and code_of(statement.targets[0]).startswith("sys.path"):
         value = statement.value
         sides = [value.left, value.right] if isinstance(value, ast.BinOp) else [value]
-        kept = [one for one in sides if ast.unparse(one) != "sys.path"]
+        kept = [one for one in sides if code_of(one) != "sys.path"]
         return [(one, True) for side in kept for one in _elements(side)]
     return []
 
@@ -359,7 +371,7 @@ def _catches(handler: ast.ExceptHandler) -> bool:
 
 
 def _is_import_error(node: ast.expr) -> bool:
-    return ast.unparse(node).rpartition(".")[2] in CATCHES_IMPORT_ERRORS
+    return code_of(node).rpartition(".")[2] in CATCHES_IMPORT_ERRORS
 
 
 def _gives_up(handler: ast.ExceptHandler) -> bool:
@@ -368,7 +380,7 @@ def _gives_up(handler: ast.ExceptHandler) -> bool:
         if isinstance(statement, ast.Raise):
             return True
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in ENDS_PROCESS:
+        if isinstance(call, ast.Call) and code_of(call.func) in ENDS_PROCESS:
             return True
     return False
 
