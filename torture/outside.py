@@ -22,11 +22,12 @@ RESULTS_BUCKET = "seatrial-results"
 
 @dataclass(frozen=True)
 class Outside:
-    """A client's view of one server: its native API, and an S3 client of any kind."""
+    """A client's view of one server: its native API, and an S3 client of any kind, of the server or of what it uses."""
 
     http: httpx.Client
     s3: Any
-    prefix: str  # of every result, in RESULTS_BUCKET
+    prefix: str  # of the key of every result
+    bucket: str = RESULTS_BUCKET
 
     def violations(self, errands: Sequence[Errand], earlier: Set[str] = frozenset()) -> list[str]:
         """Everything that is not as promised, in words. `earlier`: objects that were there before these errands."""
@@ -54,7 +55,7 @@ class Outside:
 
     def objects(self) -> set[str]:
         """The keys of all results, whosesoever."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=RESULTS_BUCKET, Prefix=self.prefix)
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
         return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
     def _of(self, errand: Errand, seen: set[str], named: set[str]) -> Iterator[str]:

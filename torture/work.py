@@ -28,6 +28,7 @@ class Errand:
     promised: bool = False  # the server said that it accepted it
     ends: set[str] = field(default_factory=set)  # every terminal state that was ever seen
     cancelled: bool = False  # somebody asked for it
+    lost: bool = False  # its result was taken away before it could be published
     refused: str | None = None  # the server said no, for good
 
     @property
@@ -45,7 +46,7 @@ class Errand:
 
     def may_end_as(self) -> set[str]:
         """The terminal states that are right for it."""
-        right = {"failed"} if self.act in ("fail", "die") else {"succeeded"}
+        right = {"failed"} if self.lost or self.act in ("fail", "die") else {"succeeded"}
         return right | ({"cancelled"} if self.cancelled else set())
 
     def is_answer(self, answer: Any) -> bool:

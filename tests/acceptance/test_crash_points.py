@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config
 from torture import v1
 from torture.outside import Outside
 from torture.server import Server
 from torture.work import ENDPOINT, Errand
 
 from seatrial.ports.crash_points import CrashPoint
+from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 
 P = CrashPoint
 BLOB = 40_000  # bytes: more than a row holds, so it becomes a file
@@ -27,19 +30,43 @@ BLOB = 40_000  # bytes: more than a row holds, so it becomes a file
 class Yard:
     """One data folder for all points; the server on it is killed and started again all the time."""
 
-    def __init__(self, folder: Path) -> None:
-        self.server = Server(folder)
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.server = Server(folder, options)
         self.errands: list[Errand] = []
         self._numbers = itertools.count(1)
         assert self.server.start()
         self.server.deploy(ENDPOINT)
         self.outside = Outside(self.server.http, self.server.s3, f"{ENDPOINT}/")
 
+    @classmethod
+    def in_s3(cls, folder: Path, service: S3Server) -> Yard:
+        """One whose objects are kept in a real S3 service; there the checker looks at them."""
+        session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name="us-east-1")
+        s3 = session.client("s3", endpoint_url=service.url, config=Config(s3={"addressing_style": "path"}))
+        bucket = free_bucket("home")
+        s3.create_bucket(Bucket=bucket)
+        keys = folder / "s3-credentials"
+        keys.write_text(f"[default]\naws_access_key_id={ACCESS_KEY_ID}\naws_secret_access_key={SECRET_ACCESS_KEY}\n")
+        place = ("--objects", f"s3://{bucket}/home", "--objects-endpoint", service.url)
+        yard = cls(folder, *place, "--objects-credentials", str(keys))
+        yard.outside = Outside(yard.server.http, s3, f"home/seatrial-results/{ENDPOINT}/", bucket)
+        return yard
+
+    def discard_staging(self) -> None:
+        """Somebody takes away what was staged, in the S3 service itself."""
+        s3, bucket = self.outside.s3, self.outside.bucket
+        for item in s3.list_objects_v2(Bucket=bucket, Prefix="home/staging/").get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+
     def begin(self, order: str) -> None:
         """The next test: with errands of its own."""
         self.errands = []
         self._earlier = self.outside.objects()
         self.server.order(order)
+
+    def new_objects(self) -> set[str]:
+        """What this test made visible."""
+        return self.outside.objects() - self._earlier
 
     def errand(self, **what: object) -> Errand:
         number = next(self._numbers)
@@ -63,6 +90,14 @@ class Yard:
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     made = Yard(tmp_path_factory.mktemp("points"))
     yield made
+    made.server.close()
+
+
+@pytest.fixture(scope="module")
+def s3_yard(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[Yard]:
+    made = Yard.in_s3(tmp_path_factory.mktemp("points-s3"), s3_server)
+    yield made
+    made.outside.s3.close()
     made.server.close()
 
 
@@ -186,6 +221,29 @@ SLOW_CRASHES = [
 ]
 
 
+# Where objects are not rows, an ending takes several steps.
+S3_CRASHES = [
+    (P.FINISH_COMMITTED, 2, jobs),
+    (P.PUBLISH_PART_REVEALED, 2, jobs),
+    (P.PUBLISH_COMMITTED, 2, jobs),
+]
+SLOW_S3_CRASHES = [
+    (P.SUBMIT_INPUT_KEPT, 1, jobs),
+    (P.SUBMIT_COMMITTED, 2, jobs),
+    (P.STAGE_PART_SEALED, 2, jobs),
+    (P.STAGE_ALL_SEALED, 1, jobs),
+    (P.FINISH_COMMITTED, 3, jobs),
+    (P.PUBLISH_PART_REVEALED, 1, jobs),
+    (P.PUBLISH_PART_REVEALED, 3, jobs),
+    (P.PUBLISH_FAILURE_REVEALED, 1, jobs),
+    (P.PUBLISH_FAILURE_REVEALED, 1, a_queued_cancel),
+    (P.PUBLISH_FAILURE_REVEALED, 1, a_cancel),
+    (P.PUBLISH_COMMITTED, 1, jobs),
+    (P.PUBLISH_COMMITTED, 3, jobs),
+    (P.CLOSE_COMMITTED, 3, a_death),
+]
+
+
 def _cases(table: list[tuple[CrashPoint, int, Story]], *marks: pytest.MarkDecorator) -> list[object]:
     return [pytest.param(*case, id=f"{case[0]}-{case[1]}-{case[2].__name__}", marks=marks) for case in table]
 
@@ -199,6 +257,33 @@ def test_the_server_dies_at(yard, point, arrival, story):
     assert yard.server.start()
     yard.check()
     _endpoints_are_settled(yard)
+
+
+@pytest.mark.parametrize(("point", "arrival", "story"), _cases(S3_CRASHES) + _cases(SLOW_S3_CRASHES, _SLOW))
+def test_the_server_dies_with_its_objects_in_s3_at(s3_yard, point, arrival, story):
+    s3_yard.begin(f"kill {point} {arrival}")
+    story(s3_yard)
+    assert s3_yard.server.wait_ended() == -signal.SIGKILL, f"it never came to {point}"
+
+    assert s3_yard.server.start()
+    s3_yard.check()
+
+
+def test_the_server_dies_after_it_gave_a_half_shown_result_up(s3_yard):
+    """The next one takes back what shows of it before it shows the failure."""
+    s3_yard.begin(f"hold {P.PUBLISH_PART_REVEALED} 1")
+    errand = s3_yard.errand(size=BLOB, part_size=BLOB, lost=True)
+    s3_yard.send(errand)
+    s3_yard.server.wait_held()
+    assert len(s3_yard.new_objects()) == 1, "the part shows, the primary does not"
+    s3_yard.discard_staging()
+    s3_yard.server.order(f"kill {P.PUBLISH_GIVEN_UP} 1")
+    s3_yard.server.go_on()
+    assert s3_yard.server.wait_ended() == -signal.SIGKILL
+
+    assert s3_yard.server.start()
+    s3_yard.check()
+    assert len(s3_yard.new_objects()) == 1, "the failure object"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +313,8 @@ def test_the_worker_dies_at(yard, point, story):
 
 
 def test_every_point_is_exercised():
-    assert {point for point, _, _ in CRASHES + SLOW_CRASHES} == set(CrashPoint)
+    exercised = {point for point, _, _ in CRASHES + SLOW_CRASHES + S3_CRASHES + SLOW_S3_CRASHES}
+    assert exercised | {P.PUBLISH_GIVEN_UP} == set(CrashPoint)
 
 
 def _endpoints_are_settled(yard: Yard) -> None:

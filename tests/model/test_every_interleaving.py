@@ -12,6 +12,7 @@ from seatrial.testing.model.state import Budget, State
 
 ROWS, COPIES = Publication.ROWS, Publication.COPIES
 ONE_OF_EACH = Budget(server_kills=1, worker_kills=1, lapses=1, cancels=1)
+GIVING_UP = Budget(server_kills=1, giveups=1)
 QUIET = Budget()
 
 # Where each guard is missed, and the promise that breaks without it.
@@ -25,6 +26,9 @@ MISSED = {
     Guard.COPY_CONDITIONAL: (SmallWorld(COPIES, servers=2, budget=QUIET, same_name=True), "I3"),
     Guard.STAGING_LAST: (SmallWorld(COPIES), "I3"),
     Guard.CLAIM_KEPT: (SmallWorld(COPIES), "I3"),
+    Guard.SAME_DECISION: (SmallWorld(COPIES, servers=2, budget=GIVING_UP), "I3"),
+    Guard.WITHDRAWN_BY_ALL: (SmallWorld(COPIES, budget=GIVING_UP), "I3"),
+    Guard.SOURCE_FIRST: (SmallWorld(COPIES, servers=2, budget=GIVING_UP), "I3"),
     Guard.PROCESS_GONE: (SmallWorld(ROWS), "I7"),
     Guard.PRESUMED_SAID: (SmallWorld(ROWS, servers=2, budget=ONE_OF_EACH), "I7"),
     Guard.KEY_TOGETHER: (SmallWorld(ROWS), "I6"),
@@ -41,6 +45,13 @@ def test_every_interleaving_keeps_the_promises(publication, servers, same_name):
     print(f"{publication.name}: {explored.states:,} states, {explored.transitions:,} transitions")
     assert explored.counterexample is None, f"\n{explored.counterexample}"
     assert explored.states > 200
+
+
+@pytest.mark.parametrize("same_name", [False, True], ids=["own names", "one name"])
+def test_a_result_that_is_given_up_keeps_them_too(same_name):
+    explored = explore(SmallWorld(COPIES, 2, GIVING_UP, same_name))
+    print(f"{explored.states:,} states, {explored.transitions:,} transitions")
+    assert explored.counterexample is None, f"\n{explored.counterexample}"
 
 
 @pytest.mark.slow  # some minutes

@@ -236,7 +236,10 @@ class CloseServerSessions:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A committed decision whose outcome is not visible yet: `parts` (primary last) or the failure document."""
+    """A committed decision whose outcome is not visible yet: `parts` (primary last) or the failure document.
+
+    Both, where the result was given up: then the parts are withdrawn before the failure is shown.
+    """
 
     job: Job  # publishing; `publish_by_ms` is set
     outcome: Outcome
@@ -269,7 +272,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """The publication as it now is; its parts are gone from it and may be discarded."""
+    """The publication as it now is: the parts that are to be withdrawn, and the failure to be shown."""
 
     publication: Publication
 

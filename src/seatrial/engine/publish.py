@@ -29,6 +29,7 @@ from seatrial.domain.limits import (
 from seatrial.domain.objects import ObjectName, PutCondition, Sealed
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.object_store import (
     ConditionFailed,
@@ -147,14 +148,18 @@ class Publisher:
 
     async def _show(self, publication: c.Publication, extra: list[Sealed]) -> None:
         """Everything in order; what is there already is left as it is. `extra` gets what is staged for it here."""
-        for part in publication.parts:
+        if publication.failure is not None:
+            await self._withdraw(publication)
+        for part in publication.parts if publication.failure is None else ():
             sealed = part.sealed
             if sealed.inline is not None:
                 extra.append(sealed := await self._staged(publication, sealed.inline))
             await self._take_name(publication, sealed, part.object, part.media_type)
+            reached(CrashPoint.PUBLISH_PART_REVEALED)
         if publication.failure is not None:
             extra.append(document := await self._staged(publication, failure_body(publication.failure)))
             await self._take_name(publication, document, publication.job.output.failure, "application/json")
+            reached(CrashPoint.PUBLISH_FAILURE_REVEALED)
 
     async def _staged(self, publication: c.Publication, body: bytes) -> Sealed:
         """Bytes that lie in the decision itself, as a staged object of this job."""
@@ -191,6 +196,7 @@ class Publisher:
         (answer,) = await self._insist(lambda: self._store.apply([done]))
         if not isinstance(answer, c.Finished):
             raise Overtaken(job_id)
+        reached(CrashPoint.PUBLISH_COMMITTED)
         self._watch.forget(answer.superseded)
         self._watch.changed([answer.job])
         await self._discard([part.sealed for part in publication.parts])  # not before the terminal commit
@@ -204,19 +210,22 @@ class Publisher:
         (answer,) = await self._insist(lambda: self._store.apply([giving_up]))
         if not isinstance(answer, c.GivenUp):
             raise Overtaken(publication.job.id)
-        await self._withdraw(publication)
+        reached(CrashPoint.PUBLISH_GIVEN_UP)
         return False
 
     async def _withdraw(self, publication: c.Publication) -> None:
-        """No part of what was given up shows, or will: first its source goes, then what had been shown of it."""
-        await self._discard([part.sealed for part in publication.parts])
-        for part in publication.parts:
+        """No part of what was given up shows, or will: first its source goes, then what had been shown of it.
+
+        Whoever publishes the failure does this first: the server that gave up may have died.
+        """
+        await self._objects.discard([part.sealed for part in publication.parts])
+        for part in reversed(publication.parts):  # the primary first: who sees it sees all of it
             try:
                 await self._objects.reveal(
                     part.sealed, part.object, part.media_type, {}, PutCondition(if_none_match=True)
                 )
                 await self._objects.delete(part.object)
-            except _TROUBLE:
+            except (ConditionFailed, NoSuchBucket, StagingGone):
                 pass  # it is not there
 
     async def _discard(self, sealed: list[Sealed]) -> None:

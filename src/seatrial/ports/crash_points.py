@@ -45,6 +45,12 @@ class CrashPoint(StrEnum):
     COMMIT_DONE = "commit.done"  # it is durable, and nobody has been told
 
     FINISH_COMMITTED = "finish.committed"  # the decision is durable, nobody has been told
+
+    PUBLISH_PART_REVEALED = "publish.part_revealed"  # where objects are not rows: one name is visible
+    PUBLISH_FAILURE_REVEALED = "publish.failure_revealed"
+    PUBLISH_COMMITTED = "publish.committed"  # the terminal state is durable, staging is still there
+    PUBLISH_GIVEN_UP = "publish.given_up"  # the result became a failure; what shows of it is still there
+
     CLOSE_PROCESS_GONE = "close.process_gone"  # a worker's processes are gone, its session still open
     CLOSE_COMMITTED = "close.committed"
 

@@ -30,7 +30,7 @@ _OF_JOB = select(decisions).where(decisions.c.job_id == bindparam("job_id"))
 _REPLACE = (
     update(decisions)
     .where(decisions.c.job_id == bindparam("of_job"))
-    .values(outcome=Outcome.FAILED.value, parts=[], failure=bindparam("failure"))
+    .values(outcome=Outcome.FAILED.value, failure=bindparam("failure"))
 )
 _DROP = delete(decisions).where(decisions.c.job_id == bindparam("job_id"))
 _WAITING = (
@@ -75,7 +75,7 @@ def read_decision(connection: Connection, row: JobRow) -> Publication | None:
 
 
 def replace_decision(connection: Connection, job_id: str, failure: Mapping[str, Any]) -> None:
-    """What cannot be published becomes a failure."""
+    """What cannot be published becomes a failure; its parts stay noted, since some of them may show already."""
     connection.execute(_REPLACE, {"of_job": job_id, "failure": failure})
 
 

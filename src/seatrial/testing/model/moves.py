@@ -53,7 +53,8 @@ Move = tuple[Label, State]
 
 SERVERS = ("server 0", "server 1")
 WORKERS = ("worker 0", "worker 1")
-SECONDARY, PRIMARY, TERMINAL = "secondary", "primary", "terminal"
+SECONDARY, PRIMARY, TERMINAL, STAGING = "secondary", "primary", "terminal", "staging"
+_WRITING = 9  # a step after all others
 _ENDING = {
     Outcome.SUCCESS: JobEvent.PUBLISHED,
     Outcome.FAILURE: JobEvent.FAILED,
@@ -125,6 +126,10 @@ class SmallWorld:
         if not self._has(Guard.VISIBLE_FIRST):
             return (SECONDARY, TERMINAL, PRIMARY)
         return (SECONDARY, PRIMARY, TERMINAL) if self._has(Guard.PARTS_FIRST) else (PRIMARY, SECONDARY, TERMINAL)
+
+    @cached_property
+    def _withdrawal(self) -> tuple[str, ...]:
+        return (STAGING, PRIMARY, SECONDARY) if self._has(Guard.SOURCE_FIRST) else (PRIMARY, SECONDARY, STAGING)
 
     # ------------------------------------------------------------------ a job, by any server
 
@@ -337,26 +342,26 @@ class SmallWorld:
         if server.job == NOBODY:
             for at, job in enumerate(state.jobs):
                 if job.state == PUBLISHING:
-                    yield (
-                        Label("read the decision of", at, who=SERVERS[number]),
-                        state.with_server(number, Server(job=at)),
-                    )
+                    reading = state.with_server(number, Server(job=at, outcome=job.outcome, step=self._begin(job)))
+                    yield Label("read the decision of", at, who=SERVERS[number]), reading
             return
         job = state.jobs[server.job]
-        if job.outcome == Outcome.SUCCESS:
+        if server.outcome == Outcome.SUCCESS:
             yield from self._publish_result(state, number, server, job)
-        elif server.step == 0:
-            shown = state.with_job(server.job, job._replace(visible=job.visible | Part.FAILURE))
-            yield (
-                Label("reveal the failure object", server.job, who=SERVERS[number]),
-                shown.with_server(number, server._replace(step=2)),
-            )
         else:
-            yield from self._end(state, number, server, job)
+            yield from self._publish_failure(state, number, server, job)
+
+    def _begin(self, job: Job) -> int:
+        """With which of the steps of its outcome a publication begins."""
+        if job.outcome == Outcome.SUCCESS or (job.given_up and self._has(Guard.WITHDRAWN_BY_ALL)):
+            return 0
+        return len(self._withdrawal)
 
     def _publish_result(self, state: State, number: int, server: Server, job: Job) -> Iterator[Move]:
-        if server.step == len(self._steps):
+        if server.step >= len(self._steps):
             return
+        if state.budget.giveups:
+            yield from self._give_up(state, number, server, job)
         what = self._steps[server.step]
         if what is TERMINAL:
             yield from self._end(state, number, server, job)
@@ -365,12 +370,35 @@ class SmallWorld:
         part = int(Part.SECONDARY if what is SECONDARY else Part.PRIMARY)
         copied = self._copied(on, server.job, job, part)
         if copied is None:
-            yield (
-                Label(f"copy the {what} part: taken, or its source is gone", server.job, who=SERVERS[number]),
-                state.with_server(number, Server()),
-            )
+            label = Label(f"copy the {what} part: taken, or its source is gone", server.job, who=SERVERS[number])
+            yield label, state.with_server(number, Server())
         else:
             yield Label(f"copy the {what} part", server.job, who=SERVERS[number]), copied
+
+    def _give_up(self, state: State, number: int, server: Server, job: Job) -> Iterator[Move]:
+        """Its time is up: the decision becomes a failure, unless another server was faster."""
+        after = state._replace(budget=state.budget._replace(giveups=state.budget.giveups - 1))
+        after = after.with_server(number, Server())
+        if job.state == PUBLISHING and job.outcome == Outcome.SUCCESS:
+            after = after.with_job(server.job, job._replace(outcome=int(Outcome.FAILURE), given_up=1))
+            if not self._has(Guard.WITHDRAWN_BY_ALL):
+                after = after.with_server(number, Server(job=server.job, outcome=int(Outcome.FAILURE)))
+        yield Label("give up the result of", server.job, who=SERVERS[number]), after
+
+    def _publish_failure(self, state: State, number: int, server: Server, job: Job) -> Iterator[Move]:
+        on = state.with_server(number, server._replace(step=server.step + 1))
+        if server.step < len(self._withdrawal):
+            what = self._withdrawal[server.step]
+            if what is STAGING:
+                gone = job._replace(staged=0)
+            else:
+                gone = job._replace(visible=job.visible & ~(Part.SECONDARY if what is SECONDARY else Part.PRIMARY))
+            yield Label(f"withdraw the {what} of", server.job, who=SERVERS[number]), on.with_job(server.job, gone)
+        elif server.step == len(self._withdrawal):
+            shown = on.with_job(server.job, job._replace(visible=job.visible | Part.FAILURE))
+            yield Label("reveal the failure object", server.job, who=SERVERS[number]), shown
+        elif server.step == len(self._withdrawal) + 1:
+            yield from self._end(state, number, server, job)
 
     def _onward(self, server: Server) -> Server:
         return Server() if server.step == len(self._steps) - 1 else server._replace(step=server.step + 1)
@@ -390,12 +418,13 @@ class SmallWorld:
 
     def _end(self, state: State, number: int, server: Server, job: Job) -> Iterator[Move]:
         """Commit the terminal state with its outbox row; another server may have been first."""
-        event = _ENDING[Outcome(job.outcome)]
+        event = _ENDING[Outcome(server.outcome)]
+        same = server.outcome == job.outcome or not self._has(Guard.SAME_DECISION)
         if self._has(Guard.OUTBOX_TOGETHER):
-            after = state.with_server(number, self._onward(server) if job.outcome == Outcome.SUCCESS else Server())
+            after = state.with_server(number, self._onward(server) if server.outcome == Outcome.SUCCESS else Server())
         else:
-            after = state.with_server(number, server._replace(step=3))
-        if (job.state, event) in self._next:
+            after = state.with_server(number, server._replace(step=_WRITING))
+        if same and (job.state, event) in self._next:
             after = after.with_job(server.job, self._terminal(job, event))
         elif not self._has(Guard.OUTBOX_TOGETHER):
             after = state.with_server(number, Server())

@@ -61,6 +61,7 @@ class Job(NamedTuple):
     keyed: int = 1  # its idempotency key is recorded
     twin: int = 0  # the same request made another job
     superseded: int = 0  # a later job has its names
+    given_up: int = 0  # its result could not be published in time: it became a failure
 
 
 class Worker(NamedTuple):
@@ -77,6 +78,7 @@ class Server(NamedTuple):
 
     up: int = 1
     job: int = NOBODY  # being published, as far as this server knows
+    outcome: int = 0  # the decision that it read
     step: int = 0
 
 
@@ -87,6 +89,7 @@ class Budget(NamedTuple):
     worker_kills: int = 0
     lapses: int = 0  # a live server's lease is taken for expired: it was paused, and goes on later
     cancels: int = 0
+    giveups: int = 0  # publications whose time is up
 
 
 class State(NamedTuple):

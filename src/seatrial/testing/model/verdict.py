@@ -39,7 +39,8 @@ def _wrong_objects(job: Job) -> str | None:
     ended = job.state in ENDED
     if job.superseded:
         return None  # its names belong to a later job
-    if seen & Part.PRIMARY and job.outcome != Outcome.SUCCESS:
+    withdrawing = job.given_up and not ended
+    if seen & Part.PRIMARY and job.outcome != Outcome.SUCCESS and not withdrawing:
         return "I3: a primary name is visible without a decision for it"
     if seen & Part.PRIMARY and not seen & Part.SECONDARY:
         return "I3: a primary name is visible before a secondary part"
@@ -67,7 +68,8 @@ def _wrong_words(job: Job) -> str | None:
 def _wrong_between(old: Job, new: Job) -> str | None:
     if old.state in ENDED and new.state != old.state:
         return "I3: a terminal state has changed"
-    if old.outcome and new.outcome != old.outcome:
+    given_up = new.given_up and old.state == PUBLISHING and old.outcome == Outcome.SUCCESS
+    if old.outcome and new.outcome != old.outcome and not given_up:
         return "I3: a job was decided twice"
     if old.wished and new.outcome not in (Outcome.NONE, Outcome.CANCEL):
         return "I4: a cancel was accepted and the job was decided otherwise"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 
@@ -48,7 +49,7 @@ def _conclusion(row: JobRow, publication: Publication, command: Published) -> Co
         row=row,
         state=ended_state(JobState(row.state), publication.outcome),
         now_ms=command.now_ms,
-        parts=tuple(map(visible_part, publication.parts)),
+        parts=tuple(map(visible_part, publication.parts)) if failure is None else (),
         failure=failure,
         token=row.token,
         started_at_ms=row.started_at_ms,
@@ -64,5 +65,5 @@ def _give_up(run: Run, command: GiveUp) -> GivenUp | Stale:
     if publication.outcome is Outcome.SUCCEEDED:
         document = document_of(row, command.failure)
         replace_decision(run.connection, row.id, document)
-        publication = Publication(publication.job, Outcome.FAILED, (), document)
+        publication = replace(publication, outcome=Outcome.FAILED, failure=document)
     return GivenUp(publication)
