@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +67,7 @@ from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
+from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Submitter
 from seatrial.engine.trial import Court
 from seatrial.engine.watch import Watch
@@ -117,6 +118,7 @@ class Server:
     dispatcher: Dispatcher
     reaper: Reaper
     publisher: Publisher
+    retainer: Retainer
 
 
 async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -139,7 +141,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
         stops = stack.enter_context(_signals())
         web = _web(server.services)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
-        rounds = [asyncio.create_task(one.run()) for one in (server.reaper, server.publisher)]
+        rounds = [asyncio.create_task(one.run()) for one in (server.reaper, server.publisher, server.retainer)]
         try:
             await _until_started(web, serving)
             await server.deployer.resume()
@@ -186,9 +188,10 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds.deaths_max)
         packages = FolderPackages(folders.made("packages"))
         weights = FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls)
+        environments = UvEnvironments(folders.made("environments"), settings.python)
         outfitter = Outfitter(
             packages,
-            UvEnvironments(folders.made("environments"), settings.python),
+            environments,
             weights,
             SecretReader(settings.secrets_dir),
             keyring,
@@ -246,7 +249,19 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
                 clock,
             ),
         )
-        yield Server(services, deployer, dispatcher, Reaper(store, watch, multipart, clock), publisher)
+        reaper = Reaper(store, watch, multipart, clock)
+        kinds: list[tuple[str, Unused, Callable[[], Collection[str]]]] = [
+            ("packages", packages, deployer.packages_in_use),
+            ("environments", environments, tuple),
+            ("weights", weights, tuple),
+        ]
+        retention = Retention(
+            jobs_ms=settings.job_retention_days * DAY_MS,
+            keys_ms=settings.idempotency_days * DAY_MS,
+            unused_ms=settings.unused_retention_days * DAY_MS,
+        )
+        retainer = Retainer(store, objects, kinds, retention, clock)
+        yield Server(services, deployer, dispatcher, reaper, publisher, retainer)
 
 
 async def _clear_up(

@@ -22,6 +22,7 @@ from seatrial.domain.commands import (
     Expire,
     FailQueued,
     Finish,
+    ForgetJobs,
     ForgetKeys,
     GiveUp,
     OpenSession,
@@ -145,6 +146,7 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         FailQueued(ENDPOINT.id, FAILURE, 8),
         FailQueued(ENDPOINT.id, FAILURE, 8, "v1"),
         ForgetKeys(9, 10),
+        ForgetJobs(("j",), 9),
     ]
     assert {type(command) for command in commands} == set(EXECUTORS)
     run_together(connection, [commands])

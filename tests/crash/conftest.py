@@ -284,6 +284,7 @@ class Engine:
         self.inspector, self.canceller = server.services.inspector, server.services.canceller
         self.submitter, self.objects = server.services.submitter, server.services.objects
         self.logs = server.services.logs
+        self.retainer, self.watch = server.retainer, server.services.inspector._watch
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:

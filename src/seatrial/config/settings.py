@@ -19,8 +19,10 @@ from seatrial.domain.home import Home
 from seatrial.domain.limits import (
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
+    JOB_RETENTION_DAYS,
     PUBLISH_SECONDS_MAX_DEFAULT,
     SERVER_STOP_GRACE_SECONDS,
+    UNUSED_RETENTION_DAYS,
     WORKER_DEATHS_MAX,
 )
 
@@ -78,6 +80,21 @@ class Settings(BaseSettings):
         "How long a trial's drill repeats its runs, beyond the one that it always makes; 0 leaves drills out.",
         ge=0,
         le=3_600,
+    )
+    job_retention_days: int = _setting(
+        JOB_RETENTION_DAYS,
+        "days",
+        "How long ended jobs are kept, and objects in the server's own buckets (inputs it kept, results, failures). "
+        "Objects in your own buckets stay. Idempotency keys go with their jobs at the latest.",
+        ge=1,
+        le=36_500,
+    )
+    unused_retention_days: int = _setting(
+        UNUSED_RETENTION_DAYS,
+        "days",
+        "How long packages, environments and weights are kept after their last use when no version uses them.",
+        ge=1,
+        le=36_500,
     )
     allow_private_urls: bool = _setting(
         False,

@@ -347,6 +347,14 @@ class ForgetKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetJobs:
+    """Remove those of the jobs that ended at or before `ended_until_ms` and have nothing left to be told."""
+
+    job_ids: tuple[str, ...]
+    ended_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """How many were removed."""
 
@@ -367,6 +375,7 @@ JobCommand = (
     | Expire
     | FailQueued
     | ForgetKeys
+    | ForgetJobs
 )
 JobOutcome = (
     Submitted

@@ -53,6 +53,12 @@ DELIVERY_RETRY_MS_MAX = 6 * 3_600_000
 DELIVERIES_AT_ONCE_MAX = 64
 DELIVERIES_PER_RECEIVER_MAX = 4  # at once
 
+# Retention
+JOB_RETENTION_DAYS = 30  # ended jobs, and the objects in the server's own buckets (setting)
+UNUSED_RETENTION_DAYS = 30  # packages, environments and weights that no version uses (setting)
+RETAIN_INTERVAL_SECONDS = 3_600
+RETAIN_BATCH = 500  # removed in one transaction
+
 # Workers
 WORKERS_PER_ENDPOINT_MAX = 64
 LOAD_TIMEOUT_SECONDS_DEFAULT = 600

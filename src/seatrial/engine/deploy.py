@@ -238,6 +238,16 @@ class Deployer:
         await self._bells.wait(endpoint_name, heard, timeout_seconds)
         return self._directory.endpoint(endpoint_name)
 
+    def packages_in_use(self) -> set[str]:
+        """Hashes of the packages that serve, are on trial, or have workers left."""
+        used: set[str] = set()
+        for endpoint in self._directory.endpoints():
+            for version in self._directory.versions(endpoint.id):
+                named = version.id in (endpoint.active_version, endpoint.target_version)
+                if named or self._crews.of(version.id) is not None:
+                    used.add(version.package.sha256)
+        return used
+
     def workers(self, endpoint_name: str) -> int:
         """Workers of the active version that are ready now. Raises NotFound."""
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)

@@ -58,6 +58,14 @@ class JobStore(Protocol):
         """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
         ...
 
+    async def ended_until(self, until_ms: int, limit: int) -> list[str]:
+        """Ids of jobs that ended at or before that time and have nothing left to be told, the first ones first."""
+        ...
+
+    async def inputs_named(self, bucket: str, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are the input of a job that is kept."""
+        ...
+
     async def check(self) -> None:
         """Make a durable write that changes nothing. Raises StoreUnavailable: nothing could be accepted now."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,10 @@ class PackageStore(Protocol):
         """The unpacked root."""
         ...
 
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """Remove packages whose hash is not in use and that were added last at or before that time; how many."""
+        ...
+
 
 class Environments(Protocol):
     """One cached virtual environment per hash of (requirements, interpreter, platform)."""
@@ -37,6 +41,13 @@ class Environments(Protocol):
 
         Raises:
             Unproven: it cannot be built; `error_type` is "environment", with the installer's last lines.
+        """
+        ...
+
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """Remove those that nobody asked this object for, and whoever came before not since that time; how many.
+
+        Nothing but its own memory says what is in use: `in_use` names more that stay.
         """
         ...
 
@@ -58,4 +69,8 @@ class WeightStore(Protocol):
         Raises:
             Unproven: unreachable or another hash; `error_type` is "weights".
         """
+        ...
+
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """As for environments, also for fetches that never came to their end."""
         ...

@@ -29,6 +29,7 @@ from seatrial.domain.commands import (
     FailQueued,
     Finish,
     Finished,
+    ForgetJobs,
     ForgetKeys,
     Forgotten,
     IdempotencyKey,
@@ -278,6 +279,44 @@ class SubmissionExamples:
         assert await world.store.made_before(idempotency("b"), 2_000) is not None
         assert await world.do(ForgetKeys(10**15, 10)) == Forgotten(1)
         assert await world.store.made_before(idempotency("c"), 10**14) is not None, "its job has not ended"
+
+    async def test_ended_jobs_are_forgotten(self, world: World) -> None:
+        claim = await held(world)
+        first, second, third = [submission() for _ in range(3)]
+        await world.store.apply([first, second, third])
+        await world.store.apply([Cancel(first.job.id, 2_000), Cancel(second.job.id, 3_000)])
+        ids = (claim.job.id, first.job.id, second.job.id, third.job.id)
+        assert await world.store.ended_until(1_999, 10) == []
+        assert await world.store.ended_until(10**15, 10) == [first.job.id, second.job.id]
+        assert await world.store.ended_until(10**15, 1) == [first.job.id]
+        assert await world.do(ForgetJobs(ids, 2_999)) == Forgotten(1)
+        assert await world.do(ForgetJobs(ids, 2_999)) == Forgotten(0)
+        assert await world.store.job(first.job.id) is None
+        assert (await job_of(world, second.job.id)).ended
+        assert await world.do(ForgetJobs(ids, 10**15)) == Forgotten(1)
+        counts = await world.store.counts(ENDPOINT.id)
+        assert counts == {JobState.QUEUED: 1, JobState.RUNNING: 1}
+        assert isinstance(await world.do(success(claim)), Finished), "what has not ended is not forgotten"
+
+    async def test_a_forgotten_job_frees_its_key(self, world: World) -> None:
+        first = submission(key=idempotency("k"))
+        await world.do(first)
+        await world.do(Cancel(first.job.id, 2_000))
+        await world.do(ForgetJobs((first.job.id,), 2_000))
+        again = submission(key=idempotency("k", "g"))
+        assert await world.do(again) == Submitted(again.job.id)
+        assert await world.do(ForgetKeys(2_000, 10)) == Forgotten(0), "it is the new job's now"
+
+    async def test_inputs_that_jobs_name(self, world: World) -> None:
+        ref = ObjectRef(ObjectName("in", "a"), "e")
+        named = submission(input=JobInput("application/json", ref=ref))
+        await world.do(named)
+        assert await world.store.inputs_named("in", ["a", "b"]) == {"a"}
+        assert await world.store.inputs_named("other", ["a"]) == set()
+        await world.do(Cancel(named.job.id, 2_000))
+        assert await world.store.inputs_named("in", ["a"]) == {"a"}, "a retry would read it"
+        await world.do(ForgetJobs((named.job.id,), 2_000))
+        assert await world.store.inputs_named("in", ["a"]) == set()
 
     async def test_a_key_outlives_the_end_of_its_job(self, world: World) -> None:
         claim = await held(world, key=idempotency("k"))

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -69,7 +69,23 @@ class UvEnvironments:
             python = folder / "bin" / "python"
             if not ((folder / MARKER).exists() and os.access(python, os.X_OK)):
                 await self._build(folder, base, requirements, lines, progress)
+            os.utime(folder / MARKER)
         return python
+
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """See the port; what this server asked for has a lock here. Those that were never completed go too."""
+        return await asyncio.to_thread(self._remove_unused, {*in_use, *self._locks}, until_ms)
+
+    def _remove_unused(self, spared: Collection[str], until_ms: int) -> int:
+        idle = []
+        for folder in self._folder.iterdir():
+            told = folder / MARKER
+            used = (told if told.exists() else folder).stat().st_mtime_ns // 1_000_000
+            if folder.name not in spared and used <= until_ms:
+                idle.append(folder)
+        for folder in idle:
+            shutil.rmtree(folder)
+        return len(idle)
 
     async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
         """See the port."""

@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event
@@ -49,6 +50,24 @@ class FolderPackages:
         """The unpacked root."""
         return self._folder / package.sha256
 
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """See the port."""
+        return 0 if self._holds.any() else await asyncio.to_thread(self._remove_unused, in_use, until_ms)
+
+    def _remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        idle = [
+            package
+            for package in self._folder.iterdir()
+            if package.name not in in_use
+            and not package.name.startswith(INCOMING)
+            and package.stat().st_mtime_ns // 1_000_000 <= until_ms
+        ]
+        for package in idle:
+            incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=self._folder))
+            package.rename(incoming / package.name)  # gone at once for whoever adds the same content now
+            _remove(incoming)
+        return len(idle)
+
     def held(self) -> AbstractContextManager[None]:
         """See ports.backup.Keeper."""
         return self._holds.held()
@@ -71,7 +90,9 @@ class FolderPackages:
             open_package(source, incoming, stop, label)
             sha256 = content_hash(incoming)
             final = self._folder / sha256
-            if not final.exists():
+            if final.exists():
+                os.utime(final)  # used again
+            else:
                 _seal(incoming)
                 _rename_unless_there(incoming, final)
             return sha256

@@ -9,6 +9,7 @@ from itertools import groupby
 from sqlalchemy import Connection, bindparam, select, update
 
 from seatrial.adapters.sql.commands import EXECUTORS
+from seatrial.adapters.sql.commands.forget import ended_until, inputs_named
 from seatrial.adapters.sql.commands.submit import made_before
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.deciding import read_decision, waiting_decisions
@@ -69,6 +70,14 @@ class SqlJobStore:
     async def next_deadline_ms(self) -> int | None:
         """See the port."""
         return await self._database.read(_read_next_deadline)
+
+    async def ended_until(self, until_ms: int, limit: int) -> list[str]:
+        """See the port."""
+        return await self._database.read(partial(ended_until, until_ms=until_ms, limit=limit))
+
+    async def inputs_named(self, bucket: str, keys: Sequence[str]) -> set[str]:
+        """See the port."""
+        return await self._database.read(partial(inputs_named, bucket=bucket, keys=keys))
 
     async def check(self) -> None:
         """See the port."""

@@ -71,6 +71,12 @@ class Run:
         counts[after] += 1
         self._changed.add((endpoint_id, after.value))
 
+    def left(self, endpoint_id: str, purpose: str, state: JobState) -> None:
+        """A job is no longer kept."""
+        if purpose == JobPurpose.CLIENT:
+            self._counts_of(endpoint_id)[state] -= 1
+            self._changed.add((endpoint_id, state.value))
+
     def write(self) -> None:
         """Write the names and the counts that changed; to be called once, at the end."""
         self.publishing.write()

@@ -232,6 +232,18 @@ Index(
     sqlite_where=jobs.c.failure.is_not(None),
     postgresql_where=jobs.c.failure.is_not(None),
 )
+Index(
+    "ix_jobs_ended",
+    jobs.c.ended_at_ms,
+    sqlite_where=jobs.c.ended_at_ms.is_not(None),
+    postgresql_where=jobs.c.ended_at_ms.is_not(None),
+)
+Index(
+    "ix_jobs_input",
+    jobs.c.input_key,
+    sqlite_where=jobs.c.input_key.is_not(None),
+    postgresql_where=jobs.c.input_key.is_not(None),
+)
 Index("ix_jobs_endpoint", jobs.c.endpoint_name, jobs.c.state, jobs.c.seq)
 
 # Where a chosen name may be found again, to say which job's outcome it held before.

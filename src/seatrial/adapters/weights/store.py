@@ -8,10 +8,11 @@ and survives a restart: the next fetch reads on from there. Only whole content w
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +32,7 @@ from seatrial.ports.packages import Progress
 T = TypeVar("T")
 
 WEIGHTS = "weights"  # their folder in a data folder
+PARTIAL = ".partial-"
 
 FRUITLESS_TRIES_MAX = 5
 PAUSE_SECONDS_MAX = 30.0
@@ -82,7 +84,24 @@ class FolderWeights:
                 except OSError as error:
                     what = f"The server's disk does not take the weights: {error.strerror or error}"
                     raise unfit(what, remedy="Make room, and deploy again.", valid=None) from error
+            os.utime(kept)
         return kept / CONTENT
+
+    async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
+        """See the port; what this server fetched has a lock here."""
+        if self._holds.any():
+            return 0
+        return await asyncio.to_thread(self._remove_unused, {*in_use, *self._locks}, until_ms)
+
+    def _remove_unused(self, spared: Collection[str], until_ms: int) -> int:
+        idle = [
+            folder
+            for folder in self._folder.iterdir()
+            if folder.name.removeprefix(PARTIAL) not in spared and folder.stat().st_mtime_ns // 1_000_000 <= until_ms
+        ]
+        for folder in idle:
+            remove(folder)
+        return len(idle)
 
     def held(self) -> AbstractContextManager[None]:
         """See ports.backup.Keeper."""
@@ -103,7 +122,7 @@ class FolderWeights:
     async def _fetch(self, weights: WeightsSpec, package: Path, progress: Progress) -> None:
         shown = shown_uri(weights.uri)
         source = self._source(weights.uri, package)
-        partial = await asyncio.to_thread(Partial, self._folder / f".partial-{weights.sha256}", weights.uri)
+        partial = await asyncio.to_thread(Partial, self._folder / (PARTIAL + weights.sha256), weights.uri)
         report = _Report(weights.path, progress, self._monotonic)
         files = await self._persist(source.files, report)
         if len(files) > ARCHIVE_MEMBERS_MAX:

@@ -8,7 +8,7 @@ from typing import Any
 from seatrial.adapters.sql.commands.cancel import cancel
 from seatrial.adapters.sql.commands.expire import expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
-from seatrial.adapters.sql.commands.forget import forget_keys
+from seatrial.adapters.sql.commands.forget import forget_jobs, forget_keys
 from seatrial.adapters.sql.commands.publication import give_up, published
 from seatrial.adapters.sql.commands.release import release
 from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
@@ -34,6 +34,7 @@ EXECUTORS: dict[type, Executor] = {
     commands.Expire: expire,
     commands.FailQueued: fail_queued,
     commands.ForgetKeys: forget_keys,
+    commands.ForgetJobs: forget_jobs,
     commands.Submit: submit,
     commands.Take: take,
 }
