@@ -19,6 +19,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from seatrial.testing.postgres import PostgresServer
 from seatrial.testing.s3_server import S3Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -55,6 +56,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def aws_command() -> Path:
     """The real, unmodified `aws` command line of this environment."""
     return Path(sys.executable).with_name("aws")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, without fsync: no test of this one cuts the power."""
+    with PostgresServer(durable=False) as server:
+        yield server
 
 
 @dataclass

@@ -25,13 +25,15 @@ from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.packages.folder import FolderPackages
 from seatrial.adapters.processes.pool import ProcessPool
-from seatrial.adapters.sql.backup import SqliteCopier
+from seatrial.adapters.sql.backup import DumpedElsewhere, SqliteCopier
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.failures import DatabaseUnusable
 from seatrial.adapters.sql.incarnation import read_incarnation
 from seatrial.adapters.sql.job_store import SqlJobStore
 from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.sql.log_store import SqlLogStore
 from seatrial.adapters.sql.object_names import SqlObjectNames
+from seatrial.adapters.sql.opening import listening, open_database
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.memory import free_memory_bytes
@@ -51,6 +53,7 @@ from seatrial.domain import commands as c
 from seatrial.domain.credentials import Keyring
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
+from seatrial.domain.limits import STORE_POLL_MS
 from seatrial.domain.logs import LogLine
 from seatrial.engine.backup import DATABASE, BackupTaker
 from seatrial.engine.bells import Bells
@@ -61,6 +64,7 @@ from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
 from seatrial.engine.inspect import Inspector
+from seatrial.engine.leases import Leases
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
@@ -78,6 +82,7 @@ from seatrial.ports import crash_points
 from seatrial.ports.backup import Keeper, Member
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import BucketExists, ObjectRefused, ObjectStore
+from seatrial.ports.registry import AlreadyThere
 from seatrial.ports.storage import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -119,6 +124,7 @@ class Server:
     reaper: Reaper
     publisher: Publisher
     retainer: Retainer
+    leases: Leases | None  # where other servers share the database
 
 
 async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -127,21 +133,24 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
     `on_ready` gets the URL once requests are answered.
 
     Raises:
-        StartError: the port is taken, or another server owns the data folder.
+        StartError: the port is taken, or the database cannot be used as it is set up.
+        DataFolderInUse: another server owns the data folder.
     """
     crash_points.arm(os.environ.get(crash_points.VARIABLE))
     data = settings.data.absolute()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     data.chmod(0o700)  # jobs, objects and keys are their owner's, also in a folder that was there before
     async with AsyncExitStack() as stack:
-        stack.enter_context(DataFolderLock(data))
+        home = stack.enter_context(DataFolderLock(data)).home()
         listener = stack.enter_context(_listen(settings.host, settings.port))
         url = _url(settings, listener)
-        server = await stack.enter_async_context(_put_together(settings, Folders(data), url))
+        server = await stack.enter_async_context(_put_together(settings, Folders(data), home, url))
         stops = stack.enter_context(_signals())
         web = _web(server.services)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
         rounds = [asyncio.create_task(one.run()) for one in (server.reaper, server.publisher, server.retainer)]
+        if server.leases is not None:
+            rounds.append(asyncio.create_task(server.leases.run()))
         try:
             await _until_started(web, serving)
             await server.deployer.resume()
@@ -157,11 +166,11 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
 
 
 @asynccontextmanager
-async def _put_together(settings: Settings, folders: Folders, url: str) -> AsyncIterator[Server]:
+async def _put_together(settings: Settings, folders: Folders, home: str, url: str) -> AsyncIterator[Server]:
     clock = SystemClock()
     incarnation = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        database = await Database.open(folders.data / DATABASE)
+        database = await _database(settings, folders)
         stack.push_async_callback(database.close)
         logs = await SqlLogStore.open(folders.data / "logs.db")
         stack.push_async_callback(logs.close)
@@ -169,13 +178,17 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         publish_within_ms = None if settings.objects is None else settings.publish_seconds_max * 1000
         store = SqlJobStore(database, publish_within_ms)
         registry = SqlRegistry(database)
+        await _belong(folders.data, registry, clock)
         kept = await _open_objects(settings, folders, database, store, clock, stack)
         objects = kept.objects
         pool = ProcessPool(logs, folders.data, clock)
-        await _clear_up(store, pool, folders, incarnation, clock)
+        bells, watch = Bells(), Watch()
+        shared = settings.database is not None
+        leases = Leases(store, watch, bells, clock, incarnation, home) if shared else None
+        await _clear_up(store, pool, folders, incarnation, leases, clock)
         await _system_buckets(objects)
 
-        bells, watch = Bells(), Watch()
+        stack.enter_context(listening(settings.database, bells.ring_some))
         directory = Directory(registry, bells)
         await directory.load()
         urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
@@ -185,7 +198,9 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
         bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
         submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds, kept.home)
         publisher = Publisher(store, objects, watch, clock, kept.sweep)
-        dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds.deaths_max)
+        dispatcher = Dispatcher(
+            store, watch, bells, clock, incarnation, bounds.deaths_max, STORE_POLL_MS if shared else None
+        )
         packages = FolderPackages(folders.made("packages"))
         weights = FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls)
         environments = UvEnvironments(folders.made("environments"), settings.python)
@@ -242,7 +257,7 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             multipart=multipart,
             home=kept.home,
             backups=BackupTaker(
-                SqliteCopier(folders.data / DATABASE),
+                DumpedElsewhere() if shared else SqliteCopier(folders.data / DATABASE),
                 [*kept.keepers, packages, weights],
                 [Member(name, folders.data / name) for name in (CREDENTIALS_FILE, CONFIG_FILE)],
                 folders.made("backups"),
@@ -261,11 +276,40 @@ async def _put_together(settings: Settings, folders: Folders, url: str) -> Async
             unused_ms=settings.unused_retention_days * DAY_MS,
         )
         retainer = Retainer(store, objects, kinds, retention, clock)
-        yield Server(services, deployer, dispatcher, reaper, publisher, retainer)
+        yield Server(services, deployer, dispatcher, reaper, publisher, retainer, leases)
+
+
+async def _database(settings: Settings, folders: Folders) -> Database:
+    try:
+        return await open_database(folders.data / DATABASE, settings.database)
+    except DatabaseUnusable as error:
+        raise StartError(str(error)) from error
+
+
+async def _belong(data: Path, registry: SqlRegistry, clock: SystemClock) -> None:
+    """A data folder has the blobs and packages of one database: with another one they would be swept away."""
+    with contextlib.suppress(AlreadyThere):
+        await registry.put_document("store", "id", {"id": uuid.uuid4().hex}, clock.now_ms())
+    store = (await registry.document("store", "id") or {})["id"]
+    note = data / "store.id"
+    if not note.exists():
+        draft = note.with_suffix(".new")
+        draft.write_text(store)
+        draft.replace(note)
+    elif note.read_text() != store:
+        raise StartError(
+            f"{data} belongs to another database, whose blobs and packages it holds; name that database with "
+            "--database (none: the SQLite file in the folder), or choose another folder with --data"
+        )
 
 
 async def _clear_up(
-    store: SqlJobStore, pool: ProcessPool, folders: Folders, incarnation: str, clock: SystemClock
+    store: SqlJobStore,
+    pool: ProcessPool,
+    folders: Folders,
+    incarnation: str,
+    leases: Leases | None,
+    clock: SystemClock,
 ) -> None:
     """What an earlier server of this folder left: its processes first, then their files and sessions."""
     orphans = await pool.kill_orphans()
@@ -275,7 +319,9 @@ async def _clear_up(
     for name in ("scratch", "uploads", "backups"):
         await asyncio.to_thread(shutil.rmtree, folders.made(name))
         folders.made(name)
-    await store.apply([c.CloseServerSessions(incarnation, clock.now_ms())])
+    if leases is not None:
+        await leases.beat()
+    await store.apply([c.CloseServerSessions(incarnation, clock.now_ms(), leases.home if leases else None)])
     reached(CrashPoint.START_SESSIONS_CLOSED)
 
 

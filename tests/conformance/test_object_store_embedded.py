@@ -72,7 +72,13 @@ def blob_files(folder: Path) -> list[Path]:
 
 
 class TestEmbedded(ObjectStoreExamples):
-    pass
+    """Names are rows of SQLite, or of PostgreSQL; blobs are files of this machine either way."""
+
+    @pytest.fixture
+    async def store(self, database: Database, tmp_path: Path) -> AsyncIterator[EmbeddedObjects]:
+        blobs = BlobFiles(tmp_path / "blobs")
+        yield EmbeddedObjects(SqlObjectNames(database), blobs, WallClock())
+        blobs.close()
 
 
 class EmbeddedMachine(ObjectStoreMachine):

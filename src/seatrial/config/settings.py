@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
@@ -29,6 +31,8 @@ from seatrial.domain.limits import (
 ENV_PREFIX = "SEATRIAL_"
 CONFIG_FILE = "server.toml"  # in the data folder; `seatrial.toml` is a package's
 _FROM_FILE = "_from_file"
+_SECRETIVE = {"database"}  # settings whose values may hold a password: never shown
+_DATABASE_SCHEMES = ("postgresql://", "postgres://")
 
 
 def _setting(default: Any, unit: str, description: str, **limits: Any) -> Any:
@@ -44,6 +48,14 @@ class Settings(BaseSettings):
         Path("seatrial-data"),
         "folder",
         "Where everything is kept: jobs, objects, packages, credentials. One server owns it at a time.",
+    )
+    database: str | None = _setting(
+        None,
+        "URL",
+        "PostgreSQL database of jobs, endpoints and object names, as postgresql://user@host:5432/name; servers may "
+        "share it. Its password is better given as PGPASSWORD or in ~/.pgpass, where no list of processes shows it. "
+        "Unset: a SQLite file in the data folder.",
+        repr=False,
     )
     host: str = _setting(
         "127.0.0.1",
@@ -138,6 +150,20 @@ class Settings(BaseSettings):
         if given is not None:
             Home.from_uri(given)
         return given
+
+    @field_validator("database")
+    @classmethod
+    def _is_postgresql(cls, url: str | None) -> str | None:
+        form = "postgresql://user:password@host:5432/name"
+        if url is None:
+            return None
+        if not url.startswith(_DATABASE_SCHEMES):
+            raise PydanticCustomError("database", f"not a PostgreSQL URL: it has the form {form}")
+        if url.count("@") != urlsplit(url).netloc.count("@") or url.count("@") > 1:
+            raise PydanticCustomError(
+                "database", f"a special character in the user or the password needs its %-escape (/ is %2F): {form}"
+            )
+        return url
 
     @property
     def is_loopback(self) -> bool:
@@ -254,4 +280,6 @@ def _first_fault(
         where = f"{file}: {name}"
     else:
         where = ENV_PREFIX + name.upper()
+    if name in _SECRETIVE:
+        return f"{where}: {fault['msg']}"
     return f"{where}: {fault['msg']} (got {fault['input']!r})"

@@ -225,9 +225,44 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class CloseServerSessions:
-    """Close every session that is not of this server: its processes have been seen gone."""
+    """Close the sessions of earlier servers: their processes have been seen gone.
+
+    Those are the servers of the same `home` (the data folder, which one server owns at a time). Without one the
+    store itself has only one owner, and every other server is an earlier one.
+    """
 
     server: str
+    now_ms: int
+    home: str | None = None
+
+
+# ---------------------------------------------------------------- servers that share a store
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The server lives: its lease begins anew, by the store's own clock."""
+
+    server: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """How long ago its last beat was, by the store's clock; None: there is none any more."""
+
+    since_last_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLapsed:
+    """Close the sessions of every other server that has not beaten within `lease_ms`, by the store's clock.
+
+    What they held goes back to the queue as a new attempt, so the tokens that they still have prove nothing.
+    """
+
+    server: str
+    lease_ms: int
     now_ms: int
 
 
@@ -371,6 +406,8 @@ JobCommand = (
     | CloseServerSessions
     | Published
     | GiveUp
+    | Beat
+    | CloseLapsed
     | Cancel
     | Expire
     | FailQueued
@@ -391,6 +428,7 @@ JobOutcome = (
     | Released
     | Closed
     | GivenUp
+    | Beaten
     | CancelAccepted
     | CancelRefused
     | NoSuchJob

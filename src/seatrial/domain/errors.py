@@ -56,6 +56,7 @@ JOB_ALREADY_ENDED = "job_already_ended"
 OUTPUT_NAME_TAKEN = "output_name_taken"
 FILE_EXISTS = "file_exists"
 BACKUP_RUNNING = "backup_running"
+BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for that
 BACKUP_NOT_OFFERED = "backup_not_offered"
 
 

@@ -190,9 +190,20 @@ AWS_LIST_PAGE_DEFAULT = 10
 AWS_SYNC_WAIT_SECONDS_DEFAULT = 60  # how long InvokeEndpoint waits for its job, as AWS
 AWS_INVOCATION_TIMEOUT_SECONDS_MAX = 3_600
 
-# The embedded database
-DATABASE_BUSY_TIMEOUT_MS = 2_000  # how long a write waits for a lock that another process holds
+# The database
+DATABASE_BUSY_TIMEOUT_MS = 2_000  # how long a statement waits for another's lock
+DATABASE_ATTEMPTS_MAX = 5  # runs of a transaction that fails through others: deadlocks, lost connections, lost races
+DATABASE_CONNECT_SECONDS_MAX = 5
+DATABASE_STATEMENT_MS_MAX = 60_000
+DATABASE_IDLE_TRANSACTION_MS_MAX = 10_000  # a server stopped in mid-transaction loses its locks after this
 START_BYTES_MIN = 1 * MIB  # a disk with less room is named as the reason when a start fails
 DATABASE_CACHE_KIB = 32 * 1024  # of each connection
 DATABASE_READERS = 4
+
+# Several servers on one database
+SERVER_BEAT_SECONDS = 5
+SERVER_LEASE_SECONDS = 30  # without a heartbeat for so long, by the database's clock, a server's sessions are closed
+HINTS_RETRY_SECONDS = 5  # until a lost connection that only hears hints is made again
+STORE_POLL_MS = 1_000  # how often a waiting worker looks at a queue that others may have filled
+
 LOG_LINES_WAITING_MAX = 20_000  # not written yet; beyond it lines are dropped, and counted

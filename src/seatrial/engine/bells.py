@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 
 
 class Bells:
@@ -27,6 +28,12 @@ class Bells:
     def ring_all(self) -> None:
         """Wake everybody."""
         for key in list(self._waiting):
+            self.ring(key)
+
+    def ring_some(self, keys: Iterable[str]) -> None:
+        """Wake those who wait for one of these keys, or everybody where none is named."""
+        some = list(keys)
+        for key in some or list(self._waiting):
             self.ring(key)
 
     async def wait(self, key: str, heard: int, timeout_seconds: float) -> bool:

@@ -30,7 +30,18 @@ class Dispatcher:
     next one closes its sessions, and what they held runs again.
     """
 
-    def __init__(self, store: JobStore, watch: Watch, bells: Bells, clock: Clock, server: str, deaths_max: int) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        watch: Watch,
+        bells: Bells,
+        clock: Clock,
+        server: str,
+        deaths_max: int,
+        poll_ms: int | None = None,
+    ) -> None:
+        """`poll_ms`: how often a waiting session looks at a queue that other servers fill too; None: there are none."""
+        self._poll_ms = poll_ms
         self._store = store
         self._watch = watch
         self._bells = bells
@@ -71,8 +82,9 @@ class Dispatcher:
             if claims:
                 return claims
             left_ms = give_up_ms - self._clock.monotonic_ms()
-            if left_ms <= 0 or not await self._bells.wait(endpoint_id, heard, left_ms / 1000):
+            if left_ms <= 0:
                 return []
+            await self._bells.wait(endpoint_id, heard, min(left_ms, self._poll_ms or left_ms) / 1000)
 
     async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""

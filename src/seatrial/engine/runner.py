@@ -31,7 +31,7 @@ from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import StoreUnavailable
 from seatrial.ports.model_pool import Worker
-from seatrial.ports.work_source import WorkSource
+from seatrial.ports.work_source import SessionClosed, WorkSource
 
 log = structlog.get_logger()
 
@@ -181,6 +181,9 @@ class Runner:
             await taking
         except asyncio.CancelledError:
             pass
+        except SessionClosed:  # this server's lease had lapsed: what the worker holds is with others by now
+            log.warning("runner.session_gone", endpoint=self.version.endpoint_name)
+            await self.stop(WORKER_STOP_GRACE_SECONDS)
         except Exception as error:  # the named edge: a defect in taking must not keep the session open
             log.exception("runner.defect", endpoint=self.version.endpoint_name)
             self._fault = Failure("internal_error", f"No work could be taken for the worker: {error}")

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from seatrial.domain.commands import (
+    Beat,
+    Beaten,
     Cancel,
     CancelAccepted,
     Closed,
+    CloseLapsed,
     CloseServerSessions,
     CloseSession,
     Expire,
@@ -56,6 +59,8 @@ _DEPTH_MAX = 8
 _VERSIONS = st.sampled_from(["v1", "v1", "v2"])
 _SESSIONS = st.sampled_from(["s1", "s2", "s3"])
 _SERVERS = st.sampled_from(["server-1", "server-2"])
+_HOMES = st.sampled_from(["home-1", "home-2"])
+_DAY_MS = 86_400_000
 _AFFINITIES = st.sampled_from([None, "a", "b"])
 _INDEX = st.integers(0, 200)
 _NAMES = st.none() | st.sampled_from([ObjectName(BUCKET, "x"), ObjectName(BUCKET, "y"), ObjectName(NO_BUCKET, "z")])
@@ -182,12 +187,17 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.entries)
     @rule(
-        command=st.builds(CloseServerSessions, _SERVERS, st.just(0))
+        command=st.builds(CloseServerSessions, _SERVERS, st.just(0), _HOMES | st.none())
+        | st.builds(CloseLapsed, _SERVERS, st.sampled_from([-_DAY_MS, _DAY_MS]), st.just(0))
         | st.builds(FailQueued, st.just(ENDPOINT.id), st.just(FAILURE), st.just(0), st.sampled_from(["v1", "v2", None]))
         | st.builds(CloseSession, _SESSIONS, st.just(0))
     )
-    def clear(self, command: CloseServerSessions | FailQueued | CloseSession) -> None:
+    def clear(self, command: CloseServerSessions | CloseLapsed | FailQueued | CloseSession) -> None:
         self.ask(replace(command, now_ms=self.now_ms))
+
+    @rule(server=_SERVERS, home=_HOMES)
+    def beat(self, server: str, home: str) -> None:
+        self.ask(Beat(server, home))
 
     @precondition(lambda self: self.model.entries)
     @rule(which=_INDEX)
@@ -237,6 +247,8 @@ def _comparable(answer: JobOutcome) -> JobOutcome:
         return replace(answer, job=_plain(answer.job))
     if isinstance(answer, Submitted) and answer.job is not None:
         return replace(answer, job=_plain(answer.job))
+    if isinstance(answer, Beaten):
+        return Beaten(answer.since_last_ms and 0)
     if isinstance(answer, Expired):
         return Expired(_in_order(answer.jobs))
     if isinstance(answer, Closed):

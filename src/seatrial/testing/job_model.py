@@ -12,11 +12,14 @@ from functools import singledispatchmethod
 from typing import Any
 
 from seatrial.domain.commands import (
+    Beat,
+    Beaten,
     Cancel,
     CancelAccepted,
     CancelRefused,
     Claim,
     Closed,
+    CloseLapsed,
     CloseServerSessions,
     CloseSession,
     Expire,
@@ -76,6 +79,7 @@ class JobModel:
     buckets: frozenset[str]
     entries: dict[str, Entry] = field(default_factory=dict)  # in the order of submission
     sessions: dict[str, OpenSession] = field(default_factory=dict)
+    servers: dict[str, str] = field(default_factory=dict)  # server -> home, of those that have beaten
     keys: dict[tuple[str, str, str, str], tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -214,9 +218,34 @@ class JobModel:
 
     @do.register
     def _close_servers(self, command: CloseServerSessions) -> JobOutcome:
-        others = [one.session for one in self.sessions.values() if one.server != command.server]
+        one_owner = command.home is None
+        earlier = [server for server, home in self.servers.items() if one_owner or home == command.home]
+        self.servers = {one: home for one, home in self.servers.items() if one not in earlier or one == command.server}
+        return self._close_lost(command.server, None if one_owner else earlier, command.now_ms)
+
+    @do.register
+    def _beat(self, command: Beat) -> Beaten:
+        known = command.server in self.servers
+        self.servers.setdefault(command.server, command.home)
+        return Beaten(0 if known else None)
+
+    @do.register
+    def _close_lapsed(self, command: CloseLapsed) -> Closed:
+        """The time of the machine's rules never comes near a lease, so either all have lapsed or none."""
+        if command.lease_ms < 0:
+            self.servers = {server: home for server, home in self.servers.items() if server == command.server}
+        gone = {session.server for session in self.sessions.values()} - set(self.servers)
+        return self._close_lost(command.server, list(gone), command.now_ms)
+
+    def _close_lost(self, server: str, which: list[str] | None, now_ms: int) -> Closed:
+        """The sessions of these servers, or of all, but not of the one that asks."""
+        others = [
+            one.session
+            for one in self.sessions.values()
+            if one.server != server and (which is None or one.server in which)
+        ]
         begun = tuple(str(one.token) for one in self._in_state(JobState.RUNNING))
-        return self._close_all(CloseSession(session, command.now_ms, begun) for session in others)
+        return self._close_all(CloseSession(session, now_ms, begun) for session in others)
 
     def _close_all(self, commands: Iterable[CloseSession]) -> Closed:
         requeued: list[str] = []

@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 import pytest
 
 from seatrial.domain.commands import (
+    Beat,
+    Beaten,
     Cancel,
     CancelAccepted,
     CancelRefused,
     Claim,
     Closed,
+    CloseLapsed,
     CloseServerSessions,
     CloseSession,
     EndpointGone,
@@ -661,6 +664,41 @@ class SessionExamples:
         assert await world.do(CloseServerSessions("server-2", 5_000)) == Closed((ids[0],), ())
         assert await world.do(Take(old, tokens(1), 5_000)) == SessionGone()
         assert isinstance(await world.do(success(kept)), Finished)
+
+    async def test_on_a_shared_store_a_new_server_closes_those_of_its_home(self, world: World) -> None:
+        homes = {"earlier": "here", "elsewhere": "there", "now": "here"}
+        for server, home in homes.items():
+            assert await world.do(Beat(server, home)) == Beaten(None)
+        ids = [await submit(world) for _ in homes]
+        for server in homes:
+            await take(world, await open_session(world, f"of-{server}", server=server), 1)
+        assert await world.do(CloseServerSessions("now", 5_000, "here")) == Closed((ids[0],), ())
+        assert await world.do(CloseServerSessions("now", 5_000, "here")) == Closed((), ())
+        assert as_a(Beaten, await world.do(Beat("elsewhere", "there"))).since_last_ms is not None
+
+    async def test_a_server_that_no_longer_beats_loses_its_sessions_and_its_tokens(self, world: World) -> None:
+        await world.do(Beat("paused", "there"))
+        await world.do(Beat("live", "here"))
+        job_id = await submit(world)
+        (claim,) = await take(world, await open_session(world, "s", server="paused"), 1)
+        assert await world.do(CloseLapsed("live", 60_000, 5_000)) == Closed((), ())
+        assert await world.do(CloseLapsed("live", -60_000, 5_000)) == Closed((job_id,), ())
+        assert await world.do(success(claim)) == Stale()
+        assert await world.do(Take("s", tokens(1), 5_000)) == SessionGone()
+        assert await world.do(Beat("paused", "there")) == Beaten(None)
+        job = await job_of(world, job_id)
+        assert (job.state, job.attempt, job.deaths) == (JobState.QUEUED, 1, 0)
+
+    async def test_a_session_of_a_server_that_is_not_known_has_lapsed(self, world: World) -> None:
+        await world.do(Beat("live", "here"))
+        claim = await held(world)
+        assert await world.do(CloseLapsed("live", 60_000, 5_000)) == Closed((claim.job.id,), ())
+
+    async def test_a_lease_is_measured_by_the_stores_clock(self, world: World) -> None:
+        await world.do(Beat("one", "here"))
+        beaten = as_a(Beaten, await world.do(Beat("one", "here")))
+        assert beaten.since_last_ms is not None
+        assert 0 <= beaten.since_last_ms < 60_000
 
     async def test_a_killed_server_costs_an_attempt_and_no_death_and_no_deadline(self, world: World) -> None:
         claim = await held(world, queue_ttl_ms=10_000)

@@ -15,6 +15,7 @@ from pathlib import Path
 from seatrial.adapters.sql.copies import opened
 from seatrial.adapters.sql.incarnation import renew_incarnation
 from seatrial.adapters.sql.sqlite import sqlite_engine
+from seatrial.domain.errors import BACKUP_ELSEWHERE, Conflict
 from seatrial.ports.storage import StoreUnavailable
 
 
@@ -35,6 +36,22 @@ class SqliteCopier:
                 copy.execute("PRAGMA journal_mode = DELETE").close()  # a single file, whatever the source's mode
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be copied: {error}") from error
+
+
+class DumpedElsewhere:
+    """ports.backup.DatabaseCopier of a server whose database is PostgreSQL, which has tools of its own for that."""
+
+    async def copy(self, target: Path) -> None:
+        """Refuse.
+
+        Raises:
+            Conflict: always; says what to use.
+        """
+        raise Conflict(
+            BACKUP_ELSEWHERE,
+            "The database is PostgreSQL, which other servers may share: back it up with pg_dump or its own continuous "
+            "archiving, and after that the data folder.",
+        )
 
 
 def begin_new_life(copy: Path) -> str:

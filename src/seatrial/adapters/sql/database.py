@@ -1,4 +1,4 @@
-"""One SQLite file: a writer thread with group commit, and a few readers."""
+"""One database: a writer thread with group commit, and a few readers. What kind it is, its backend knows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from seatrial.adapters.sql.migrate import migrate
-from seatrial.adapters.sql.sqlite import as_unavailable, raw, sqlite_engine
-from seatrial.domain.limits import DATABASE_READERS, STORE_BATCH_COMMANDS_MAX
+from seatrial.adapters.sql.backend import Backend
+from seatrial.adapters.sql.sqlite import SqliteBackend
+from seatrial.domain.limits import DATABASE_ATTEMPTS_MAX, DATABASE_READERS, STORE_BATCH_COMMANDS_MAX
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import StoreUnavailable
 
@@ -40,6 +40,11 @@ class _Unit:
     result: Any = None
     error: BaseException | None = None
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may run again although its first run may have been committed."""
+        return self.together is not _single
+
     def settle(self) -> None:
         """Tell the caller, unless it no longer listens."""
         if self.future.done():
@@ -56,6 +61,7 @@ class _Group:
 
     units: list[_Unit] = field(default_factory=list)
     weight: int = 0
+    committing: bool = False  # from then on nobody knows whether a failed transaction is there
 
     def add(self, unit: _Unit) -> None:
         self.units.append(unit)
@@ -65,6 +71,7 @@ class _Group:
         """Units to run in one call each: single works by themselves, the others by kind."""
         by_kind: dict[object, list[_Unit]] = {}
         for unit in self.units:
+            unit.error = None
             by_kind.setdefault(unit if unit.together is _single else unit.together, []).append(unit)
         return list(by_kind.values())
 
@@ -74,19 +81,18 @@ def _single(connection: Connection, works: Sequence[Work[Any]]) -> Sequence[Any]
 
 
 class Database:
-    """The owner of one SQLite file. Times of its methods end with the disk's flush.
+    """One database, which other servers may share if its backend allows that. Its methods end with the disk's flush.
 
-    All writes run in one thread. Whatever waits when that thread becomes free shares one transaction, at most
-    STORE_BATCH_COMMANDS_MAX of it, and is answered after its COMMIT. A caller that stops waiting changes
-    nothing: its write may be committed all the same.
+    All writes of this process run in one thread. Whatever waits when that thread becomes free shares one
+    transaction, at most STORE_BATCH_COMMANDS_MAX of it, and is answered after its COMMIT. A caller that stops
+    waiting changes nothing: its write may be committed all the same.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[_Unit | None] = SimpleQueue()
         self._closed = False
-        self._write_engine = sqlite_engine(path, "FULL", "IMMEDIATE")
-        self._read_engine = sqlite_engine(path, "FULL", "DEFERRED")
+        self._backend = backend
         self._writer: Connection | None = None
         self._thread = threading.Thread(target=self._serve, name="database-writer", daemon=True)
         self._readers = ThreadPoolExecutor(DATABASE_READERS, thread_name_prefix="database-reader")
@@ -94,17 +100,23 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Database:
-        """Open or make the file and bring its tables up to date.
+        """Open or make a SQLite file; see `open_on`."""
+        return await cls.open_on(SqliteBackend(path))
+
+    @classmethod
+    async def open_on(cls, backend: Backend) -> Database:
+        """Bring the tables up to date and begin to serve.
 
         Raises:
             StoreUnavailable: it cannot be opened, or is no database.
+            SchemaTooNew: a newer Seatrial made its tables.
         """
-        database = cls(path)
+        database = cls(backend)
         try:
-            await asyncio.to_thread(migrate, database._write_engine)
+            await asyncio.to_thread(backend.migrate)
         except Exception as error:
             database._readers.shutdown()
-            raise as_unavailable(error) or error from error
+            raise backend.unavailable(error) or error from error
         database._thread.start()
         return database
 
@@ -124,7 +136,8 @@ class Database:
 
         `together` gets the items of all callers that name it in this transaction and returns one result each, in
         order. If it raises, what it did is undone and it runs again for each item alone, so only the caller whose
-        item is at fault gets the exception. `weight` counts against STORE_BATCH_COMMANDS_MAX.
+        item is at fault gets the exception. `weight` counts against STORE_BATCH_COMMANDS_MAX. It has to be
+        repeatable: when the connection is lost inside COMMIT, it runs again and finds what the first run left.
         """
         result: R = await self._enqueue(together, item, weight)
         return result
@@ -151,6 +164,7 @@ class Database:
             self._idle_readers.get().close()
         if self._writer is not None:
             self._writer.close()
+        self._backend.close()
 
     # ------------------------------------------------------------ in the event loop
 
@@ -164,18 +178,27 @@ class Database:
     # ------------------------------------------------------------ in the reader threads
 
     def _run_query(self, query: Callable[[Connection], T]) -> T:
+        while True:
+            try:
+                connection, fresh = self._idle_readers.get_nowait(), False
+            except Empty:
+                connection, fresh = self._connect(self._backend.reader), True
+            try:
+                result = query(connection)
+                connection.rollback()
+            except Exception as error:
+                connection.close()
+                if not fresh and self._backend.uncommitted(error):
+                    continue  # it broke while it was idle
+                raise self._backend.unavailable(error) or error from error
+            self._idle_readers.put(connection)
+            return result
+
+    def _connect(self, how: Callable[[], Connection]) -> Connection:
         try:
-            connection = self._idle_readers.get_nowait()
-        except Empty:
-            connection = self._read_engine.connect()
-        try:
-            result = query(connection)
-            connection.rollback()
+            return how()
         except Exception as error:
-            connection.close()
-            raise as_unavailable(error) or error from error
-        self._idle_readers.put(connection)
-        return result
+            raise self._backend.unavailable(error) or error from error
 
     # ------------------------------------------------------------ in the writer thread
 
@@ -187,10 +210,7 @@ class Database:
                 self._run(group)
             except Exception as error:  # noqa: BLE001 - the thread's edge: every caller gets its answer
                 self._fail(group, error)
-            try:
-                self._loop.call_soon_threadsafe(_settle, group.units)
-            except RuntimeError:
-                pass  # the loop is closed, so nobody waits
+            self._answer(group.units)
 
     def _next_group(self) -> tuple[_Group, bool]:
         group = _Group()
@@ -206,54 +226,94 @@ class Database:
         return group, True
 
     def _run(self, group: _Group) -> None:
-        if not group.units:
-            return
+        """The group in one transaction; again in another one where the first failed through no fault of its own."""
+        attempts_left = DATABASE_ATTEMPTS_MAX
+        while group.units:
+            try:
+                self._transact(group)
+                return
+            except Exception as error:
+                attempts_left -= 1
+                if not attempts_left or not self._backend.uncommitted(error):
+                    raise
+                self._drop_writer()
+                if group.committing:
+                    self._answer_unrepeatable(group, error)
+
+    def _transact(self, group: _Group) -> None:
+        group.committing = False
         if self._writer is None:
-            self._writer = self._write_engine.connect()
+            self._writer = self._backend.writer()
         with self._writer.begin():
             for units in group.bundles():
                 self._run_bundle(self._writer, units)
             reached(CrashPoint.COMMIT_WRITTEN)
+            group.committing = True
+            self._backend.commit(self._writer)
         reached(CrashPoint.COMMIT_DONE)
 
     def _run_bundle(self, connection: Connection, units: list[_Unit]) -> None:
-        try:
-            self._run_undoable(connection, units)
-        except Exception as error:
-            if as_unavailable(error) or not raw(connection).in_transaction:
-                raise
-            if len(units) > 1:
-                for unit in units:
-                    self._run_bundle(connection, [unit])
-            else:
-                units[0].error = error
+        """In one call; who loses a race runs again, and after any other failure each unit runs by itself."""
+        failure: Exception | None = None
+        for _ in range(DATABASE_ATTEMPTS_MAX):
+            try:
+                self._run_undoable(connection, units)
+                return
+            except Exception as error:
+                if self._backend.unavailable(error) or not self._backend.goes_on(connection):
+                    raise
+                failure = error
+            if not self._backend.lost_race(failure):
+                break
+        if len(units) == 1:
+            units[0].error = failure
+            return
+        for unit in units:
+            self._run_bundle(connection, [unit])
 
     def _run_undoable(self, connection: Connection, units: list[_Unit]) -> None:
-        driver = raw(connection)
+        driver: Any = connection.connection.dbapi_connection  # SQLAlchemy's own savepoints cost more than most bundles
         driver.execute("SAVEPOINT bundle").close()
         try:
             results = units[0].together(connection, [unit.item for unit in units])
         except Exception:
-            if driver.in_transaction:  # SQLite itself ends a transaction on some errors
-                driver.execute("ROLLBACK TO bundle").close()
-                driver.execute("RELEASE bundle").close()
+            if self._backend.goes_on(connection):
+                driver.execute("ROLLBACK TO SAVEPOINT bundle").close()
+                driver.execute("RELEASE SAVEPOINT bundle").close()
             raise
-        driver.execute("RELEASE bundle").close()
+        driver.execute("RELEASE SAVEPOINT bundle").close()
         for unit, result in zip(units, results, strict=True):
             unit.result = result
 
+    def _answer_unrepeatable(self, group: _Group, error: Exception) -> None:
+        """Nobody knows whether these were committed: their callers look, and decide."""
+        for unit in group.units:
+            if not unit.repeatable:
+                unit.error = self._backend.unavailable(error) or error
+        self._answer([unit for unit in group.units if not unit.repeatable])
+        group.units = [unit for unit in group.units if unit.repeatable]
+
     def _fail(self, group: _Group, error: Exception) -> None:
         """The transaction failed as a whole: nobody's work is there, and the connection is not trusted again."""
-        answer = as_unavailable(error) or error
+        answer = self._backend.unavailable(error) or error
         if answer is error:
             _log.error("a transaction failed", exc_info=error)
         for unit in group.units:
             unit.error = answer
+        self._drop_writer()
+
+    def _drop_writer(self) -> None:
         if self._writer is not None:
             with contextlib.suppress(Exception):
                 self._writer.invalidate()
                 self._writer.close()
             self._writer = None
+
+    def _answer(self, units: Sequence[_Unit]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_settle, units)
+        except RuntimeError:
+            pass  # the loop is closed, so nobody waits
 
 
 def _settle(units: Sequence[_Unit]) -> None:

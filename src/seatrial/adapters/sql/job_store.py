@@ -1,4 +1,4 @@
-"""ports.job_store.JobStore on SQLite."""
+"""ports.job_store.JobStore on the database."""
 
 from __future__ import annotations
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
+import socket
 from pathlib import Path
 from typing import Self
 
 _FILE = "server.lock"
+_HOME_FILE = "home.id"
 
 
 class DataFolderInUse(Exception):
@@ -49,6 +52,18 @@ class DataFolderLock:
             raise
         self._descriptor = descriptor
         return self
+
+    def home(self) -> str:
+        """What names this folder among the servers that share a database; the owner's to ask.
+
+        A copy of the folder, at another place or on another machine, is another home.
+        """
+        file = self._folder / _HOME_FILE
+        if not file.exists():
+            draft = file.with_suffix(".new")
+            draft.write_text(secrets.token_hex(8))
+            draft.replace(file)
+        return f"{file.read_text()}:{socket.gethostname()}:{self._folder.resolve()}"
 
     def __exit__(self, *_: object) -> None:
         """Let the next server in. The file stays: removing it would let two processes lock two files."""

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     RowMapping,
+    Select,
     String,
     Table,
     and_,
@@ -92,13 +93,8 @@ blobs_to_remove = Table(
 # ---------------------------------------------------------------- statements, built once
 
 _NAME = and_(objects.c.bucket == bindparam("at_bucket"), objects.c.key == bindparam("at_key"))
-_HELD = (
-    select(buckets.c.name, objects.c.key, objects.c.blob, objects.c.etag)
-    .select_from(
-        buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == bindparam("at_key")))
-    )
-    .where(buckets.c.name == bindparam("at_bucket"))
-)
+_HELD = select(objects.c.blob, objects.c.etag).where(_NAME).with_for_update()
+_SHARED = select(objects).where(_NAME).with_for_update(read=True)
 _LISTED = [column for column in objects.c if column is not objects.c.inline]
 _INSERT = insert(objects)
 _UPDATE = (
@@ -119,6 +115,8 @@ _PAGE = (
     .limit(bindparam("row_limit"))
 )
 _BUCKET = select(buckets.c.name).where(buckets.c.name == bindparam("bucket"))
+_BUCKET_KEPT = _BUCKET.with_for_update(read=True, key_share=True)
+_BUCKET_ENDING = _BUCKET.with_for_update()
 _BLOB_IS_NAMED = select(exists().where(objects.c.blob == bindparam("blob")))
 _BLOB_IS_LISTED = select(blobs_to_remove.c.blob).where(blobs_to_remove.c.blob == bindparam("blob"))
 
@@ -145,10 +143,9 @@ def reveal_name(
         NoSuchBucket, ConditionFailed
     """
     held = _held(conn, name)
-    taken = held["key"] is not None
-    repeated = taken and sealed.blob is not None and held["blob"] == sealed.blob
+    repeated = held is not None and sealed.blob is not None and held["blob"] == sealed.blob
     if condition is not None and not repeated:
-        _check(condition, held["etag"], name)
+        _check(condition, held, name)
     values = {
         "blob": sealed.blob,
         "size_bytes": sealed.size_bytes,
@@ -159,11 +156,11 @@ def reveal_name(
         "modified_at_ms": now_ms,
         "inline": sealed.inline,
     }
-    if taken:
+    if held is not None:
         conn.execute(_UPDATE, values | _at(name))
     else:
         conn.execute(_INSERT, values | {"bucket": name.bucket, "key": name.key.encode()})
-    if held["blob"] is not None and held["blob"] != sealed.blob:
+    if held is not None and held["blob"] is not None and held["blob"] != sealed.blob:
         _release(conn, held["blob"])
     return ObjectInfo(name, sealed, media_type, now_ms, dict(metadata))
 
@@ -182,11 +179,11 @@ def copy_name(
     Raises:
         NoSuchBucket, NoSuchObject, ObjectChanged, ConditionFailed
     """
-    info = head_name(conn, source.name)
+    info = _head(conn, source.name, _SHARED)  # its blob stays named until the copy names it too
     if info.sealed.etag != source.etag:
         raise ObjectChanged(f"{source.name.uri} has changed")
     if condition is not None:  # here, because a copy onto its own source is no repetition
-        _check(condition, _held(conn, target)["etag"], target)
+        _check(condition, _held(conn, target), target)
     return reveal_name(conn, target, info.sealed, media_type, metadata, None, now_ms)
 
 
@@ -196,7 +193,11 @@ def head_name(conn: Connection, name: ObjectName) -> ObjectInfo:
     Raises:
         NoSuchBucket, NoSuchObject
     """
-    row = conn.execute(_WHOLE, _at(name)).mappings().first()
+    return _head(conn, name, _WHOLE)
+
+
+def _head(conn: Connection, name: ObjectName, statement: Select[Any]) -> ObjectInfo:
+    row = conn.execute(statement, _at(name)).mappings().first()
     if row is None:
         _check_bucket(conn, name.bucket)
         raise NoSuchObject(f"{name.uri} does not exist")
@@ -206,7 +207,7 @@ def head_name(conn: Connection, name: ObjectName) -> ObjectInfo:
 def delete_name(conn: Connection, name: ObjectName) -> None:
     """Free a name; a free name is no error. Raises NoSuchBucket."""
     held = _held(conn, name)
-    if held["key"] is None:
+    if held is None:
         return
     conn.execute(_DELETE, _at(name))
     if held["blob"] is not None:
@@ -281,14 +282,16 @@ def _key_of(entry: RowMapping | bytes) -> bytes:
     return entry if isinstance(entry, bytes) else bytes(entry["key"])
 
 
-def _held(conn: Connection, name: ObjectName) -> RowMapping:
+def _held(conn: Connection, name: ObjectName) -> RowMapping | None:
+    """What the name holds, kept so until this transaction ends; None: nothing, in a bucket that stays."""
     row = conn.execute(_HELD, _at(name)).mappings().first()
-    if row is None:
+    if row is None and conn.execute(_BUCKET_KEPT, {"bucket": name.bucket}).first() is None:
         raise NoSuchBucket(name.bucket)
     return row
 
 
-def _check(condition: PutCondition, held_etag: str | None, name: ObjectName) -> None:
+def _check(condition: PutCondition, held: RowMapping | None, name: ObjectName) -> None:
+    held_etag = None if held is None else held["etag"]
     if condition.if_none_match and held_etag is not None:
         raise ConditionFailed(f"{name.uri} exists")
     if condition.if_match is not None and held_etag != condition.if_match:
@@ -321,7 +324,8 @@ def create_bucket(conn: Connection, bucket: str, now_ms: int) -> None:
 
 def delete_bucket(conn: Connection, bucket: str) -> None:
     """Raises NoSuchBucket, BucketNotEmpty."""
-    _check_bucket(conn, bucket)
+    if conn.execute(_BUCKET_ENDING, {"bucket": bucket}).first() is None:
+        raise NoSuchBucket(bucket)
     if conn.execute(select(objects.c.key).where(objects.c.bucket == bucket).limit(1)).first() is not None:
         raise BucketNotEmpty(bucket)
     conn.execute(delete(buckets).where(buckets.c.name == bucket))
@@ -329,8 +333,8 @@ def delete_bucket(conn: Connection, bucket: str) -> None:
 
 def all_buckets(conn: Connection) -> list[Bucket]:
     """All buckets, by name."""
-    rows = conn.execute(select(buckets).order_by(buckets.c.name))
-    return [Bucket(row.name, row.created_at_ms) for row in rows]
+    found = [Bucket(row.name, row.created_at_ms) for row in conn.execute(select(buckets))]
+    return sorted(found, key=lambda bucket: bucket.name)  # databases differ in how they order text
 
 
 def _check_bucket(conn: Connection, bucket: str) -> None:

@@ -6,33 +6,53 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.dml import UpdateBase
 
-_DIALECT = sqlite.dialect(paramstyle="qmark")
+Row = dict[str, Any]
 
 
 class Prepared:
     """An INSERT, UPDATE or DELETE whose rows are mappings with the same names, at least two of them.
 
-    `columns` are those that an INSERT sets; the statement's own parameters name the others.
+    `columns` are those that an INSERT sets; the statement's own parameters name the others. It is compiled when it
+    first meets a database of a kind.
     """
 
     def __init__(self, statement: UpdateBase, columns: Sequence[str] | None = None) -> None:
-        compiled = statement.compile(dialect=_DIALECT, column_keys=columns)
-        self._sql = str(compiled)
-        names = list(compiled.positiontup or ())
-        self._in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*names)
+        self._statement = statement
+        self._columns = columns
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Once for each row; the dictionaries are used up. How many rows it met in all."""
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement, self._columns, dialect)
+        return connection.exec_driver_sql(compiled.sql, compiled.parameters(rows)).rowcount
+
+
+class _Compiled:
+    """The statement in the words of one kind of database."""
+
+    def __init__(self, statement: UpdateBase, columns: Sequence[str] | None, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        self.sql = str(compiled)
+        positions = compiled.positiontup
+        names = list(positions if positions is not None else compiled.binds)
+        self._in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = None
+        if positions is not None:
+            self._in_order = itemgetter(*names)
         self._encoders = {
             name: encode
             for name, parameter in compiled.binds.items()
-            if name in names and (encode := parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+            if name in names and (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         }
 
-    def run(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Once for each row; the dictionaries are used up."""
+    def parameters(self, rows: Sequence[Row]) -> Any:
+        """The rows as the driver wants them: by position where it counts, else by name."""
         for row in rows:
             for name, encode in self._encoders.items():
                 row[name] = encode(row[name])
-        connection.exec_driver_sql(self._sql, [self._in_order(row) for row in rows])
+        return list(rows) if self._in_order is None else [self._in_order(row) for row in rows]

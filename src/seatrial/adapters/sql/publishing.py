@@ -12,7 +12,11 @@ from seatrial.adapters.sql.object_names import buckets, objects, reveal_name
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.domain.objects import ObjectName, Sealed
 
-_BUCKET = select(buckets.c.name).where(buckets.c.name == bindparam("bucket"))
+_BUCKET = (
+    select(buckets.c.name)
+    .where(buckets.c.name == bindparam("bucket"))
+    .with_for_update(read=True, key_share=True)  # it stays as long as names are on their way into it
+)
 _HELD = select(objects.c.key).where(
     objects.c.bucket == bindparam("bucket"), objects.c.key.in_(bindparam("keys", expanding=True))
 )

@@ -1,19 +1,21 @@
-"""ports.registry.Registry on SQLite."""
+"""ports.registry.Registry on the database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.failures import is_taken
 from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import documents, endpoints, jobs, versions
+from seatrial.adapters.sql.schema import documents, endpoints, jobs, sessions, versions
 from seatrial.domain.endpoint import (
     Endpoint,
     EndpointStatus,
@@ -26,6 +28,16 @@ from seatrial.domain.endpoint import (
 )
 from seatrial.domain.objects import ObjectName
 from seatrial.ports.registry import AlreadyThere, NotThere
+
+_SESSIONS = (
+    select(sessions.c.id).where(sessions.c.endpoint_id == bindparam("endpoint_id")).order_by(sessions.c.id)
+).with_for_update()
+_HELD = (
+    select(jobs)
+    .where(jobs.c.endpoint_id == bindparam("endpoint_id"), jobs.c.session.is_not(None))
+    .order_by(jobs.c.seq)
+    .with_for_update(key_share=True)
+)
 
 
 class SqlRegistry:
@@ -98,10 +110,11 @@ class SqlRegistry:
 
     async def documents(self, kind: str) -> list[tuple[str, Mapping[str, Any]]]:
         """See the port."""
-        statement = select(documents).where(documents.c.kind == kind).order_by(documents.c.name)
-        return await self._database.read(
+        statement = select(documents).where(documents.c.kind == kind)
+        found = await self._database.read(
             lambda connection: [(row.name, row.body) for row in connection.execute(statement)]
         )
+        return sorted(found, key=itemgetter(0))  # databases differ in how they order text
 
     async def remove_document(self, kind: str, name: str) -> None:
         """See the port."""
@@ -114,17 +127,18 @@ class SqlRegistry:
         await self._database.write(work)
 
     async def _endpoints(self, name: str | None) -> list[Endpoint]:
-        statement = select(endpoints).order_by(endpoints.c.name)
+        statement = select(endpoints)
         if name is not None:
             statement = statement.where(endpoints.c.name == name)
-        return await self._database.read(lambda connection: [_endpoint(row) for row in connection.execute(statement)])
+        found = await self._database.read(lambda connection: [_endpoint(row) for row in connection.execute(statement)])
+        return sorted(found, key=lambda endpoint: endpoint.name)
 
 
 def _insert_new(connection: Connection, table: Table, values: Mapping[str, Any], name: str) -> None:
     try:
         connection.execute(insert(table), values)
     except IntegrityError as error:
-        if "UNIQUE" not in str(error.orig):
+        if not is_taken(error):
             raise
         raise AlreadyThere(f"{name!r} is taken") from error
 
@@ -136,7 +150,9 @@ def _replace(connection: Connection, table: Table, values: Mapping[str, Any], na
 
 def _remove_endpoint(connection: Connection, endpoint_id: str) -> None:
     run = Run(connection)
-    rows = connection.execute(select(jobs).where(jobs.c.endpoint_id == endpoint_id, jobs.c.session.is_not(None))).all()
+    run.keep_endpoints([endpoint_id])
+    connection.execute(_SESSIONS, {"endpoint_id": endpoint_id})
+    rows = connection.execute(_HELD, {"endpoint_id": endpoint_id}).all()
     requeue(run, [Return(row, begun=True) for row in rows])
     run.write()
     connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))

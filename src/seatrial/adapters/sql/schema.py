@@ -45,6 +45,7 @@ __all__ = [
     "job_counts",
     "jobs",
     "reserved_names",
+    "servers",
     "sessions",
     "stores",
     "versions",
@@ -72,7 +73,7 @@ stores = Table(
     metadata,
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("incarnation", Text, nullable=False),
-    CheckConstraint("only = 1", name="only"),
+    CheckConstraint('"only" = 1', name="only"),
 )
 
 # ---------------------------------------------------------------- endpoints
@@ -121,6 +122,15 @@ documents = Table(
 
 # ---------------------------------------------------------------- jobs
 
+# Who shares this database. `beat_at_ms` is by the database's own clock, the only one that all of them have.
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("home", Text, nullable=False),  # the data folder that it owns
+    Column("beat_at_ms", BigInteger, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,
@@ -128,7 +138,7 @@ sessions = Table(
     Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("version_id", Text, ForeignKey("versions.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("kind", Text, nullable=False),
-    Column("server", Text, nullable=False),
+    Column("server", Text, nullable=False, index=True),
     Column("opened_at_ms", BigInteger, nullable=False),
 )
 

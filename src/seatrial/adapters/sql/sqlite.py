@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: how they are made, what their failures mean."""
+"""One SQLite file as a backend of the database: how its connections are made, what their failures mean."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from seatrial.adapters.sql.migrate import migrate
 from seatrial.domain.limits import DATABASE_BUSY_TIMEOUT_MS, DATABASE_CACHE_KIB
 from seatrial.ports.job_store import StoreUnavailable
 
@@ -25,6 +26,49 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOTADB,
 }
+
+
+class SqliteBackend:
+    """`backend.Backend` on one file, which this process owns alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._write_engine = sqlite_engine(path, "FULL", "IMMEDIATE")
+        self._read_engine = sqlite_engine(path, "FULL", "DEFERRED")
+
+    def migrate(self) -> None:
+        """Make the file, or bring its tables up to date."""
+        migrate(self._write_engine)
+
+    def writer(self) -> Connection:
+        """A connection whose transactions own the file from their beginning."""
+        return self._write_engine.connect()
+
+    def reader(self) -> Connection:
+        """A connection whose transactions see one state."""
+        return self._read_engine.connect()
+
+    def commit(self, connection: Connection) -> None:
+        """On disk when this returns."""
+        connection.commit()
+
+    def goes_on(self, connection: Connection) -> bool:
+        """False once SQLite itself has ended the transaction, as it does on some errors."""
+        return raw(connection).in_transaction
+
+    def unavailable(self, error: BaseException) -> StoreUnavailable | None:
+        """See `as_unavailable`."""
+        return as_unavailable(error)
+
+    def lost_race(self, error: BaseException) -> bool:
+        """There is no other writer to lose against."""
+        return False
+
+    def uncommitted(self, error: BaseException) -> bool:
+        """A file that was locked or full would be so again."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is held but connections."""
 
 
 def sqlite_engine(path: Path, synchronous: Literal["FULL", "OFF"], begin: Literal["IMMEDIATE", "DEFERRED"]) -> Engine:

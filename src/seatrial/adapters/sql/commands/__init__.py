@@ -11,6 +11,7 @@ from seatrial.adapters.sql.commands.finish import finish
 from seatrial.adapters.sql.commands.forget import forget_jobs, forget_keys
 from seatrial.adapters.sql.commands.publication import give_up, published
 from seatrial.adapters.sql.commands.release import release
+from seatrial.adapters.sql.commands.servers import beat, close_lapsed
 from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
 from seatrial.adapters.sql.commands.submit import submit
 from seatrial.adapters.sql.commands.take import take
@@ -30,6 +31,8 @@ EXECUTORS: dict[type, Executor] = {
     commands.OpenSession: open_session,
     commands.CloseSession: close_session,
     commands.CloseServerSessions: close_server_sessions,
+    commands.Beat: beat,
+    commands.CloseLapsed: close_lapsed,
     commands.Cancel: cancel,
     commands.Expire: expire,
     commands.FailQueued: fail_queued,

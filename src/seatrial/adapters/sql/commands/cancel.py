@@ -14,7 +14,7 @@ from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Cancel, CancelAccepted, CancelRefused, NoSuchJob, Outcome
 from seatrial.domain.jobs import JobState
 
-_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id")).with_for_update(key_share=True)
 _NOTE = update(jobs).where(jobs.c.seq == bindparam("at")).values(cancel_requested=True)
 
 

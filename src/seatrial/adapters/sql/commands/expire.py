@@ -21,8 +21,14 @@ _DUE = (
     .where(_queued, jobs.c.expires_at_ms <= bindparam("now_ms"))
     .order_by(jobs.c.expires_at_ms)
     .limit(bindparam("most"))
+    .with_for_update(key_share=True, skip_locked=True)  # whoever holds one of them decides it, or the next round does
 )
-_OF_ENDPOINT = select(jobs).where(_queued, jobs.c.endpoint_id == bindparam("endpoint_id")).limit(bindparam("most"))
+_OF_ENDPOINT = (
+    select(jobs)
+    .where(_queued, jobs.c.endpoint_id == bindparam("endpoint_id"))
+    .limit(bindparam("most"))
+    .with_for_update(key_share=True)
+)
 _OF_VERSION = _OF_ENDPOINT.where(jobs.c.version_id == bindparam("version_id"))
 
 

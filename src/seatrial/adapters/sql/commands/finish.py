@@ -13,7 +13,12 @@ from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Finish, Finished, Outcome, Stale
 from seatrial.domain.jobs import TERMINAL, Job, JobState
 
-_HOLDING = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
+_HOLDING = (
+    select(jobs)
+    .where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
+    .order_by(jobs.c.token)
+    .with_for_update(key_share=True)
+)
 
 _HAS_OUTCOME = TERMINAL | {JobState.PUBLISHING}
 

@@ -21,13 +21,17 @@ _OLD_KEYS = (
     )
     .order_by(idempotency_keys.c.created_at_ms)
     .limit(bindparam("most"))
+    .with_for_update(of=idempotency_keys, skip_locked=True)  # one that is used again meanwhile is not removed
 )
 _REMOVE_KEYS = delete(idempotency_keys).where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
 _TO_BE_TOLD = exists().where(deliveries.c.job_id == jobs.c.id, deliveries.c.next_at_ms.is_not(None))
 _ENDED = [jobs.c.ended_at_ms.is_not(None), jobs.c.ended_at_ms <= bindparam("until_ms"), ~_TO_BE_TOLD]
 _OLD_JOBS = select(jobs.c.id).where(*_ENDED).order_by(jobs.c.ended_at_ms).limit(bindparam("most"))
-_FORGETTABLE = select(jobs.c.seq, jobs.c.endpoint_id, jobs.c.purpose, jobs.c.state).where(
-    jobs.c.id.in_(bindparam("ids", expanding=True)), *_ENDED
+_FORGETTABLE = (
+    select(jobs.c.seq, jobs.c.endpoint_id, jobs.c.purpose, jobs.c.state)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), *_ENDED)
+    .order_by(jobs.c.id)
+    .with_for_update()
 )
 _REMOVE_JOBS = delete(jobs).where(jobs.c.seq.in_(bindparam("seqs", expanding=True)))
 _INPUTS = select(jobs.c.input_key).where(

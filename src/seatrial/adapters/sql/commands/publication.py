@@ -16,7 +16,7 @@ from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Finished, GivenUp, GiveUp, Outcome, Publication, Published, Stale
 from seatrial.domain.jobs import TERMINAL, JobState
 
-_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id")).with_for_update(key_share=True)
 
 
 def published(run: Run, commands: Sequence[Published]) -> list[Finished | Stale]:

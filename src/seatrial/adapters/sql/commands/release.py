@@ -11,7 +11,12 @@ from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Release, Released
 
-_HELD = select(jobs).where(jobs.c.session.is_not(None), jobs.c.token.in_(bindparam("tokens", expanding=True)))
+_HELD = (
+    select(jobs)
+    .where(jobs.c.session.is_not(None), jobs.c.token.in_(bindparam("tokens", expanding=True)))
+    .order_by(jobs.c.token)
+    .with_for_update(key_share=True)
+)
 
 
 def release(run: Run, commands: Sequence[Release]) -> list[Released]:

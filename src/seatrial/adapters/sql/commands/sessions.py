@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, delete, insert, select
 
 from seatrial.adapters.sql.ending import Ending, cancelled, end, failed
 from seatrial.adapters.sql.job_rows import JobRow
 from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import jobs, sessions, versions
+from seatrial.adapters.sql.schema import jobs, servers, sessions, versions
 from seatrial.domain.commands import Closed, CloseServerSessions, CloseSession, Opened, OpenSession, SessionGone
 from seatrial.domain.errors import WORKER_CRASHED
 
-_VERSION = select(versions.c.id).where(
-    versions.c.id == bindparam("version_id"), versions.c.endpoint_id == bindparam("endpoint_id")
+_VERSION = (
+    select(versions.c.id)
+    .where(versions.c.id == bindparam("version_id"), versions.c.endpoint_id == bindparam("endpoint_id"))
+    .with_for_update(read=True, key_share=True)
 )
-_OPEN = insert(sessions).on_conflict_do_nothing(index_elements=[sessions.c.id])
-_HELD = select(jobs).where(jobs.c.session == bindparam("session")).order_by(jobs.c.seq)
+_IS_OPEN = select(sessions.c.id).where(sessions.c.id == bindparam("session"))
+_OPEN = insert(sessions)
+_KEPT = _IS_OPEN.with_for_update()
+_HELD = select(jobs).where(jobs.c.session == bindparam("session")).order_by(jobs.c.seq).with_for_update(key_share=True)
 _CLOSE = delete(sessions).where(sessions.c.id == bindparam("session"))
-_OF_OTHER_SERVERS = select(sessions.c.id).where(sessions.c.server != bindparam("server"))
+_OF_OTHERS = select(sessions.c.id).where(sessions.c.server != bindparam("server"))
+_OTHERS = delete(servers).where(servers.c.id != bindparam("server"))
+_of_home = servers.c.home == bindparam("home")
+_OF_EARLIER = _OF_OTHERS.where(sessions.c.server.in_(select(servers.c.id).where(_of_home)))
+_EARLIER = _OTHERS.where(_of_home)
 
 
 def open_session(run: Run, commands: Sequence[OpenSession]) -> list[Opened | SessionGone]:
@@ -44,15 +51,26 @@ def _open(run: Run, command: OpenSession) -> Opened | SessionGone:
     version = {"version_id": command.version_id, "endpoint_id": command.endpoint_id}
     if run.connection.execute(_VERSION, version).first() is None:
         return SessionGone()
-    values = {"kind": command.kind, "server": command.server, "opened_at_ms": command.now_ms}
-    run.connection.execute(_OPEN, {"id": command.session, **version, **values})
+    if run.connection.execute(_IS_OPEN, {"session": command.session}).first() is None:
+        values = {"kind": command.kind, "server": command.server, "opened_at_ms": command.now_ms}
+        run.connection.execute(_OPEN, {"id": command.session, **version, **values})
     return Opened()
 
 
 def _close_server(run: Run, command: CloseServerSessions) -> Closed:
-    names = run.connection.execute(_OF_OTHER_SERVERS, {"server": command.server}).scalars().all()
-    # Nobody can say any more what had begun there, so everything counts as an attempt.
-    closed = [_close(run, CloseSession(name, command.now_ms), all_begun=True) for name in names]
+    which = {"server": command.server} | ({} if command.home is None else {"home": command.home})
+    names = run.connection.execute(_OF_OTHERS if command.home is None else _OF_EARLIER, which).scalars().all()
+    closed = close_lost(run, names, command.now_ms)
+    run.connection.execute(_OTHERS if command.home is None else _EARLIER, which)
+    return closed
+
+
+def close_lost(run: Run, names: Sequence[str], now_ms: int) -> Closed:
+    """Close sessions of servers that are gone.
+
+    Nobody can say any more what had begun there, so everything counts as an attempt.
+    """
+    closed = [_close(run, CloseSession(name, now_ms), all_begun=True) for name in sorted(names)]
     return Closed(
         requeued=tuple(job_id for one in closed for job_id in one.requeued),
         ended=tuple(job for one in closed for job in one.ended),
@@ -60,6 +78,7 @@ def _close_server(run: Run, command: CloseServerSessions) -> Closed:
 
 
 def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
+    run.connection.execute(_KEPT, {"session": command.session})  # a take in flight is waited for, and then seen
     rows = run.connection.execute(_HELD, {"session": command.session}).all()
     begun = {row.token for row in rows if all_begun or row.token in command.begun}
     charged = begun if command.death is not None and len(begun) == 1 else set()

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
-from sqlalchemy import insert as plain_insert
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from seatrial.adapters.sql.job_rows import NEW_COLUMNS, new_values, to_job
 from seatrial.adapters.sql.prepared import Prepared
@@ -29,23 +27,17 @@ from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, OutputPlan
 
 SubmitOutcome = Submitted | KeyConflict | QueueFull | NameTaken | EndpointGone
 
-_KNOWN_KEYS = (  # a key of a job that is gone is free
-    select(idempotency_keys, jobs.c.ended_at_ms)
-    .join(jobs, jobs.c.id == idempotency_keys.c.job_id)
+_KNOWN_KEYS = (
+    select(idempotency_keys, jobs.c.ended_at_ms, jobs.c.id.label("found_id"))
+    .outerjoin(jobs, jobs.c.id == idempotency_keys.c.job_id)
     .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
 )
 _KNOWN_JOBS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 _RESERVED = select(reserved_names).where(reserved_names.c.uri.in_(bindparam("uris", expanding=True)))
-_ADD_JOBS = Prepared(plain_insert(jobs), NEW_COLUMNS)
-_RESERVE = Prepared(plain_insert(reserved_names), ["uri", "job_id"])
-_ADD_KEY = insert(idempotency_keys)
-_ADD_KEYS = Prepared(
-    _ADD_KEY.on_conflict_do_update(  # a key past its life may be used again
-        index_elements=[idempotency_keys.c.key],
-        set_={name: _ADD_KEY.excluded[name] for name in ("fingerprint", "job_id", "created_at_ms")},
-    ),
-    ["key", "fingerprint", "job_id", "created_at_ms"],
-)
+_ADD_JOBS = Prepared(insert(jobs), NEW_COLUMNS)
+_RESERVE = Prepared(insert(reserved_names), ["uri", "job_id"])
+_DROP_KEYS = delete(idempotency_keys).where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+_ADD_KEYS = Prepared(insert(idempotency_keys), ["key", "fingerprint", "job_id", "created_at_ms"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +45,18 @@ class _HeldKey:
     fingerprint: str
     job_id: str
     ended_at_ms: int | None = None  # of the job
+    gone: bool = False  # the job is: its key is free
 
     def is_alive(self, key: IdempotencyKey, now_ms: int) -> bool:
-        return self.ended_at_ms is None or self.ended_at_ms + key.life_ms > now_ms
+        return not self.gone and (self.ended_at_ms is None or self.ended_at_ms + key.life_ms > now_ms)
 
 
 def submit(run: Run, commands: Sequence[Submit]) -> list[SubmitOutcome]:
-    """Look everything up once, decide each in order, and write all accepted jobs at the end."""
+    """Look everything up once, decide each in order, and write all accepted jobs at the end.
+
+    An endpoint is kept while jobs are submitted to it, so its depth and its idempotency keys hold. Names are shared
+    between endpoints: where another server reserves one at the same time, the second of the two runs again.
+    """
     intake = _Intake(run, commands)
     outcomes = [intake.decide(command) for command in commands]
     intake.write()
@@ -70,8 +67,10 @@ class _Intake:
     """What is known of keys, jobs and names: from the database, and from the commands decided so far."""
 
     def __init__(self, run: Run, commands: Sequence[Submit]) -> None:
+        run.keep_endpoints(command.job.endpoint_id for command in commands)
         self._run = run
         self._accepted: list[Submit] = []
+        self._outlived: set[str] = set()
         self._keys = _known_keys(run.connection, [command.idempotency for command in commands if command.idempotency])
         self._jobs = _known_jobs(run, [command.job.id for command in commands])
         uris = [uri for command in commands for uri in reserved_uris(command.job.output)]
@@ -94,6 +93,9 @@ class _Intake:
         _ADD_JOBS.run(connection, [new_values(command.job) for command in accepted])
         uris = [(uri, command.job.id) for command in accepted for uri in reserved_uris(command.job.output)]
         _RESERVE.run(connection, [{"uri": uri, "job_id": job_id} for uri, job_id in uris])
+        if self._outlived:
+            connection.execute(_DROP_KEYS, {"keys": sorted(self._outlived)})
+            self._outlived.clear()
         keys = [_key_values(command.idempotency, command.job) for command in accepted if command.idempotency]
         if keys:
             _ADD_KEYS.run(connection, keys)
@@ -128,12 +130,15 @@ class _Intake:
 
     def _accept(self, command: Submit) -> Submitted:
         job = command.job
+        if command.idempotency is not None:
+            identity = _identity(command.idempotency)
+            if identity in self._keys:
+                self.write()  # its holder may be one of those that were accepted a moment ago
+                self._outlived.add(identity)
+            self._keys[identity] = _HeldKey(command.idempotency.fingerprint, job.id)
         self._accepted.append(command)
         self._jobs[job.id] = None
         self._reserved.update(dict.fromkeys(reserved_uris(job.output), job.id))
-        if command.idempotency is not None:
-            held = _HeldKey(command.idempotency.fingerprint, job.id)
-            self._keys[_identity(command.idempotency)] = held
         self._run.moved(job.endpoint_id, job.purpose, None, JobState.QUEUED)
         return Submitted(job.id)
 
@@ -169,7 +174,7 @@ def _known_keys(connection: Connection, keys: Sequence[IdempotencyKey]) -> dict[
     if not keys:
         return {}
     rows = connection.execute(_KNOWN_KEYS, {"keys": [_identity(key) for key in keys]})
-    return {row.key: _HeldKey(row.fingerprint, row.job_id, row.ended_at_ms) for row in rows}
+    return {row.key: _HeldKey(row.fingerprint, row.job_id, row.ended_at_ms, row.found_id is None) for row in rows}
 
 
 def _identity(key: IdempotencyKey) -> str:

@@ -17,6 +17,7 @@ from seatrial.domain.jobs import Job, JobEvent, JobState, after
 _TAKEN = after(JobState.QUEUED, JobEvent.TAKEN)
 
 _SESSION = select(sessions).where(sessions.c.id == bindparam("session"))
+_SESSION_KEPT = _SESSION.with_for_update(read=True, key_share=True)
 _TAKEN_WITH = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
 _MARK_TAKEN = Prepared(
     update(jobs)
@@ -35,8 +36,10 @@ def _waiting(*which: Any) -> Select[Any]:
             jobs.c.cancel_requested.is_(False),
             *which,
         )
-        .order_by(jobs.c.priority, jobs.c.seq)
+        # The index's own order in full: PostgreSQL does not see that a column that IS NULL is one value.
+        .order_by(jobs.c.endpoint_id, jobs.c.version_id, jobs.c.priority, jobs.c.seq)
         .limit(bindparam("most"))
+        .with_for_update(key_share=True, skip_locked=True)
     )
 
 
@@ -63,9 +66,13 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
     known = run.connection.execute(_TAKEN_WITH, {"tokens": command.tokens}).all()
     if known:
         return _taken_before(known, command)
+    candidates = _candidates(run, session, command)
+    # Nobody closes the session between its claims and their commit. A look at an empty queue writes nothing.
+    if candidates and run.connection.execute(_SESSION_KEPT, {"session": command.session}).first() is None:
+        return SessionGone()
     claims = []
     moves = []
-    for row, token in zip(_candidates(run, session, command), command.tokens, strict=False):
+    for row, token in zip(candidates, command.tokens, strict=False):
         change = {
             "state": _TAKEN,
             "attempt": row.attempt + 1,

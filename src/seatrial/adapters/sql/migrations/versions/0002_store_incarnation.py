@@ -16,9 +16,9 @@ depends_on = None
 def upgrade() -> None:
     stores = op.create_table(
         "stores",
-        sa.Column("only", sa.Integer(), nullable=False),
+        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("incarnation", sa.Text(), nullable=False),
-        sa.CheckConstraint("only = 1", name=op.f("ck_stores_only")),
+        sa.CheckConstraint('"only" = 1', name=op.f("ck_stores_only")),
         sa.PrimaryKeyConstraint("only", name=op.f("pk_stores")),
     )
     op.bulk_insert(stores, [{"only": 1, "incarnation": secrets.token_hex(8)}])

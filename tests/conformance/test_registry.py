@@ -1,8 +1,6 @@
-"""Endpoints, versions and documents on SQLite."""
+"""Endpoints, versions and documents on SQLite and on PostgreSQL."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -48,10 +46,8 @@ VERSION = EndpointVersion(
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[SqlRegistry]:
-    database = await Database.open(tmp_path / "seatrial.sqlite")
-    yield SqlRegistry(database)
-    await database.close()
+async def registry(database: Database) -> SqlRegistry:
+    return SqlRegistry(database)
 
 
 async def test_an_endpoint_and_its_version_read_back_whole(registry: SqlRegistry) -> None:
