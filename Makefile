@@ -8,7 +8,7 @@ APPS := floorplan
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps test-all torture check format bench constraints clean distclean
+.PHONY: help setup demo test test-apps test-all torture check format bench validate-corpus constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-all                check, then all the tests'
 	@echo 'make torture [SECONDS=60] [SEED=...]  random jobs, kills and faults; the checker looks from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
+	@echo 'make validate-corpus         300 good and 300 damaged outputs: precision and recall of the validator'
 	@echo 'make format                  let ruff rewrite what it can'
 	@echo 'make constraints             pin the newest versions in constraints.txt'
 	@echo 'make clean | distclean       caches | caches and .venv'
@@ -64,6 +65,15 @@ bench: setup .venv/.bench-ready
 	@echo 'bench: installing the peers'
 	@$(BIN)/python -m pip install -q --no-input --disable-pip-version-check -c constraints.txt \
 		--no-build-isolation -e '.[bench]'
+	@touch $@
+
+validate-corpus: setup .venv/.corpus-ready
+	$(BIN)/python -m benchmarks.outputs $(ARGS)
+
+.venv/.corpus-ready: $(STAMP)
+	@echo 'validate-corpus: installing real photographs'
+	@$(BIN)/python -m pip install -q --no-input --disable-pip-version-check -c constraints.txt \
+		--no-build-isolation -e '.[corpus]'
 	@touch $@
 
 format: setup

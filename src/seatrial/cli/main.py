@@ -18,6 +18,7 @@ from seatrial.cli.logs import logs
 from seatrial.cli.options import example
 from seatrial.cli.pack import pack
 from seatrial.cli.serve import PRECEDENCE, serve_command
+from seatrial.cli.validate import validate
 from seatrial.cli.version import version
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
 app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)
+app.command(epilog=example("seatrial validate outputs/ --profile studio --junit report.xml"))(validate)
 app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)
 app.command(epilog=example("seatrial demo --plan plan.png"))(demo)
 app.command(epilog=example("seatrial version --json"))(version)
