@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from seatrial import __version__
 from seatrial.adapters.environments.uv import UvEnvironments
 from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
@@ -34,11 +35,13 @@ from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.sql.log_store import SqlLogStore
 from seatrial.adapters.sql.object_names import SqlObjectNames
 from seatrial.adapters.sql.opening import listening, open_database
+from seatrial.adapters.sql.outbox import SqlOutbox
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.memory import free_memory_bytes
 from seatrial.adapters.system.secrets import SecretReader
 from seatrial.adapters.urls.guarded import GuardedUrls
+from seatrial.adapters.urls.posting import GuardedPosts
 from seatrial.adapters.weights.store import FolderWeights
 from seatrial.config import (
     CONFIG_FILE,
@@ -60,6 +63,7 @@ from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
 from seatrial.engine.cancel import Canceller
 from seatrial.engine.crew import Bench, Crew
+from seatrial.engine.deliver import OUTBOX, Deliverer, Sender
 from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
@@ -72,7 +76,7 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.retain import Retainer, Retention, Unused
-from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Submitter
+from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
 from seatrial.engine.trial import Court
 from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
@@ -148,7 +152,8 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
         stops = stack.enter_context(_signals())
         web = _web(server.services)
         serving = asyncio.create_task(web.serve(sockets=[listener]))
-        rounds = [asyncio.create_task(one.run()) for one in (server.reaper, server.publisher, server.retainer)]
+        at_rounds = (server.reaper, server.publisher, server.services.deliverer, server.retainer)
+        rounds = [asyncio.create_task(one.run()) for one in at_rounds]
         if server.leases is not None:
             rounds.append(asyncio.create_task(server.leases.run()))
         try:
@@ -170,13 +175,9 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
     clock = SystemClock()
     incarnation = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        database = await _database(settings, folders)
-        stack.push_async_callback(database.close)
-        logs = await SqlLogStore.open(folders.data / "logs.db")
-        stack.push_async_callback(logs.close)
+        database, logs = await _open_databases(settings, folders, stack)
         keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
-        publish_within_ms = None if settings.objects is None else settings.publish_seconds_max * 1000
-        store = SqlJobStore(database, publish_within_ms)
+        store = SqlJobStore(database, None if settings.objects is None else settings.publish_seconds_max * 1000)
         registry = SqlRegistry(database)
         await _belong(folders.data, registry, clock)
         kept = await _open_objects(settings, folders, database, store, clock, stack)
@@ -196,8 +197,10 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
         preparer, sealer = Preparer(objects, urls, own_urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
         bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
-        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds, kept.home)
-        publisher = Publisher(store, objects, watch, clock, kept.sweep)
+        reach = Reach(kept.home, settings.private_webhooks)
+        submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds, reach)
+        deliverer = await _open_deliverer(settings, database, keyring, bells, clock, stack)
+        watch.on_announced(partial(bells.ring, OUTBOX))
         dispatcher = Dispatcher(
             store, watch, bells, clock, incarnation, bounds.deaths_max, STORE_POLL_MS if shared else None
         )
@@ -240,13 +243,13 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
             drill_seconds=settings.drill_seconds,
         )
         deployer = Deployer(court, directory, packages, store, objects, watch, bells, clock)
-        canceller = Canceller(store, watch, inspector, clock, deployer.stop_work)
         multipart = MultipartUploads(objects, clock)
         services = Services(
             submitter=submitter,
             inspector=inspector,
-            canceller=canceller,
+            canceller=Canceller(store, watch, inspector, clock, deployer.stop_work),
             deployer=deployer,
+            deliverer=deliverer,
             objects=objects,
             registry=registry,
             logs=logs,
@@ -276,6 +279,7 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
             unused_ms=settings.unused_retention_days * DAY_MS,
         )
         retainer = Retainer(store, objects, kinds, retention, clock)
+        publisher = Publisher(store, objects, watch, clock, kept.sweep)
         yield Server(services, deployer, dispatcher, reaper, publisher, retainer, leases)
 
 
@@ -323,6 +327,14 @@ async def _clear_up(
         await leases.beat()
     await store.apply([c.CloseServerSessions(incarnation, clock.now_ms(), leases.home if leases else None)])
     reached(CrashPoint.START_SESSIONS_CLOSED)
+
+
+async def _open_databases(settings: Settings, folders: Folders, stack: AsyncExitStack) -> tuple[Database, SqlLogStore]:
+    database = await _database(settings, folders)
+    stack.push_async_callback(database.close)
+    logs = await SqlLogStore.open(folders.data / "logs.db")
+    stack.push_async_callback(logs.close)
+    return database, logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +388,14 @@ async def _try_out(service: S3Service, objects: S3Objects, home: Home) -> None:
 
 async def _nothing_to_sweep() -> int:
     return 0
+
+
+async def _open_deliverer(
+    settings: Settings, database: Database, keyring: Keyring, bells: Bells, clock: SystemClock, stack: AsyncExitStack
+) -> Deliverer:
+    urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.private_webhooks))
+    sender = Sender(keyring.credentials.webhook_secret, f"seatrial/{__version__}")
+    return Deliverer(SqlOutbox(database), GuardedPosts(urls), sender, bells, clock)
 
 
 async def _system_buckets(objects: ObjectStore) -> None:
@@ -486,6 +506,7 @@ async def _stop(
     for one in rounds:
         one.cancel()
     await server.publisher.close(PUBLICATION_GRACE_SECONDS)
+    await server.services.deliverer.close(PUBLICATION_GRACE_SECONDS)
     server.services.inspector.close()
     web.should_exit = True
     await asyncio.gather(serving, *rounds, return_exceptions=True)

@@ -74,6 +74,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         inspector=unused,
         canceller=unused,
         deployer=unused,
+        deliverer=unused,
         objects=objects,
         registry=unused,
         logs=unused,

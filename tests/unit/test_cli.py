@@ -113,7 +113,7 @@ def test_env_prints_what_a_shell_can_evaluate(running: Path) -> None:
     told = json.loads(RUNNER.invoke(app, ["env", "--data", str(running), "--json"]).output)
     assert set(told) == {
         "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION",
-        "SEATRIAL_URL", "SEATRIAL_API_KEY",
+        "SEATRIAL_URL", "SEATRIAL_API_KEY", "SEATRIAL_WEBHOOK_SECRET",
     }  # fmt: skip
     read = dict(pair.split("=", 1) for word, pair in map(shlex.split, printed.splitlines()) if word == "export")
     assert read == told

@@ -76,6 +76,9 @@ def deploy(
     output_prefix: Annotated[
         str | None, typer.Option(help="s3://bucket/prefix of results.", show_default=False)
     ] = None,
+    webhook: Annotated[
+        list[str] | None, typer.Option(help="URL that is told of the end of every job; may be given often.")
+    ] = None,
     deduplicate_inference_id: Annotated[
         bool,
         typer.Option("--deduplicate-inference-id", help="The same SageMaker InferenceId gives the same job."),
@@ -102,6 +105,7 @@ def deploy(
         "queue_ttl_seconds": queue_ttl_seconds,
         "load_timeout_seconds": load_timeout_seconds,
         "output": output_prefix,
+        "webhook": " ".join(webhook) if webhook else None,
         "unproven": unproven or None,
         "deduplicate_inference_id": deduplicate_inference_id or None,
         "trial_minutes_max": max_minutes,

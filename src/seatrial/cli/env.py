@@ -65,6 +65,7 @@ def variables(running: RunningServer, credentials: Credentials, services: list[s
         "AWS_DEFAULT_REGION": credentials.region,
         "SEATRIAL_URL": running.url,
         "SEATRIAL_API_KEY": credentials.api_key,
+        "SEATRIAL_WEBHOOK_SECRET": credentials.webhook_secret,
     }
 
 

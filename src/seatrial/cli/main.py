@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seatrial.cli import endpoints, jobs
+from seatrial.cli import deliveries, endpoints, jobs
 from seatrial.cli.backup import backup, restore
 from seatrial.cli.check import check
 from seatrial.cli.demo import demo
@@ -50,6 +50,7 @@ app.command(
     )
 )(invoke)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(deliveries.app, name="deliveries")
 app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
 app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)

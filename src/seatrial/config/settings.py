@@ -111,8 +111,8 @@ class Settings(BaseSettings):
     allow_private_urls: bool = _setting(
         False,
         "yes/no",
-        "Let media URLs in requests name loopback and private addresses. Off: they are refused, so that a "
-        "request cannot reach into the server's network.",
+        "Let media URLs in requests, and webhooks, name loopback and private addresses. Off: they are refused, so "
+        "that a request cannot reach into the server's network (webhooks may while the server listens on loopback).",
     )
     objects: str | None = _setting(
         None,
@@ -174,6 +174,11 @@ class Settings(BaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def private_webhooks(self) -> bool:
+        """True when webhooks may lead to loopback and private addresses."""
+        return self.allow_private_urls or self.is_loopback
 
     @classmethod
     def settings_customise_sources(

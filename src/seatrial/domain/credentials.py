@@ -19,6 +19,7 @@ class Credentials:
     api_key: str
     account_id: str = "000000000000"
     region: str = "us-east-1"
+    webhook_secret: str = ""  # what receivers of webhooks verify with: `whsec_` and base64
 
 
 @dataclass(frozen=True, slots=True)

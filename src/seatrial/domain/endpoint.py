@@ -87,6 +87,7 @@ class VersionSettings:
     unproven: bool = False  # deployed without samples, and shown as such everywhere
     samples_uri: str | None = None  # s3://… with samples named from outside
     deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
+    webhooks: tuple[str, ...] = ()  # URLs that are told of every job's end
     trial_minutes_max: int | None = None  # what a trial would run beyond it is left out, and named in its report
 
 

@@ -58,6 +58,7 @@ FILE_EXISTS = "file_exists"
 BACKUP_RUNNING = "backup_running"
 BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for that
 BACKUP_NOT_OFFERED = "backup_not_offered"
+DELIVERY_NOT_FOUND = "delivery_not_found"
 
 
 class SeatrialError(Exception):

@@ -52,6 +52,10 @@ DELIVERY_RETRY_MS_FIRST = 5_000
 DELIVERY_RETRY_MS_MAX = 6 * 3_600_000
 DELIVERIES_AT_ONCE_MAX = 64
 DELIVERIES_PER_RECEIVER_MAX = 4  # at once
+DELIVERY_HOLD_MS = 60_000  # a server that took one and died is followed by another after that
+DELIVERY_POLL_MS = 1_000
+DELIVERY_KEPT_DAYS = 7  # after it ended
+DELIVERIES_FORGOTTEN_AT_ONCE = 500
 
 # Retention
 JOB_RETENTION_DAYS = 30  # ended jobs, and the objects in the server's own buckets (setting)

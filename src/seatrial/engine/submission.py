@@ -50,6 +50,7 @@ class Submission:
     idempotency_key: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     check_now: bool = False
+    webhooks: tuple[str, ...] = ()  # URLs that are told of the job's end, beside the endpoint's own
     version_id: str | None = None  # a trial's job: only this version may run it
 
     def fingerprint(self) -> str:
@@ -62,6 +63,7 @@ class Submission:
             self.task, self.priority, self.affinity, self.queue_ttl_seconds, self.invocation_timeout_seconds,
             self.output and [self.output.result.uri, self.output.failure.uri],
             self.result_filename, self.result_extension, sorted(self.attributes.items()),
+            *([list(self.webhooks)] if self.webhooks else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

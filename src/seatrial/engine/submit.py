@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.delivery import Target, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.home import Home
@@ -53,6 +54,15 @@ class Accepted:
     existing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where outcomes go. `home` is where the server's own buckets lie in an S3 service: names told to clients are real
+    ones there."""
+
+    home: Home | None = None
+    private_webhooks: bool = False
+
+
 class Submitter:
     """Turns submissions into jobs."""
 
@@ -67,9 +77,8 @@ class Submitter:
         bells: Bells,
         clock: Clock,
         bounds: Bounds,
-        home: Home | None = None,
+        reach: Reach,
     ) -> None:
-        """`home` is where the server's own buckets lie in an S3 service: names told to clients are real ones there."""
         self._store = store
         self._objects = objects
         self._directory = directory
@@ -79,7 +88,8 @@ class Submitter:
         self._bells = bells
         self._clock = clock
         self._bounds = bounds
-        self._home = home
+        self._home = reach.home
+        self._allow_private_webhooks = reach.private_webhooks
         self._draining = False
 
     def drain(self) -> None:
@@ -287,8 +297,17 @@ class Submitter:
             purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
             version_id=submission.version_id,
             attributes=submission.attributes,
+            notify=self._targets(submission, version),
             name_chosen=submission.output is not None or submission.result_filename is not None,
         )
+
+    def _targets(self, submission: Submission, version: EndpointVersion) -> tuple[Target, ...]:
+        """Who is told: those that the request names, and then the endpoint's own. Of a trial nobody is."""
+        if submission.version_id:
+            return ()
+        asked = read_webhooks(submission.webhooks, allow_private=self._allow_private_webhooks)
+        own = read_webhooks(version.settings.webhooks, allow_private=True)  # refused, if need be, when it is called
+        return tuple(dict.fromkeys((*asked, *own)))
 
     def _real(self, plan: OutputPlan) -> OutputPlan:
         return plan if self._home is None else OutputPlan(self._home.real(plan.result), self._home.real(plan.failure))

@@ -33,10 +33,15 @@ class Watch:
         self._recent: OrderedDict[str, Ended] = OrderedDict()
         self._pending: set[str] = set()
         self._decided: Listener = lambda _: None
+        self._announced: Callable[[], None] = lambda: None
 
     def on_decided(self, publish: Listener) -> None:
         """Call this with every job that is decided here and not visible yet."""
         self._decided = publish
+
+    def on_announced(self, deliver: Callable[[], None]) -> None:
+        """Call this when a job has ended here whose end is to be told."""
+        self._announced = deliver
 
     def accepted(self, job_id: str) -> None:
         """This server accepted the job; it is durable and has not ended."""
@@ -66,6 +71,8 @@ class Watch:
         if len(self._recent) > RECENT_JOBS_MAX:
             self._recent.popitem(last=False)
         self._tell(job)
+        if job.notify:
+            self._announced()
 
     def recent(self, job_id: str) -> Ended | None:
         """The job, if it is among the last that ended here."""

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seatrial import __version__
 from seatrial.http.api.backup import BackupRoutes
+from seatrial.http.api.deliveries import DeliveryRoutes
 from seatrial.http.api.endpoints import EndpointRoutes
 from seatrial.http.api.hot import HotRoutes
 from seatrial.http.api.jobs import JobRoutes
@@ -62,7 +63,7 @@ def build_native(services: Services) -> FastAPI:
     def authenticated(request: Request) -> None:
         authenticate(request, services.keyring)
 
-    for part in (EndpointRoutes, LogRoutes, JobRoutes, UploadRoutes, BackupRoutes):
+    for part in (EndpointRoutes, LogRoutes, JobRoutes, DeliveryRoutes, UploadRoutes, BackupRoutes):
         app.include_router(part(services).router(), dependencies=[Depends(authenticated)])
     app.router.routes.append(openapi_route(app))
     handle_errors(app)

@@ -16,6 +16,7 @@ from seatrial.ports.registry import Registry
 if TYPE_CHECKING:
     from seatrial.engine.backup import BackupTaker
     from seatrial.engine.cancel import Canceller
+    from seatrial.engine.deliver import Deliverer
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.multipart import MultipartUploads
@@ -34,6 +35,7 @@ class Services:
     inspector: Inspector
     canceller: Canceller
     deployer: Deployer
+    deliverer: Deliverer
     objects: ObjectStore
     registry: Registry
     logs: LogStore

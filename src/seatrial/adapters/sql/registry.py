@@ -189,7 +189,7 @@ def _version(row: Row[Any]) -> EndpointVersion:
 
 def _settings(values: Mapping[str, Any]) -> VersionSettings:
     prefixes = {name: ObjectName(**values[name]) for name in ("output_prefix", "failure_prefix") if values.get(name)}
-    return VersionSettings(**{**values, **prefixes})
+    return VersionSettings(**{**values, **prefixes, "webhooks": tuple(values.get("webhooks", ()))})
 
 
 def _stage(values: Mapping[str, Any]) -> StageReport:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 
 import httpx
@@ -100,14 +100,21 @@ class GuardedUrls:
                 await response.aclose()
         raise unreachable(url, f"redirects more than {URL_REDIRECTS_MAX} times")
 
-    async def _send(self, target: httpx.URL) -> httpx.Response:
+    async def send(self, url: str, method: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """The open response of one request; a redirect is not followed. Raises BadInput (input_unreachable)."""
+        return await self._send(_parsed(url), method, body, headers)
+
+    async def _send(
+        self, target: httpx.URL, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """The open response of the first address that accepts the connection."""
         last: httpx.HTTPError | None = None
         for address in await self._addresses(target):
             request = self._client.build_request(
-                "GET",
+                method,
                 target.copy_with(host=address),
-                headers={"Host": target.netloc.decode("ascii")},
+                content=body or None,
+                headers={**(headers or {}), "Host": target.netloc.decode("ascii")},
                 extensions={"sni_hostname": target.raw_host.decode("ascii")},
             )
             try:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from seatrial.domain import errors
+from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
     DEPLOY_SETTINGS_BYTES_MAX,
@@ -47,6 +48,9 @@ class DeploySettings(BaseModel):
     failure_output: str | None = Field(None, description="s3://bucket/prefix of failures; unset: beside results.")
     unproven: bool | None = Field(None, description="Serve although tasks have no sample; shown everywhere.")
     samples: str | None = Field(None, description="s3://bucket/prefix with samples from outside the package.")
+    webhook: str | None = Field(
+        None, description="URL that is told of the end of every job; several are separated by spaces."
+    )
     deduplicate_inference_id: bool | None = Field(
         None, description="Take SageMaker's InferenceId for an idempotency key: the same one gives the same job."
     )
@@ -64,6 +68,10 @@ class DeploySettings(BaseModel):
         for given, kept in (("output", "output_prefix"), ("failure_output", "failure_prefix")):
             if given in said:
                 said[kept] = _prefix(given, said.pop(given))
+        if "webhook" in said:
+            urls = said.pop("webhook").split()
+            read_webhooks(urls, allow_private=True)  # where they lead is judged when they are called
+            said["webhooks"] = tuple(urls)
         if "samples" in said:
             said["samples_uri"] = said.pop("samples")
             _prefix("samples", said["samples_uri"])

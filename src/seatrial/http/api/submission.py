@@ -54,6 +54,7 @@ class JobOptions(BaseModel):
     timeout_seconds: int | None = Field(
         None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX, description="How long the handler may run."
     )
+    webhook: str | None = Field(None, description="URL that is told of the job's end; several are separated by spaces.")
     input: str | None = Field(
         None, description="s3://bucket/key of an object that is the body; then the request itself has none."
     )
@@ -99,6 +100,7 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
         invocation_timeout_seconds=options.timeout_seconds,
         idempotency_key=idempotency_key(request),
         check_now=True,
+        webhooks=tuple(options.webhook.split()) if options.webhook else (),
     )
     return Asked(submission, _wait_seconds(request))
 

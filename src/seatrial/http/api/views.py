@@ -19,7 +19,8 @@ def instant(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _maybe_instant(at_ms: int | None) -> str | None:
+def maybe_instant(at_ms: int | None) -> str | None:
+    """The same, of what may not be."""
     return None if at_ms is None else instant(at_ms)
 
 
@@ -118,7 +119,7 @@ class JobView(BaseModel):
             status=job.state,
             task=job.task,
             waits_for=waits_for,
-            waits_until=_maybe_instant(waits_until_ms),
+            waits_until=maybe_instant(waits_until_ms),
             decide_by=instant(job.decide_by_ms),
             priority=job.priority,
             attempt=job.attempt,
@@ -126,8 +127,8 @@ class JobView(BaseModel):
             door=job.door,
             purpose=job.purpose,
             submitted_at=instant(job.submitted_at_ms),
-            started_at=_maybe_instant(job.started_at_ms),
-            ended_at=_maybe_instant(job.ended_at_ms),
+            started_at=maybe_instant(job.started_at_ms),
+            ended_at=maybe_instant(job.ended_at_ms),
             timeout_seconds=job.invocation_timeout_ms / 1000,
             cancel_requested=job.cancel_requested,
             retry_of=job.retry_of,
@@ -203,7 +204,7 @@ class StageView(BaseModel):
             state=report.state,
             message=report.message,
             started_at=instant(report.started_at_ms),
-            ended_at=_maybe_instant(report.ended_at_ms),
+            ended_at=maybe_instant(report.ended_at_ms),
             details=dict(report.details),
         )
 

@@ -1,0 +1,200 @@
+"""Tell receivers of what is in the outbox: at least once, signed, with the same id each time.
+
+A receiver that is slow or away takes at most DELIVERIES_PER_RECEIVER_MAX of the tasks that do this, and after a
+failure it is left alone for a while as a whole; so it delays only what is meant for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import structlog
+
+from seatrial.domain.delivery import (
+    Attempt,
+    Delivery,
+    DeliveryFilter,
+    DeliveryState,
+    is_final,
+    retry_after_ms,
+    signed_headers,
+)
+from seatrial.domain.errors import DELIVERY_NOT_FOUND, NotFound
+from seatrial.domain.limits import (
+    DELIVERIES_AT_ONCE_MAX,
+    DELIVERIES_FORGOTTEN_AT_ONCE,
+    DELIVERIES_PER_RECEIVER_MAX,
+    DELIVERY_HOLD_MS,
+    DELIVERY_KEPT_DAYS,
+    DELIVERY_POLL_MS,
+    WEBHOOK_ANSWER_CHARS_KEPT,
+)
+from seatrial.engine.bells import Bells
+from seatrial.ports.clock import Clock
+from seatrial.ports.outbox import Outbox
+from seatrial.ports.storage import StoreUnavailable
+from seatrial.ports.urls import NotPosted, Posted, UrlPoster
+
+log = structlog.get_logger()
+
+OUTBOX = "outbox"  # the bell that says that something may be due
+_FORGET_INTERVAL_MS = 3_600_000
+_RECEIVER_PAUSE_MS = 1_000
+_AT_A_TIME = DELIVERIES_PER_RECEIVER_MAX  # so that one receiver's backlog never takes more than its share
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who signs: the server's secret (`whsec_…`) and the name that it gives."""
+
+    secret: str
+    user_agent: str
+
+
+class Deliverer:
+    """Takes what is due, posts it, keeps what came of it."""
+
+    def __init__(self, outbox: Outbox, poster: UrlPoster, sender: Sender, bells: Bells, clock: Clock) -> None:
+        self._outbox = outbox
+        self._poster = poster
+        self._sender = sender
+        self._bells = bells
+        self._clock = clock
+        self._chance = random.SystemRandom()
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._per_receiver: Counter[str] = Counter()
+        self._paused: dict[str, int] = {}  # receiver -> until when, on the monotonic clock
+
+    # ------------------------------------------------------------ looks
+
+    async def deliveries(self, which: DeliveryFilter) -> list[Delivery]:
+        """A page, newest first."""
+        return list(await self._outbox.deliveries(which))
+
+    async def delivery(self, delivery_id: str) -> Delivery:
+        """One with its attempts. Raises NotFound."""
+        found = await self._outbox.delivery(delivery_id)
+        if found is None:
+            raise _unknown(delivery_id)
+        return found
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        """Try it again from the start, under the same id. Raises NotFound."""
+        again = await self._outbox.replay(delivery_id, self._clock.now_ms())
+        if again is None:
+            raise _unknown(delivery_id)
+        self._paused.pop(again.target.receiver, None)
+        self._bells.ring(OUTBOX)
+        return again
+
+    # ------------------------------------------------------------ rounds
+
+    async def run(self) -> None:
+        """For ever, until cancelled."""
+        forget_due_ms = self._clock.monotonic_ms()
+        while True:
+            heard = self._bells.heard(OUTBOX)
+            try:
+                taken = await self.begin()
+                if self._clock.monotonic_ms() >= forget_due_ms:
+                    forget_due_ms += _FORGET_INTERVAL_MS
+                    await self._forget()
+            except StoreUnavailable as error:
+                taken = 0
+                log.warning("deliverer.store_unavailable", error=str(error))
+            except Exception:  # the named edge: a defect in one round must not end notifications for good
+                taken = 0
+                log.exception("deliverer.defect")
+            if not taken:
+                await self._bells.wait(OUTBOX, heard, DELIVERY_POLL_MS / 1000)
+
+    async def begin(self) -> int:
+        """Take what is due, as far as there is room, and begin with it; how many."""
+        room = DELIVERIES_AT_ONCE_MAX - len(self._at_work)
+        if room <= 0:
+            return 0
+        now_ms = self._clock.now_ms()
+        taken = await self._outbox.take(now_ms, now_ms + DELIVERY_HOLD_MS, min(room, _AT_A_TIME), self._busy())
+        for delivery in taken:
+            self._per_receiver[delivery.target.receiver] += 1
+            task = asyncio.create_task(self._deliver(delivery))
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
+        return len(taken)
+
+    async def settled(self) -> None:
+        """Wait for what has begun."""
+        while self._at_work:
+            await asyncio.wait(self._at_work)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Wait a little for what is under way; the rest is tried again by the next server."""
+        if self._at_work:
+            await asyncio.wait(self._at_work, timeout=grace_seconds)
+        for task in list(self._at_work):
+            task.cancel()
+
+    def _busy(self) -> frozenset[str]:
+        now_ms = self._clock.monotonic_ms()
+        self._paused = {receiver: until_ms for receiver, until_ms in self._paused.items() if until_ms > now_ms}
+        full = {receiver for receiver, count in self._per_receiver.items() if count >= DELIVERIES_PER_RECEIVER_MAX}
+        return frozenset(full | self._paused.keys())
+
+    async def _forget(self) -> None:
+        before_ms = self._clock.now_ms() - DELIVERY_KEPT_DAYS * 86_400_000
+        while await self._outbox.forget(before_ms, DELIVERIES_FORGOTTEN_AT_ONCE) == DELIVERIES_FORGOTTEN_AT_ONCE:
+            pass
+
+    # ------------------------------------------------------------ one delivery
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        receiver = delivery.target.receiver
+        try:
+            attempt, asked_seconds = await self._attempt(delivery)
+            await self._record(delivery, attempt, asked_seconds)
+        except StoreUnavailable as error:  # it was told, and will be told again
+            log.warning("delivery.not_recorded", id=delivery.id, error=str(error))
+        except Exception:  # the named edge: its hold runs out, and it is tried again
+            log.exception("delivery.defect", id=delivery.id)
+        finally:
+            self._per_receiver[receiver] -= 1
+            if not self._per_receiver[receiver]:
+                del self._per_receiver[receiver]
+            self._bells.ring(OUTBOX)
+
+    async def _attempt(self, delivery: Delivery) -> tuple[Attempt, int | None]:
+        body = delivery.body.encode()
+        at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        headers = signed_headers(self._sender.secret, delivery.id, at_ms // 1000, body)
+        headers |= {"Content-Type": "application/json", "User-Agent": self._sender.user_agent}
+        posted: Posted | None = None
+        error: str | None = None
+        try:
+            posted = await self._poster.post(delivery.target.address, body, headers)
+        except NotPosted as trouble:
+            error = str(trouble)[:WEBHOOK_ANSWER_CHARS_KEPT]
+        took_ms = self._clock.monotonic_ms() - began_ms
+        if posted is None:
+            return Attempt(0, at_ms, took_ms, error=error), None
+        return Attempt(0, at_ms, took_ms, posted.status, posted.answer), posted.retry_after_seconds
+
+    async def _record(self, delivery: Delivery, attempt: Attempt, asked_seconds: int | None) -> None:
+        tries = delivery.tries + 1
+        if attempt.succeeded:
+            await self._outbox.record(delivery.id, attempt, DeliveryState.DELIVERED, tries, None)
+            return
+        log.info("delivery.failed", id=delivery.id, status=attempt.status, error=attempt.error, tries=tries)
+        self._paused[delivery.target.receiver] = self._clock.monotonic_ms() + _RECEIVER_PAUSE_MS
+        if is_final(tries, attempt):
+            await self._outbox.record(delivery.id, attempt, DeliveryState.FAILED, tries, None)
+            return
+        wait_ms = retry_after_ms(tries, self._chance.random(), asked_seconds)
+        next_at_ms = self._clock.now_ms() + wait_ms
+        await self._outbox.record(delivery.id, attempt, DeliveryState.PENDING, tries, next_at_ms)
+
+
+def _unknown(delivery_id: str) -> NotFound:
+    return NotFound(DELIVERY_NOT_FOUND, f"There is no delivery {delivery_id[:200]!r}.")
