@@ -15,18 +15,22 @@ from pathlib import Path
 import httpx
 
 from torture.plan import Fault, Kind
+from torture.proxy import FaultyProxy, Trouble
 from torture.server import Server
 from torture.work import ENDPOINT
 
-AT_POINT_SECONDS = 4.0  # how long a crash point is waited for
+AT_POINT_SECONDS = 2.0  # how long a crash point is waited for
 BALLAST_BYTES = 1_048_576
 
 
 class Breaker:
     """Carries out faults and keeps the server up in between."""
 
-    def __init__(self, server: Server, clock: Path, workers: int, has_small_disk: bool) -> None:
-        self.done: Counter[Kind] = Counter()
+    def __init__(
+        self, server: Server, clock: Path, workers: int, has_small_disk: bool, proxy: FaultyProxy | None
+    ) -> None:
+        self.done: Counter[Kind | Trouble] = Counter()
+        self._proxy = proxy
         self._server = server
         self._clock = clock
         self._workers = workers
@@ -42,6 +46,8 @@ class Breaker:
         }
         if has_small_disk:
             self._ways[Kind.FILL_DISK] = self._fill_disk
+        if proxy is not None:
+            self._ways[Kind.OBJECTS] = lambda fault: self._trouble(fault, proxy)
 
     def run(self, faults: Iterator[Fault], over: threading.Event) -> None:
         """Until the run is over; the server is up and nothing is broken when this returns."""
@@ -50,12 +56,14 @@ class Breaker:
                 break
             way = self._ways.get(fault.kind)
             if way is not None and way(fault):
-                self.done[fault.kind] += 1
+                self.done[fault.trouble if fault.kind is Kind.OBJECTS else fault.kind] += 1
             self._keep_up()
         self._mend()
 
     def _mend(self) -> None:
         self._clock.unlink(missing_ok=True)
+        if self._proxy is not None:
+            self._proxy.trouble = None
         self._keep_up()
 
     def _keep_up(self) -> None:
@@ -79,6 +87,7 @@ class Breaker:
         give_up = time.monotonic() + AT_POINT_SECONDS
         while self._server.ended() is None and time.monotonic() < give_up:
             time.sleep(0.02)
+        self._server.forget_order()
         return self._server.ended() is not None
 
     def _signal_worker(self, fault: Fault, number: signal.Signals) -> bool:
@@ -115,6 +124,13 @@ class Breaker:
                 file.write(b"x")
         time.sleep(fault.seconds)
         ballast.unlink()
+        return True
+
+    def _trouble(self, fault: Fault, proxy: FaultyProxy) -> bool:
+        """It goes on while the next thing breaks, and ends with the next trouble."""
+        proxy.trouble = fault.trouble
+        time.sleep(fault.seconds)
+        proxy.trouble = None if fault.arrival % 2 else proxy.trouble
         return True
 
     def _update(self, _: Fault) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from seatrial.ports.crash_points import CrashPoint
+from torture.proxy import Trouble
 from torture.work import Errand
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     FILL_DISK = "disk full"
     UPDATE = "endpoint updated"
     RESTART = "server restarted gracefully"
+    OBJECTS = "object store in trouble"
 
 
 WEIGHTS = {
@@ -43,6 +45,7 @@ WEIGHTS = {
     Kind.FILL_DISK: 2,
     Kind.UPDATE: 1,
     Kind.RESTART: 1,
+    Kind.OBJECTS: 10,
 }
 _POINTS = [point for point in CrashPoint if point.split(".")[0] not in ("deploy", "delete", "start")]
 
@@ -56,6 +59,7 @@ class Fault:
     seconds: float
     point: CrashPoint
     arrival: int
+    trouble: Trouble
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ def faults(seed: int) -> Iterator[Fault]:
     while True:
         kind = _pick(dice, WEIGHTS)
         seconds = dice.uniform(-JUMP_SECONDS_MAX, JUMP_SECONDS_MAX) if kind is Kind.JUMP else dice.uniform(0.2, 2.5)
-        yield Fault(kind, dice.uniform(0.3, 2.5), seconds, dice.choice(_POINTS), dice.randint(1, 6))
+        yield Fault(
+            kind, dice.uniform(0.3, 2.5), seconds, dice.choice(_POINTS), dice.randint(1, 6), dice.choice(list(Trouble))
+        )
 
 
 def _pick(dice: random.Random, weights: dict[T, int]) -> T:

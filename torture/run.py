@@ -7,15 +7,23 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import boto3
+from botocore.config import Config
+
+from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 from torture import v1
 from torture.doors import Client
 from torture.faults import Breaker, small_disk
-from torture.outside import Outside
+from torture.outside import RESULTS_BUCKET, Outside
 from torture.plan import Step, faults, steps
+from torture.proxy import FaultyProxy
 from torture.server import Server
 from torture.work import ENDPOINT, Errand
 
@@ -30,6 +38,7 @@ class Report:
     """What happened."""
 
     seed: int
+    store: str
     seconds: float = 0.0
     jobs: int = 0
     kills: int = 0
@@ -42,7 +51,7 @@ class Report:
     def lines(self) -> list[str]:
         """For people."""
         told = [
-            f"seed {self.seed}, {self.seconds:.0f} s",
+            f"seed {self.seed}, objects in {self.store}, {self.seconds:.0f} s",
             f"jobs: {self.jobs}  ({_counted(self.doors)}; {_counted(self.ends)})",
             f"kills: {self.kills}",
             f"faults: {sum(self.faults.values())}  ({_counted(self.faults)})",
@@ -55,27 +64,64 @@ class Report:
         return json.dumps(asdict(self))
 
 
-def torture(seed: int, seconds: float, folder: Path) -> Report:
+@dataclass(frozen=True)
+class Kept:
+    """Where the server keeps its objects, and how the checker looks at them."""
+
+    options: tuple[str, ...] = ()
+    proxy: FaultyProxy | None = None
+    s3: Any = None
+    bucket: str = RESULTS_BUCKET
+    prefix: str = f"{ENDPOINT}/"
+
+
+@contextmanager
+def kept_in(store: str, folder: Path, seed: int) -> Iterator[Kept]:
+    """`rows`: with the server itself; `s3`: in a real S3 server, behind a proxy that breaks."""
+    if store == "rows":
+        yield Kept()
+        return
+    service = S3Server(folder / "s3").start()
+    proxy = FaultyProxy(service.ports["s3.port"], seed).start()
+    session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name="us-east-1")
+    s3 = session.client("s3", endpoint_url=service.url, config=Config(s3={"addressing_style": "path"}))
+    try:
+        bucket = free_bucket("home")
+        s3.create_bucket(Bucket=bucket)
+        keys = folder / "s3-credentials"
+        keys.write_text(f"[default]\naws_access_key_id={ACCESS_KEY_ID}\naws_secret_access_key={SECRET_ACCESS_KEY}\n")
+        place = ("--objects", f"s3://{bucket}/home", "--objects-endpoint", proxy.url)
+        options = (*place, "--objects-credentials", str(keys))
+        yield Kept(options, proxy, s3, bucket, f"home/{RESULTS_BUCKET}/{ENDPOINT}/")
+    finally:
+        s3.close()
+        proxy.close()
+        service.kill()
+
+
+def torture(seed: int, seconds: float, folder: Path, store: str = "rows") -> Report:
     """Run for so long, then let everything settle, and check."""
-    with small_disk(folder / "server", DISK_MB) as is_small:
+    with small_disk(folder / "server", DISK_MB) as is_small, kept_in(store, folder, seed) as kept:
         clock = folder / "clock-offset"
-        server = Server(folder / "server", command=[sys.executable, "-m", "torture.served", str(clock)])
+        served = [sys.executable, "-m", "torture.served", str(clock)]
+        server = Server(folder / "server", kept.options, command=served)
         server.log = folder / "server.log"  # not on the disk that fills up
-        report = Report(seed)
+        report = Report(seed, store)
         if not is_small:
             report.left_out.append("disk full: mounting a small file system takes root")
         try:
             if not server.start():
                 raise RuntimeError(f"the server did not start: {server.log.read_text()[-2000:]}")
             server.deploy(ENDPOINT, WORKERS)
-            _Run(server, report, Breaker(server, clock, WORKERS, is_small)).run(seconds)
+            _Run(server, report, Breaker(server, clock, WORKERS, is_small, kept.proxy), kept).run(seconds)
         finally:
             server.close()
     return report
 
 
 class _Run:
-    def __init__(self, server: Server, report: Report, breaker: Breaker) -> None:
+    def __init__(self, server: Server, report: Report, breaker: Breaker, kept: Kept) -> None:
+        self._kept = kept
         self._server = server
         self._report = report
         self._breaker = breaker
@@ -137,7 +183,8 @@ class _Run:
             time.sleep(0.1)
 
     def _check(self) -> None:
-        outside = Outside(self._server.http, self._server.s3, f"{ENDPOINT}/")
+        kept = self._kept
+        outside = Outside(self._server.http, kept.s3 or self._server.s3, kept.prefix, kept.bucket)
         by_key = {errand.key: errand for errand in self._errands}
         by_id = {job_id: errand for errand in self._errands for job_id in errand.ids}
         for job in outside.jobs(ENDPOINT):

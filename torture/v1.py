@@ -30,13 +30,15 @@ def sent(errand: Errand, ask: Callable[[], httpx.Response]) -> bool:
     """Take the answer down. A connection that breaks tells nothing, and an endpoint may come back into service."""
     try:
         answer = ask()
-    except httpx.TransportError:
+    except httpx.TransportError as error:
+        errand.last_said = repr(error)
         return False
+    errand.last_said = f"{answer.status_code} {answer.text[:300]}"
     if answer.status_code == 202:
         errand.promised = True
         errand.ids.add(answer.json()["id"])
     elif answer.status_code not in AGAIN and "endpoint_not_in_service" not in answer.text:
-        errand.refused = f"{answer.status_code} {answer.text[:300]}"
+        errand.refused = errand.last_said
     return errand.accepted or errand.refused is not None
 
 
@@ -44,7 +46,7 @@ def send_until_accepted(http: httpx.Client, errand: Errand, endpoint: str = ENDP
     """Ask again and again, under the same key."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not send(http, errand, endpoint):
-        assert time.monotonic() < give_up, f"errand {errand.number} is not accepted"
+        assert time.monotonic() < give_up, f"errand {errand.number} is not accepted: {errand.last_said}"
         time.sleep(0.1)
     assert errand.refused is None, errand.refused
 

@@ -29,6 +29,7 @@ class Errand:
     ends: set[str] = field(default_factory=set)  # every terminal state that was ever seen
     cancelled: bool = False  # somebody asked for it
     lost: bool = False  # its result was taken away before it could be published
+    last_said: str = ""  # what came of the last try
     refused: str | None = None  # the server said no, for good
 
     @property

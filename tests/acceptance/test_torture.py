@@ -1,4 +1,4 @@
-"""A minute of `make torture`: random jobs at every door, kills, stops, jumps of the clock and a full disk."""
+"""A minute of `make torture`: random jobs at every door, kills, stops, jumps of the clock, a full disk, a sick S3."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import sys
 
 import pytest
 
-SECONDS = 60
-SEED = 1
+SECONDS = 30
 
 
 @pytest.mark.timeout(400)
-def test_a_minute_of_torture_breaks_no_promise():
-    command = [sys.executable, "-m", "torture", "--seconds", str(SECONDS), "--seed", str(SEED), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize(("objects", "seed"), [("rows", 1), ("s3", 2)])
+def test_half_a_minute_of_torture_breaks_no_promise(objects, seed):
+    options = ["--seconds", str(SECONDS), "--seed", str(seed), "--objects", objects, "--json"]
+    done = subprocess.run([sys.executable, "-m", "torture", *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["violations"] == []
-    assert report["jobs"] > 50
-    assert report["kills"] > 0
-    assert len(report["faults"]) > 2
+    assert report["jobs"] > 20
+    assert sum(report["faults"].values()) > 2

@@ -1,7 +1,8 @@
 """Named points along the life of a job and of an endpoint, at which a test may end or hold this process.
 
 Silent, and as good as free, unless a server was started with SEATRIAL_CRASH_POINTS, the path of a file that need not be
-there: wiring hands it to `arm`. Whoever puts an order into that file has it obeyed, once; then the file is gone:
+there: wiring hands it to `arm`. Whoever puts an order into that file has it obeyed, once; then the file is gone. Whoever
+removes the file takes the order back.
 
     kill finish.committed 2    kill -9 itself at the second arrival at that point from now on
     hold lease.taken 1         SIGSTOP itself there, until somebody sends SIGCONT
@@ -84,13 +85,14 @@ class _Orders:
             if self._left:
                 return
             self._point = None
-            self._file.unlink()
+            self._file.unlink(missing_ok=True)
         os.kill(os.getpid(), self._number)
 
     def _look(self) -> None:
         try:
             changed_at = self._file.stat().st_mtime_ns
         except FileNotFoundError:
+            self._point = self._read_at = None
             return
         if changed_at != self._read_at:
             how, name, arrivals = self._file.read_text().split()
