@@ -1,8 +1,8 @@
 """Named points along the life of a job and of an endpoint, at which a test may end or hold this process.
 
 Silent, and as good as free, unless a server was started with SEATRIAL_CRASH_POINTS, the path of a file that need not be
-there: wiring hands it to `arm`. Whoever puts an order into that file has it obeyed, once; then the file is gone. Whoever
-removes the file takes the order back.
+there: wiring hands it to `arm`. Whoever puts an order into that file has it obeyed, once; then the file is gone.
+Whoever removes the file takes the order back.
 
     kill finish.committed 2    kill -9 itself at the second arrival at that point from now on
     hold lease.taken 1         SIGSTOP itself there, until somebody sends SIGCONT
