@@ -28,6 +28,10 @@ class Backend(Protocol):
         """A new connection whose transactions only read, and see one state."""
         ...
 
+    def begin(self, connection: Connection) -> None:
+        """Called first in each transaction of the writer: an earlier one, of whatever connection, is over after it."""
+        ...
+
     def commit(self, connection: Connection) -> None:
         """Commit; durable when this returns."""
         ...

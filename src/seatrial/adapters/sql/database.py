@@ -245,6 +245,7 @@ class Database:
         if self._writer is None:
             self._writer = self._backend.writer()
         with self._writer.begin():
+            self._backend.begin(self._writer)
             for units in group.bundles():
                 self._run_bundle(self._writer, units)
             reached(CrashPoint.COMMIT_WRITTEN)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from seatrial.ports.job_store import StoreUnavailable
 CHANNEL = "seatrial_queued"
 _PAYLOAD_BYTES_MAX = 7_900  # PostgreSQL takes less than 8,000
 
+_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
 _NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 # SQLSTATE classes and codes that speak of the server, not of the statement
@@ -47,6 +49,7 @@ class PostgresBackend:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._lock = secrets.randbits(63)
         self._engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=self._connect)
         self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -78,6 +81,13 @@ class PostgresBackend:
     def reader(self) -> Connection:
         """A connection whose transactions see one state and cannot write."""
         return self._readers.connect()
+
+    def begin(self, connection: Connection) -> None:
+        """One transaction of this server at a time, also when the connection of the one before was lost inside COMMIT.
+
+        Else a repeated take would pass over the rows that its first run still holds, and never hear of them.
+        """
+        connection.execute(_ALONE, {"lock": self._lock})
 
     def commit(self, connection: Connection) -> None:
         """One NOTIFY at most goes out with it."""

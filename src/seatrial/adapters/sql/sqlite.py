@@ -47,6 +47,9 @@ class SqliteBackend:
         """A connection whose transactions see one state."""
         return self._read_engine.connect()
 
+    def begin(self, connection: Connection) -> None:
+        """The file has one transaction at a time anyway."""
+
     def commit(self, connection: Connection) -> None:
         """On disk when this returns."""
         connection.commit()
