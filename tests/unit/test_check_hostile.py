@@ -71,10 +71,10 @@ def test_what_a_stream_does_not_hold_is_not_judged(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("cut", [0, 40])
 def test_big_weights_are_judged_by_their_two_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
-    monkeypatch.setattr(stored_module, "CHECKED_WINDOW_BYTES", 8_000)
+    monkeypatch.setattr(stored_module, "CHECKED_WINDOW_BYTES", 100_000)
     monkeypatch.setattr(sketch_module, "CHECKED_WHOLE_BYTES_MAX", 1_000)
     monkeypatch.setattr(stored_module, "STREAM_CHUNK_BYTES", 500)
-    arrays = npz(**{f"a{i}": npy((500,)) for i in range(40)})
+    arrays = npz(**{f"a{i}": npy((5_000,)) for i in range(40)})
     members = [("code/inference.py", FUNCTIONS.encode(), {}), ("e.npz", arrays[: len(arrays) - cut], {})]
     (tmp_path / "p.tar.gz").write_bytes(tar_of(*members))
     (tmp_path / "root").mkdir()
