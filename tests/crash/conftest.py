@@ -278,7 +278,7 @@ class Engine:
     async def start(self, **settings: Any) -> "Engine":
         self.data.mkdir(exist_ok=True)
         chosen = Settings(data=self.data, **{"drill_seconds": 0.0} | settings)
-        put_together = wiring._put_together(chosen, wiring.Folders(self.data), "http://127.0.0.1:1")
+        put_together = wiring._put_together(chosen, wiring.Folders(self.data), "home", "http://127.0.0.1:1")
         server = await self._stack.enter_async_context(put_together)
         self.deployer, self.dispatcher, self.reaper = server.deployer, server.dispatcher, server.reaper
         self.inspector, self.canceller = server.services.inspector, server.services.canceller
