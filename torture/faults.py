@@ -10,11 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from torture.plan import Fault, Kind
+from torture.plan import JUMP_SECONDS_MAX, Fault, Kind
 from torture.proxy import FaultyProxy, Trouble
 from torture.server import Server
 from torture.work import ENDPOINT
@@ -23,17 +24,29 @@ AT_POINT_SECONDS = 2.0  # how long a crash point is waited for
 BALLAST_BYTES = 1_048_576
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What serves."""
+
+    workers: int
+    webhook: str
+
+    def put(self, server: Server) -> httpx.Response:
+        """Deploy it, or a new version of it."""
+        return server.put(ENDPOINT, self.workers, self.webhook)
+
+
 class Breaker:
     """Carries out faults and keeps the server up in between."""
 
     def __init__(
-        self, server: Server, clock: Path, workers: int, has_small_disk: bool, proxy: FaultyProxy | None
+        self, server: Server, clock: Path, deployment: Deployment, has_small_disk: bool, proxy: FaultyProxy | None
     ) -> None:
         self.done: Counter[Kind | Trouble] = Counter()
         self._proxy = proxy
         self._server = server
         self._clock = clock
-        self._workers = workers
+        self._deployment = deployment
         self._ways: dict[Kind, Callable[[Fault], bool]] = {
             Kind.KILL_SERVER: self._kill_server,
             Kind.KILL_AT_POINT: self._kill_at_point,
@@ -61,7 +74,8 @@ class Breaker:
         self._mend()
 
     def _mend(self) -> None:
-        self._clock.unlink(missing_ok=True)
+        """Nothing is broken any more. The clock jumps once more, so that what waits for its next try is due."""
+        self._clock.write_text(str(JUMP_SECONDS_MAX))
         if self._proxy is not None:
             self._proxy.trouble = None
         self._keep_up()
@@ -75,7 +89,7 @@ class Breaker:
         with suppress(httpx.TransportError):
             answer = self._server.http.get(f"/v1/endpoints/{ENDPOINT}")
             if answer.status_code == 200 and answer.json()["status"] == "Failed":
-                self._server.put(ENDPOINT, self._workers)
+                self._deployment.put(self._server)
 
     def _kill_server(self, fault: Fault) -> bool:
         self._server.kill()
@@ -135,7 +149,7 @@ class Breaker:
 
     def _update(self, _: Fault) -> bool:
         with suppress(httpx.TransportError):
-            return self._server.put(ENDPOINT, self._workers).status_code == 202
+            return self._deployment.put(self._server).status_code == 202
         return False
 
     def _restart(self, _: Fault) -> bool:

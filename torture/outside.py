@@ -2,7 +2,8 @@
 
 For every accepted job: one terminal state that never changed; if it succeeded, exactly its parts under its names,
 whole, with the SHA-256 that the job names, and holding what the handler answers; if not, exactly one failure object
-that says what the job says. No object that belongs to no job. One key, one job.
+that says what the job says; and at least one notification, under one id. No object that belongs to no job. One key,
+one job.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from torture.receiver import Receiver
 from torture.work import Errand
 
 RESULTS_BUCKET = "seatrial-results"
@@ -28,6 +30,7 @@ class Outside:
     s3: Any
     prefix: str  # of the key of every result
     bucket: str = RESULTS_BUCKET
+    receiver: Receiver | None = None  # of the notifications of every job
 
     def violations(self, errands: Sequence[Errand], earlier: Set[str] = frozenset()) -> list[str]:
         """Everything that is not as promised, in words. `earlier`: objects that were there before these errands."""
@@ -73,6 +76,7 @@ class Outside:
 
     def _of_job(self, errand: Errand, job: dict[str, Any], seen: set[str]) -> Iterator[str]:
         state = job["status"]
+        yield from self._of_notifications(job)
         if not job["ended_at"]:
             yield f"has not ended: it is {state} and waits for {job['waits_for']!r} until {job['waits_until']}"
             return
@@ -89,6 +93,16 @@ class Outside:
             if result or not failure:
                 yield f"is {state}; result visible: {result}, failure visible: {failure}"
             yield from self._of_failure(job)
+
+    def _of_notifications(self, job: dict[str, Any]) -> Iterator[str]:
+        """At least one, always under the same id, and it says what the job says."""
+        if self.receiver is None:
+            return
+        told = self.receiver.told.get(job["id"], [])
+        if len({notification for notification, _ in told}) != 1:
+            yield f"has {len(told)} notifications, under the ids {sorted({one for one, _ in told})}"
+        if {status for _, status in told} - {job["status"]}:
+            yield f"is {job['status']}, and was notified as {told}"
 
     def _of_parts(self, errand: Errand, job: dict[str, Any]) -> Iterator[str]:
         wanted = ["cargo", "result"] if errand.part_size else ["result"]

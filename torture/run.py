@@ -20,10 +20,11 @@ from botocore.config import Config
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 from torture import v1
 from torture.doors import Client
-from torture.faults import Breaker, small_disk
+from torture.faults import Breaker, Deployment, small_disk
 from torture.outside import RESULTS_BUCKET, Outside
 from torture.plan import Step, faults, steps
 from torture.proxy import FaultyProxy
+from torture.receiver import REFUSED, Receiver
 from torture.server import Server
 from torture.work import ENDPOINT, Errand
 
@@ -107,21 +108,27 @@ def torture(seed: int, seconds: float, folder: Path, store: str = "rows") -> Rep
         server = Server(folder / "server", kept.options, command=served)
         server.log = folder / "server.log"  # not on the disk that fills up
         report = Report(seed, store)
+        receiver = Receiver(seed, REFUSED)
         if not is_small:
             report.left_out.append("disk full: mounting a small file system takes root")
         try:
             if not server.start():
                 raise RuntimeError(f"the server did not start: {server.log.read_text()[-2000:]}")
-            server.deploy(ENDPOINT, WORKERS)
-            _Run(server, report, Breaker(server, clock, WORKERS, is_small, kept.proxy), kept).run(seconds)
+            receiver.secret = server.variables["SEATRIAL_WEBHOOK_SECRET"]
+            deployment = Deployment(WORKERS, receiver.url)
+            server.deploy(ENDPOINT, deployment.workers, deployment.webhook)
+            breaker = Breaker(server, clock, deployment, is_small, kept.proxy)
+            _Run(server, report, breaker, kept, receiver).run(seconds)
         finally:
             server.close()
+            receiver.close()
     return report
 
 
 class _Run:
-    def __init__(self, server: Server, report: Report, breaker: Breaker, kept: Kept) -> None:
+    def __init__(self, server: Server, report: Report, breaker: Breaker, kept: Kept, receiver: Receiver) -> None:
         self._kept = kept
+        self._receiver = receiver
         self._server = server
         self._report = report
         self._breaker = breaker
@@ -168,23 +175,29 @@ class _Run:
         """Nothing is broken any more: whoever has a key asks once more, and every job must come to its end."""
         endpoint = self._server.settled(ENDPOINT)
         if endpoint is None or endpoint["status"] != "InService":
-            self._server.deploy(ENDPOINT, WORKERS)
+            self._server.deploy(ENDPOINT, WORKERS, self._receiver.url)
         for errand in self._errands:
             if errand.door == "v1" and errand.refused is None:
                 v1.send_until_accepted(self._server.http, errand)
         give_up = time.monotonic() + SETTLE_SECONDS
         for waited in count():
             counts = self._server.http.get(f"/v1/endpoints/{ENDPOINT}").json()["jobs"]
-            if not sum(counts.get(state, 0) for state in ("queued", "running", "publishing")):
+            unfinished = sum(counts.get(state, 0) for state in ("queued", "running", "publishing"))
+            if not unfinished and not self._untold():
                 return
             if time.monotonic() > give_up:
-                self._said.append(f"after {waited} looks there are unfinished jobs: {counts}")
+                self._said.append(f"after {waited} looks something is unfinished: {counts}, untold {self._untold()}")
                 return
             time.sleep(0.1)
 
+    def _untold(self) -> int:
+        """Notifications that have not been delivered."""
+        pending = self._server.http.get("/v1/deliveries", params={"status": "pending", "limit": 100})
+        return len(pending.json()["deliveries"])
+
     def _check(self) -> None:
         kept = self._kept
-        outside = Outside(self._server.http, kept.s3 or self._server.s3, kept.prefix, kept.bucket)
+        outside = Outside(self._server.http, kept.s3 or self._server.s3, kept.prefix, kept.bucket, self._receiver)
         by_key = {errand.key: errand for errand in self._errands}
         by_id = {job_id: errand for errand in self._errands for job_id in errand.ids}
         for job in outside.jobs(ENDPOINT):
@@ -197,6 +210,7 @@ class _Run:
                 self._said.append(f"job {job['id']} was asked for by nobody")
             else:
                 errand.ids.add(job["id"])
+        self._said += self._receiver.wrong
         self._said += outside.violations(self._errands)
         self._said += [f"errand {one.number} was refused: {one.refused}" for one in self._errands if one.refused]
         self._report.ends = dict(Counter(job["status"] for job in outside.jobs(ENDPOINT) if job["purpose"] == "client"))

@@ -160,22 +160,23 @@ class Server:
 
     # --- endpoints
 
-    def deploy(self, name: str, workers: int = 1, package: Path = PACKAGE) -> None:
+    def deploy(self, name: str, workers: int = 1, webhook: str | None = None) -> None:
         """In service when this returns."""
-        self.put(name, workers, package)
+        self.put(name, workers, webhook)
         endpoint = self.settled(name)
         assert endpoint is not None, name
         assert endpoint["status"] == "InService", endpoint["failure_reason"]
 
-    def put(self, name: str, workers: int = 1, package: Path = PACKAGE) -> httpx.Response:
-        """Ask for a deployment or an update."""
+    def put(self, name: str, workers: int = 1, webhook: str | None = None) -> httpx.Response:
+        """Ask for a deployment or an update; `webhook` is told of every job's end."""
         archive = self.folder / "package.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:
-            for member in sorted(package.iterdir()):
+            for member in sorted(PACKAGE.iterdir()):
                 if member.name != "__pycache__":
                     tar.add(member, arcname=member.name)
         files = {"package": (archive.name, archive.read_bytes(), "application/gzip")}
-        settings = {"settings": json.dumps({"workers": workers})}
+        wanted = {"workers": workers} | ({"webhook": webhook} if webhook else {})
+        settings = {"settings": json.dumps(wanted)}
         return self.http.put(f"/v1/endpoints/{name}", files=files, data=settings)
 
     def settled(self, name: str) -> dict[str, Any] | None:

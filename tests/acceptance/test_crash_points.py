@@ -6,7 +6,9 @@ import itertools
 import os
 import signal
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from botocore.config import Config
 from torture import v1
 from torture.outside import Outside
+from torture.receiver import Receiver
 from torture.server import Server
 from torture.work import ENDPOINT, Errand
 
@@ -31,12 +34,16 @@ class Yard:
     """One data folder for all points; the server on it is killed and started again all the time."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.server = Server(folder, options)
+        self._clock = folder / "clock-offset"
+        served = (sys.executable, "-m", "torture.served", str(self._clock))
+        self.server = Server(folder, options, command=served)
+        self.receiver = Receiver()
         self.errands: list[Errand] = []
         self._numbers = itertools.count(1)
         assert self.server.start()
-        self.server.deploy(ENDPOINT)
-        self.outside = Outside(self.server.http, self.server.s3, f"{ENDPOINT}/")
+        self.receiver.secret = self.server.variables["SEATRIAL_WEBHOOK_SECRET"]
+        self.server.deploy(ENDPOINT, webhook=self.receiver.url)
+        self.outside = Outside(self.server.http, self.server.s3, f"{ENDPOINT}/", receiver=self.receiver)
 
     @classmethod
     def in_s3(cls, folder: Path, service: S3Server) -> Yard:
@@ -49,7 +56,8 @@ class Yard:
         keys.write_text(f"[default]\naws_access_key_id={ACCESS_KEY_ID}\naws_secret_access_key={SECRET_ACCESS_KEY}\n")
         place = ("--objects", f"s3://{bucket}/home", "--objects-endpoint", service.url)
         yard = cls(folder, *place, "--objects-credentials", str(keys))
-        yard.outside = Outside(yard.server.http, s3, f"home/seatrial-results/{ENDPOINT}/", bucket)
+        prefix = f"home/seatrial-results/{ENDPOINT}/"
+        yard.outside = Outside(yard.server.http, s3, prefix, bucket, yard.receiver)
         return yard
 
     def discard_staging(self) -> None:
@@ -83,14 +91,29 @@ class Yard:
         for errand in self.errands:
             for job_id in errand.ids:
                 errand.ends.add(v1.ended(self.server.http, job_id)["status"])
+        self._wait_until_told()
+        assert self.receiver.wrong == []
         assert self.outside.violations(self.errands, self._earlier) == []
+
+    def close(self) -> None:
+        self.server.close()
+        self.receiver.close()
+
+    def _wait_until_told(self) -> None:
+        """What the dead server had in hand is due a minute later: the clock jumps there."""
+        self._clock.write_text("100")
+        give_up = time.monotonic() + v1.PATIENCE_SECONDS
+        while self.server.http.get("/v1/deliveries", params={"status": "pending"}).json()["deliveries"]:
+            assert time.monotonic() < give_up, "a notification is not delivered"
+            time.sleep(0.05)
+        self._clock.unlink()
 
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     made = Yard(tmp_path_factory.mktemp("points"))
     yield made
-    made.server.close()
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +121,7 @@ def s3_yard(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> It
     made = Yard.in_s3(tmp_path_factory.mktemp("points-s3"), s3_server)
     yield made
     made.outside.s3.close()
-    made.server.close()
+    made.close()
 
 
 # ---------------------------------------------------------------------- stories: how to come to a point
@@ -151,7 +174,7 @@ def a_deployment(yard: Yard) -> None:
 
 def an_update(yard: Yard) -> None:
     with suppress(httpx.TransportError):
-        yard.server.put(ENDPOINT)
+        yard.server.put(ENDPOINT, webhook=yard.receiver.url)
         yard.server.settled(ENDPOINT)
 
 
@@ -185,6 +208,7 @@ CRASHES = [
     (P.STAGE_PART_SEALED, 2, jobs),
     (P.COMMIT_WRITTEN, 6, jobs),
     (P.FINISH_COMMITTED, 2, jobs),
+    (P.NOTIFY_TOLD, 2, jobs),
     (P.CANCEL_COMMITTED, 1, a_cancel),
     (P.CLOSE_PROCESS_GONE, 1, a_cancel),
     (P.DEPLOY_IN_SERVICE, 1, an_update),
@@ -207,6 +231,8 @@ SLOW_CRASHES = [
     (P.COMMIT_DONE, 8, jobs),
     (P.FINISH_COMMITTED, 1, jobs),
     (P.FINISH_COMMITTED, 3, jobs),
+    (P.NOTIFY_TOLD, 1, jobs),
+    (P.NOTIFY_RECORDED, 1, jobs),
     (P.CLOSE_PROCESS_GONE, 1, a_death),
     (P.CLOSE_COMMITTED, 1, a_death),
     (P.CLOSE_COMMITTED, 3, a_death),
@@ -240,6 +266,7 @@ SLOW_S3_CRASHES = [
     (P.PUBLISH_FAILURE_REVEALED, 1, a_cancel),
     (P.PUBLISH_COMMITTED, 1, jobs),
     (P.PUBLISH_COMMITTED, 3, jobs),
+    (P.NOTIFY_TOLD, 2, jobs),
     (P.CLOSE_COMMITTED, 3, a_death),
 ]
 

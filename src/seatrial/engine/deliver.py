@@ -34,6 +34,7 @@ from seatrial.domain.limits import (
 )
 from seatrial.engine.bells import Bells
 from seatrial.ports.clock import Clock
+from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.outbox import Outbox
 from seatrial.ports.storage import StoreUnavailable
 from seatrial.ports.urls import NotPosted, Posted, UrlPoster
@@ -154,7 +155,9 @@ class Deliverer:
         receiver = delivery.target.receiver
         try:
             attempt, asked_seconds = await self._attempt(delivery)
+            reached(CrashPoint.NOTIFY_TOLD)
             await self._record(delivery, attempt, asked_seconds)
+            reached(CrashPoint.NOTIFY_RECORDED)
         except StoreUnavailable as error:  # it was told, and will be told again
             log.warning("delivery.not_recorded", id=delivery.id, error=str(error))
         except Exception:  # the named edge: its hold runs out, and it is tried again

@@ -52,6 +52,9 @@ class CrashPoint(StrEnum):
     PUBLISH_COMMITTED = "publish.committed"  # the terminal state is durable, staging is still there
     PUBLISH_GIVEN_UP = "publish.given_up"  # the result became a failure; what shows of it is still there
 
+    NOTIFY_TOLD = "notify.told"  # the receiver has answered, and nothing says so yet
+    NOTIFY_RECORDED = "notify.recorded"
+
     CLOSE_PROCESS_GONE = "close.process_gone"  # a worker's processes are gone, its session still open
     CLOSE_COMMITTED = "close.committed"
 
