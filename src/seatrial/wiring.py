@@ -78,6 +78,7 @@ from seatrial.engine.reap import Reaper
 from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
 from seatrial.engine.trial import Court
+from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.http.app import build_app
 from seatrial.http.presigned import presigned_url
@@ -196,14 +197,12 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
         own_urls = await stack.enter_async_context(GuardedUrls(allow_private=True))
         preparer, sealer = Preparer(objects, urls, own_urls), OutputSealer(objects)
         inspector = Inspector(store, watch)
-        bounds = Bounds(deaths_max=settings.worker_deaths_max, key_life_ms=settings.idempotency_days * DAY_MS)
+        bounds = _bounds(settings)
         reach = Reach(kept.home, settings.private_webhooks)
         submitter = Submitter(store, objects, directory, preparer, inspector, watch, bells, clock, bounds, reach)
         deliverer = await _open_deliverer(settings, database, keyring, bells, clock, stack)
         watch.on_announced(partial(bells.ring, OUTBOX))
-        dispatcher = Dispatcher(
-            store, watch, bells, clock, incarnation, bounds.deaths_max, STORE_POLL_MS if shared else None
-        )
+        dispatcher = Dispatcher(store, watch, bells, clock, incarnation, bounds, STORE_POLL_MS if shared else None)
         packages = FolderPackages(folders.made("packages"))
         weights = FolderWeights(folders.made("weights"), objects, allow_private=settings.allow_private_urls)
         environments = UvEnvironments(folders.made("environments"), settings.python)
@@ -258,6 +257,7 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
             uploads=folders.made("uploads"),
             base_url=url,
             multipart=multipart,
+            waits=Waits(store, deployer),
             home=kept.home,
             backups=BackupTaker(
                 DumpedElsewhere() if shared else SqliteCopier(folders.data / DATABASE),
@@ -267,20 +267,31 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
                 clock,
             ),
         )
-        reaper = Reaper(store, watch, multipart, clock)
         kinds: list[tuple[str, Unused, Callable[[], Collection[str]]]] = [
             ("packages", packages, deployer.packages_in_use),
             ("environments", environments, tuple),
             ("weights", weights, tuple),
         ]
-        retention = Retention(
-            jobs_ms=settings.job_retention_days * DAY_MS,
-            keys_ms=settings.idempotency_days * DAY_MS,
-            unused_ms=settings.unused_retention_days * DAY_MS,
-        )
-        retainer = Retainer(store, objects, kinds, retention, clock)
+        retainer = Retainer(store, objects, kinds, _retention(settings), clock)
         publisher = Publisher(store, objects, watch, clock, kept.sweep)
+        reaper = Reaper(store, watch, multipart, clock, deployer.end_session)
         yield Server(services, deployer, dispatcher, reaper, publisher, retainer, leases)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        deaths_max=settings.worker_deaths_max,
+        attempts_max=settings.attempts_max,
+        key_life_ms=settings.idempotency_days * DAY_MS,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        jobs_ms=settings.job_retention_days * DAY_MS,
+        keys_ms=settings.idempotency_days * DAY_MS,
+        unused_ms=settings.unused_retention_days * DAY_MS,
+    )
 
 
 async def _database(settings: Settings, folders: Folders) -> Database:

@@ -127,7 +127,7 @@ def test_a_kill_between_decision_and_publication_leaves_one_whole_object(
     gate.open()
     eventually(lambda: api.job(job_id)["status"] == "publishing")
     waiting = api.job(job_id)
-    assert (waiting["waits_for"], waiting["waits_until"] is not None) == ("publication", True)
+    assert (waiting["waits_for"], waiting["waits_until"] is not None) == ("its outcome to become visible", True)
     assert len(kept.staged()) == 1
     kept.server.kill()
     kept.s3.create_bucket(Bucket=bucket)

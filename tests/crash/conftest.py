@@ -285,6 +285,7 @@ class Engine:
         self.submitter, self.objects = server.services.submitter, server.services.objects
         self.logs = server.services.logs
         self.retainer, self.watch = server.retainer, server.services.inspector._watch
+        self.waits = server.services.waits
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from seatrial.config.errors import ConfigError
 from seatrial.domain.home import Home
 from seatrial.domain.limits import (
+    ATTEMPTS_MAX,
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
     JOB_RETENTION_DAYS,
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
     )
     worker_deaths_max: int = _setting(
         WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1
+    )
+    attempts_max: int = _setting(
+        ATTEMPTS_MAX,
+        "attempts",
+        "Attempts of one job that may lose their worker, whoever is charged for it, before the job fails as "
+        "attempts_exhausted. Those that the server itself broke off (a stop, a neighbour's cancel) do not count.",
+        ge=1,
+        le=1_000,
     )
     idempotency_days: int = _setting(
         IDEMPOTENCY_DAYS, "days", "How long after its job's end an idempotency key still gives that job.", ge=0, le=365

@@ -13,6 +13,7 @@ from typing import Any
 
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job, JobState, NewJob
+from seatrial.domain.limits import ATTEMPTS_MAX, WORKER_DEATHS_MAX
 from seatrial.domain.objects import ObjectName, Sealed
 
 # ---------------------------------------------------------------- submission
@@ -205,14 +206,16 @@ class CloseSession:
     """The session's worker is gone, every descendant seen gone (or its server was killed).
 
     Claims go back to the queue. Where `death` is set, the worker died by itself: a job in `begun` that was
-    alone in its process is charged one death, and at `deaths_max` fails with it as worker_crashed.
+    alone in its process is charged one death, and at `deaths_max` fails with it as worker_crashed. Charged or not,
+    whose `attempts_max` attempts all ended so fails as attempts_exhausted. Without `death`, nobody is charged.
     """
 
     session: str
     now_ms: int
     begun: tuple[str, ...] = ()
     death: Failure | None = None
-    deaths_max: int = 3
+    deaths_max: int = WORKER_DEATHS_MAX
+    attempts_max: int = ATTEMPTS_MAX
 
 
 @dataclass(frozen=True, slots=True)

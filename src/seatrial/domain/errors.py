@@ -55,9 +55,9 @@ JOB_NOT_ENDED = "job_not_ended"
 JOB_ALREADY_ENDED = "job_already_ended"
 OUTPUT_NAME_TAKEN = "output_name_taken"
 FILE_EXISTS = "file_exists"
+ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 BACKUP_RUNNING = "backup_running"
 BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for that
-BACKUP_NOT_OFFERED = "backup_not_offered"
 DELIVERY_NOT_FOUND = "delivery_not_found"
 
 

@@ -57,6 +57,10 @@ DELIVERY_POLL_MS = 1_000
 DELIVERY_KEPT_DAYS = 7  # after it ended
 DELIVERIES_FORGOTTEN_AT_ONCE = 500
 
+QUEUE_PLACES_COUNTED_MAX = 1_000  # jobs ahead of one that are counted when it is shown
+ATTEMPTS_MAX = 10  # of one job, ended by its worker's own fall; not by its handler, nor by the server (setting)
+OVERDUE_SECONDS = 5  # past decide_by: whose worker has not let go of it by itself is ended
+
 # Retention
 JOB_RETENTION_DAYS = 30  # ended jobs, and the objects in the server's own buckets (setting)
 UNUSED_RETENTION_DAYS = 30  # packages, environments and weights that no version uses (setting)

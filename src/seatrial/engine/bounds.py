@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatrial.domain.limits import IDEMPOTENCY_DAYS, WORKER_DEATHS_MAX
+from seatrial.domain.limits import ATTEMPTS_MAX, IDEMPOTENCY_DAYS, WORKER_DEATHS_MAX
 
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`deaths_max` are worker deaths charged to one job; a key lives `key_life_ms` longer than its job."""
+    """`deaths_max` are worker deaths charged to one job, `attempts_max` all those that ended with their worker's.
+
+    A key lives `key_life_ms` longer than its job.
+    """
 
     deaths_max: int = WORKER_DEATHS_MAX
+    attempts_max: int = ATTEMPTS_MAX
     key_life_ms: int = IDEMPOTENCY_DAYS * DAY_MS

@@ -44,6 +44,14 @@ class Bench:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True)
+class CrewState:
+    """Workers that are ready; while one backs off before it starts again, for how long."""
+
+    ready: int
+    backs_off_ms: int | None
+
+
 class Crew:
     """The workers of one version on this machine.
 
@@ -71,12 +79,21 @@ class Crew:
         self._falls = Falls()
         self._failed_loads = 0  # in a row
         self._broken_by: Failure | None = None
+        self._rests_until_ms: int | None = None
         self._stopping = False
 
     @property
     def ready(self) -> int:
         """Workers that have loaded and take work."""
         return len(self._runners)
+
+    @property
+    def state(self) -> CrewState:
+        """How its workers are."""
+        resting = None
+        if self._rests_until_ms is not None:
+            resting = max(0, self._rests_until_ms - self._bench.clock.monotonic_ms())
+        return CrewState(self.ready, resting)
 
     @property
     def desired(self) -> int:
@@ -114,6 +131,14 @@ class Crew:
         for runner in self._runners:
             if runner.session == session:
                 await runner.cancel(token)
+                return True
+        return False
+
+    async def end_session(self, session: str) -> bool:
+        """End the worker that holds the session; False: none of this crew does."""
+        for runner in self._runners:
+            if runner.session == session:
+                await runner.stop(WORKER_STOP_GRACE_SECONDS)
                 return True
         return False
 
@@ -264,8 +289,10 @@ class Crew:
             await self._on_broken(self._deployed.version, fall.failure)
             return False
         backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (recent - 2))
+        self._rests_until_ms = self._bench.clock.monotonic_ms() + int(backoff_seconds * 1000)
         with self._cancellable():
             await self._bench.clock.sleep_ms(int(backoff_seconds * 1000))
+        self._rests_until_ms = None
         return not self._stopping
 
 

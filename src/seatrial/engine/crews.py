@@ -46,6 +46,12 @@ class Crews:
         """End every worker now: its work goes back to the queue."""
         await asyncio.gather(*(crew.stop_all() for crew in list(self._of.values())))
 
+    async def end_session(self, session: str) -> None:
+        """End the worker that holds the session, and every process of it."""
+        for crew in list(self._of.values()):
+            if await crew.end_session(session):
+                return
+
     async def cancel(self, session: str, token: str) -> None:
         """End the work of that claim, see Runner.cancel."""
         for crew in list(self._of.values()):

@@ -30,7 +30,7 @@ from seatrial.domain.failures import Failure
 from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
-from seatrial.engine.crew import Crew
+from seatrial.engine.crew import Crew, CrewState
 from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
 from seatrial.engine.outfit import Outfit
@@ -252,6 +252,15 @@ class Deployer:
         """Workers of the active version that are ready now. Raises NotFound."""
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
         return crew.ready if crew else 0
+
+    def crew_state(self, version_id: str | None) -> CrewState | None:
+        """How the workers of a version are; None: it has no crew here."""
+        crew = self._crews.of(version_id)
+        return crew.state if crew else None
+
+    async def end_session(self, session: str) -> None:
+        """End the worker that holds a session: what it held goes back to the queue, or ends if its time is over."""
+        await self._crews.end_session(session)
 
     async def stop_work(self, session: str, token: str) -> None:
         """End the work of a claim whose cancel was wished; returns once it is over."""

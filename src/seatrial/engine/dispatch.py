@@ -12,6 +12,7 @@ from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import STORE_RETRY_MS
 from seatrial.engine.bells import Bells
+from seatrial.engine.bounds import Bounds
 from seatrial.engine.watch import Ended, Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -37,7 +38,7 @@ class Dispatcher:
         bells: Bells,
         clock: Clock,
         server: str,
-        deaths_max: int,
+        bounds: Bounds,
         poll_ms: int | None = None,
     ) -> None:
         """`poll_ms`: how often a waiting session looks at a queue that other servers fill too; None: there are none."""
@@ -47,7 +48,7 @@ class Dispatcher:
         self._bells = bells
         self._clock = clock
         self._server = server
-        self._deaths_max = deaths_max
+        self._limits = (bounds.deaths_max, bounds.attempts_max)
         self._endpoint_of: dict[str, str] = {}
         self._draining = False
 
@@ -106,7 +107,7 @@ class Dispatcher:
     async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
         """The worker was seen gone; its claims go back, or end after too many deaths."""
         reached(CrashPoint.CLOSE_PROCESS_GONE)
-        closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, self._deaths_max)
+        closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, *self._limits)
         (outcome,) = await self._insist([closing])
         reached(CrashPoint.CLOSE_COMMITTED)
         if isinstance(outcome, c.Closed):

@@ -22,6 +22,7 @@ from seatrial.domain.limits import (
     INPUT_OBJECT_BYTES_MAX,
     KEY_BYTES_MAX,
     PRIORITY_MAX,
+    RESTART_BACKOFF_SECONDS_MAX,
     ROW_INLINE_BYTES_MAX,
 )
 from seatrial.domain.media_types import JSON, UNSPECIFIC
@@ -277,7 +278,8 @@ class Submitter:
         ttl_seconds = submission.queue_ttl_seconds or settings.queue_ttl_seconds
         timeout_seconds = submission.invocation_timeout_seconds or settings.invocation_timeout_seconds
         now_ms = self._clock.now_ms()
-        run_seconds = self._bounds.deaths_max * (timeout_seconds + HAND_OVER_SECONDS_MAX)
+        attempt_seconds = timeout_seconds + settings.load_timeout_seconds + RESTART_BACKOFF_SECONDS_MAX
+        run_seconds = self._bounds.attempts_max * (attempt_seconds + HAND_OVER_SECONDS_MAX)
         return NewJob(
             id=job_id,
             owner=submission.owner,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.multipart import MultipartUploads
     from seatrial.engine.submit import Submitter
+    from seatrial.engine.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +45,6 @@ class Services:
     uploads: Path
     base_url: str
     multipart: MultipartUploads
+    waits: Waits
+    backups: BackupTaker
     home: Home | None = None  # where the server's own buckets lie in an S3 service
-    backups: BackupTaker | None = None  # None: the database is not this server's own file

@@ -58,6 +58,14 @@ class JobStore(Protocol):
         """When the next queued job expires, in milliseconds since the epoch; None: nothing is queued."""
         ...
 
+    async def ahead_of(self, job_id: str, most: int) -> int:
+        """How many jobs of the same queue would be taken before this one, counted up to `most`."""
+        ...
+
+    async def overdue(self, until_ms: int) -> list[str]:
+        """Sessions that hold a job whose decide_by was at or before that time."""
+        ...
+
     async def ended_until(self, until_ms: int, limit: int) -> list[str]:
         """Ids of jobs that ended at or before that time and have nothing left to be told, the first ones first."""
         ...

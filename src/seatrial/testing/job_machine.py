@@ -178,12 +178,14 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.ask(Release(tuple(self.tokens[-1 - one % len(self.tokens)] for one in which)))
 
     @precondition(lambda self: self.held())
-    @rule(which=_INDEX, begun=st.sets(st.integers(0, 3)), died=st.booleans(), deaths_max=st.integers(1, 3))
-    def close(self, which: int, begun: set[int], died: bool, deaths_max: int) -> None:
+    @rule(
+        which=_INDEX, begun=st.sets(st.integers(0, 3)), died=st.booleans(), limits=st.tuples(*[st.integers(1, 3)] * 2)
+    )
+    def close(self, which: int, begun: set[int], died: bool, limits: tuple[int, int]) -> None:
         session = self.held()[which % len(self.held())].session
         held = [str(entry.token) for entry in self.held() if entry.session == session]
         some = tuple(token for at, token in enumerate(held) if at in begun)
-        self.ask(CloseSession(str(session), self.now_ms, some, DEATH if died else None, deaths_max))
+        self.ask(CloseSession(str(session), self.now_ms, some, DEATH if died else None, *limits))
 
     @precondition(lambda self: self.model.entries)
     @rule(

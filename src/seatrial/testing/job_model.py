@@ -59,6 +59,7 @@ class Entry:
     job: Job
     affinity: str | None
     queue_ttl_counts: bool = True
+    excused: int = 0
     token: str | None = None
     session: str | None = None
 
@@ -268,7 +269,10 @@ class JobModel:
         entry.job = replace(entry.job, deaths=entry.job.deaths + died)
         if died and entry.job.deaths >= command.deaths_max:
             self._end(entry, JobState.FAILED, command.now_ms, "worker_crashed")
+        elif begun and command.death is not None and entry.job.attempt - entry.excused >= command.attempts_max:
+            self._end(entry, JobState.FAILED, command.now_ms, "attempts_exhausted")
         else:
+            entry.excused += begun and command.death is None
             self._requeue(entry, begun)
 
     # ------------------------------------------------------------ cancel and deadlines

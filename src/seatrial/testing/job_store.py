@@ -646,6 +646,38 @@ class SessionExamples:
         await world.do(CloseSession(session, 5_000, begun[:1], None, deaths_max=1))
         assert [(await job_of(world, job_id)).deaths for job_id in ids] == [0, 0]
 
+    async def test_attempts_that_lost_their_worker_are_counted_others_are_not(self, world: World) -> None:
+        ids = [await submit(world) for _ in range(2)]
+
+        async def lose(number: int, death: Failure | None) -> Closed:
+            session = await open_session(world, f"s{number}")
+            begun = tuple(claim.token for claim in await take(world, session, 2))
+            return as_a(Closed, await world.do(CloseSession(session, 5_000, begun, death, attempts_max=3)))
+
+        for number in range(4):
+            assert (await lose(number, None)).ended == (), "our own kill excuses the attempt"
+        assert (await lose(4, DEATH)).ended == ()
+        assert (await lose(5, DEATH)).ended == ()
+        ended = (await lose(6, DEATH)).ended
+        assert {job.id for job in ended} == set(ids)
+        assert {(error_type(job), job.attempt, job.deaths) for job in ended} == {("attempts_exhausted", 7, 0)}
+
+    async def test_places_in_the_queue(self, world: World) -> None:
+        ids = [await submit(world, priority=priority) for priority in (5, 0, 5)]
+        of_version = await submit(world, version_id="v1", priority=0)
+        assert [await world.store.ahead_of(one, 10) for one in (*ids, of_version)] == [1, 0, 2, 0]
+        assert await world.store.ahead_of(ids[2], 1) == 1
+        await take(world, await open_session(world), 4)
+        assert [await world.store.ahead_of(one, 10) for one in (*ids, "unknown")] == [0, 0, 0, 0]
+
+    async def test_who_holds_a_job_past_its_deadline(self, world: World) -> None:
+        claim = await held(world)
+        decide_by_ms = claim.job.decide_by_ms
+        assert await world.store.overdue(decide_by_ms - 1) == []
+        assert await world.store.overdue(decide_by_ms) == [f"session-of-{claim.job.id}"]
+        await world.do(success(claim))
+        assert await world.store.overdue(decide_by_ms) == []
+
     async def test_only_who_had_begun_pays(self, world: World) -> None:
         ids = [await submit(world) for _ in range(2)]
         session = await open_session(world)

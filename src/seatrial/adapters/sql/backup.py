@@ -51,6 +51,9 @@ class DumpedElsewhere:
             BACKUP_ELSEWHERE,
             "The database is PostgreSQL, which other servers may share: back it up with pg_dump or its own continuous "
             "archiving, and after that the data folder.",
+            details={
+                "remedy": "pg_dump first, then blobs, packages, weights and credentials.json; restore both together."
+            },
         )
 
 

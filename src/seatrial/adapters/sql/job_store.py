@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.commands.forget import ended_until, inputs_named
@@ -26,6 +26,10 @@ _COUNTS = select(job_counts.c.state, job_counts.c.count).where(
 )
 _NEXT_DEADLINE = (  # not min(), which would walk the whole index
     select(jobs.c.expires_at_ms).where(jobs.c.state == word(JobState.QUEUED)).order_by(jobs.c.expires_at_ms).limit(1)
+)
+_AHEAD = select(jobs.c.seq).where(jobs.c.state == word(JobState.QUEUED))
+_OVERDUE = (  # of the few that are running
+    select(jobs.c.session).where(jobs.c.session.is_not(None), jobs.c.decide_by_ms <= bindparam("until_ms")).distinct()
 )
 _TOUCH = update(stores).values(incarnation=stores.c.incarnation)
 _UNFINISHED = select(jobs.c.id, jobs.c.token).where(
@@ -70,6 +74,14 @@ class SqlJobStore:
     async def next_deadline_ms(self) -> int | None:
         """See the port."""
         return await self._database.read(_read_next_deadline)
+
+    async def ahead_of(self, job_id: str, most: int) -> int:
+        """See the port."""
+        return await self._database.read(partial(_count_ahead, job_id=job_id, most=most))
+
+    async def overdue(self, until_ms: int) -> list[str]:
+        """See the port."""
+        return await self._database.read(partial(_read_overdue, until_ms=until_ms))
 
     async def ended_until(self, until_ms: int, limit: int) -> list[str]:
         """See the port."""
@@ -151,6 +163,28 @@ def _read_publication(connection: Connection, job_id: str) -> Publication | None
 def _read_needed(connection: Connection, words: Sequence[str]) -> set[str]:
     rows = connection.execute(_UNFINISHED, {"words": list(words)}).all()
     return {row.id for row in rows} | {row.token for row in rows if row.token is not None}
+
+
+def _count_ahead(connection: Connection, job_id: str, most: int) -> int:
+    row = connection.execute(_JOB, {"job_id": job_id}).first()
+    if row is None or row.state != JobState.QUEUED:
+        return 0
+    same_queue = _AHEAD.where(
+        jobs.c.endpoint_id == row.endpoint_id,
+        jobs.c.version_id.is_(None) if row.version_id is None else jobs.c.version_id == row.version_id,
+    )
+    counts = [
+        connection.execute(select(func.count()).select_from(part.limit(most).subquery())).scalar_one()
+        for part in (
+            same_queue.where(jobs.c.priority < row.priority),
+            same_queue.where(jobs.c.priority == row.priority, jobs.c.seq < row.seq),
+        )
+    ]
+    return min(most, sum(counts))
+
+
+def _read_overdue(connection: Connection, until_ms: int) -> list[str]:
+    return list(connection.execute(_OVERDUE, {"until_ms": until_ms}).scalars())
 
 
 def _read_next_deadline(connection: Connection) -> int | None:

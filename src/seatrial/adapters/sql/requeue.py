@@ -18,7 +18,7 @@ _REQUEUE = Prepared(
     update(jobs)
     .where(jobs.c.seq == bindparam("at"))
     .values(
-        {name: bindparam(name) for name in ("state", "attempt", "deaths", "expires_at_ms")}
+        {name: bindparam(name) for name in ("state", "attempt", "deaths", "excused", "expires_at_ms")}
         | {"token": null(), "session": null(), "started_at_ms": null()}
     )
 )
@@ -26,11 +26,12 @@ _REQUEUE = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """One job on its way back. An attempt that never began is not counted."""
+    """One job on its way back. An attempt that never began is not counted, one that we broke off is `excused`."""
 
     row: JobRow
     begun: bool
     died: bool = False
+    excused: bool = False
 
 
 def requeue(run: Run, returns: Sequence[Return]) -> None:
@@ -51,5 +52,6 @@ def _values(one: Return) -> dict[str, Any]:
         "state": after(JobState(row.state), JobEvent.RELEASED).value,
         "attempt": attempt,
         "deaths": row.deaths + one.died,
+        "excused": row.excused + one.excused,
         "expires_at_ms": 0 if row.cancel_requested else deadline_ms,
     }

@@ -6,14 +6,9 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from seatrial.domain.errors import BACKUP_NOT_OFFERED, Conflict
 from seatrial.http.services import Services
 
 TAR = "application/x-tar"
-_REMEDY = (
-    "Take pg_dump of the database first, then copy the data folder (blobs, packages, weights, credentials.json) or "
-    "the buckets; restore both together."
-)
 
 
 class BackupRoutes:
@@ -40,12 +35,6 @@ class BackupRoutes:
     async def backup(self) -> StreamingResponse:
         """A consistent copy of jobs, objects, packages, weights and keys, of this moment. It holds the owner's keys:
         keep it as safe as those."""
-        if self._services.backups is None:
-            raise Conflict(
-                BACKUP_NOT_OFFERED,
-                "This server's database is not a file of its own, so it cannot copy it.",
-                details={"remedy": _REMEDY},
-            )
         backup = await self._services.backups.take()
         return _Sent(backup.stream, 200, {"Content-Length": str(backup.size_bytes)}, TAR)
 

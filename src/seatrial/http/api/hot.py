@@ -9,8 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
-from seatrial.domain.errors import BadInput, NotFound
-from seatrial.domain.jobs import Job, JobPurpose, JobState
+from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.submit import Accepted
 from seatrial.http.api.results import result_response
@@ -71,7 +70,7 @@ class HotRoutes:
         """The job; with `?wait=N` once it ends, or as it is after that many seconds."""
         authenticate(request, self._services.keyring)
         job = await self._services.inspector.wait(request.path_params["id"], wait_seconds(request))
-        return Response((await self._view(job)).model_dump_json(), 200, None, JSON)
+        return Response(JobView.of(job, await self._services.waits.of(job)).model_dump_json(), 200, None, JSON)
 
     async def result(self, request: Request) -> Response:
         """The bytes of the result, or of one part."""
@@ -80,19 +79,6 @@ class HotRoutes:
         part_name = request.query_params.get("part", PRIMARY)
         at_hand = self._services.inspector.small_part(job.id, part_name)
         return await result_response(job, part_name, self._services.objects, at_hand)
-
-    async def _view(self, job: Job) -> JobView:
-        """The job; a queued one of an endpoint that is out of service waits for an update of it."""
-        view = JobView.of(job)
-        if job.state is not JobState.QUEUED or job.purpose is not JobPurpose.CLIENT:
-            return view
-        try:
-            endpoint = await self._services.deployer.endpoint(job.endpoint_name)
-        except NotFound:
-            return view
-        if endpoint.active_version is not None:
-            return view
-        return view.model_copy(update={"waits_for": f"an update of its endpoint, which is {endpoint.status}"})
 
 
 def accepted_view(accepted: Accepted, endpoint_name: str) -> JobAccepted:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, StageReport
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.logs import LogLine
+from seatrial.engine.waits import Wait, wait_of
 
 PRIMARY = "result"
 
@@ -108,18 +109,18 @@ class JobView(BaseModel):
     links: JobLinks
 
     @classmethod
-    def of(cls, job: Job) -> JobView:
-        """The view of a job."""
+    def of(cls, job: Job, wait: Wait | None = None) -> JobView:
+        """The view of a job. `wait`: what it waits for, where more is known of it than the job itself tells."""
         links = JobLinks.of(job.id)
-        waits_for, waits_until_ms = _waits(job)
+        wait = wait or wait_of(job)
         return cls(
             id=job.id,
             endpoint=job.endpoint_name,
             version=job.taken_by or job.version_id,
             status=job.state,
             task=job.task,
-            waits_for=waits_for,
-            waits_until=maybe_instant(waits_until_ms),
+            waits_for=wait.what if wait else None,
+            waits_until=instant(wait.until_ms) if wait else None,
             decide_by=instant(job.decide_by_ms),
             priority=job.priority,
             attempt=job.attempt,
@@ -148,16 +149,6 @@ class JobPage(BaseModel):
 
     jobs: list[JobView]
     next: str | None = None
-
-
-def _waits(job: Job) -> tuple[str | None, int | None]:
-    if job.state is JobState.QUEUED:
-        return "a free worker", job.queue_deadline_ms
-    if job.state is JobState.RUNNING:
-        return "its worker to be gone" if job.cancel_requested else "its worker", job.decide_by_ms
-    if job.state is JobState.PUBLISHING:
-        return "publication", job.publish_by_ms
-    return None, None
 
 
 def _input(job: Job) -> InputView:

@@ -59,6 +59,7 @@ def _fail(run: Run, command: FailQueued) -> Expired:
 
 def _too_late(row: JobRow, now_ms: int) -> Failure:
     if row.decide_by_ms <= now_ms:
-        return Failure(DEADLINE_EXCEEDED, "The job's deadline passed while it was waiting for a worker.")
+        lost = f"; none of its {row.attempt} attempts had come to an end" if row.attempt else ""
+        return Failure(DEADLINE_EXCEEDED, f"The job's deadline passed while it was waiting for a worker{lost}.")
     seconds = (row.queue_deadline_ms - row.submitted_at_ms) / 1000
     return Failure(QUEUE_TTL_EXPIRED, f"No worker began with the job within its {seconds:g} seconds in the queue.")

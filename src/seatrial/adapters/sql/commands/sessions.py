@@ -13,7 +13,8 @@ from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, servers, sessions, versions
 from seatrial.domain.commands import Closed, CloseServerSessions, CloseSession, Opened, OpenSession, SessionGone
-from seatrial.domain.errors import WORKER_CRASHED
+from seatrial.domain.errors import ATTEMPTS_EXHAUSTED, WORKER_CRASHED
+from seatrial.domain.failures import Failure
 
 _VERSION = (
     select(versions.c.id)
@@ -85,22 +86,41 @@ def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
     endings: list[Ending] = []
     returns: list[Return] = []
     for row in rows:
-        ending = _ending(row, command, died=row.token in charged)
+        ending = _ending(row, command, begun=row.token in begun, died=row.token in charged)
         if ending is not None:
             endings.append(ending)
         else:
-            returns.append(Return(row, begun=row.token in begun, died=row.token in charged))
+            returns.append(
+                Return(
+                    row,
+                    begun=row.token in begun,
+                    died=row.token in charged,
+                    excused=row.token in begun and command.death is None,
+                )
+            )
     requeue(run, returns)
     ended = end(run, endings)
     run.connection.execute(_CLOSE, {"session": command.session})
     return Closed(tuple(one.row.id for one in returns), tuple(ended))
 
 
-def _ending(row: JobRow, command: CloseSession, died: bool) -> Ending | None:
-    """How the job ends with its session, if it does: its cancel was wished, or this was one death too many."""
+def _ending(row: JobRow, command: CloseSession, begun: bool, died: bool) -> Ending | None:
+    """How the job ends with its session, if it does: cancelled as wished, or after one death or attempt too many."""
     if row.cancel_requested:
         return cancelled(row, command.now_ms)
-    if died and command.death is not None and row.deaths + 1 >= command.deaths_max:
+    if command.death is None or not begun:
+        return None
+    if died and row.deaths + 1 >= command.deaths_max:
         failure = replace(command.death, error_type=WORKER_CRASHED)
         return failed(row, failure, command.now_ms, deaths=row.deaths + 1)
+    if row.attempt - row.excused >= command.attempts_max:
+        return failed(row, _exhausted(row, command.death), command.now_ms, deaths=row.deaths + died)
     return None
+
+
+def _exhausted(row: JobRow, last: Failure) -> Failure:
+    message = (
+        f"None of {row.attempt - row.excused} attempts came to an end: each lost its worker. Lately: {last.message}"
+    )
+    remedy = "Look at what runs beside the job in its worker: `seatrial logs NAME` has what it printed last."
+    return Failure(ATTEMPTS_EXHAUSTED, message, {**last.details, "remedy": remedy})
