@@ -33,10 +33,14 @@ CLEAR_LEVELS = 40.0  # from this distance on the steepest step over it counts to
 STEP_LINES_FILL = 3  # over which codecs with coarser colours than brightness spread a step; skies are never such a fill
 DEPTH = 8
 COLOUR_SAMPLES = 65  # of a line, whose median is taken for its colour
-BESIDE_SHARE = 0.4  # of the samples beside the band that differ from a neighbour: there is texture
-BESIDE_SHARE_WHITE, BESIDE_SHARE_TRANSPARENT = 0.55, 0.02
-SHADED_SHARE = 0.15  # of all content that is not made of a few flat colours
+BESIDE_SHARE = 0.2  # of the samples beside the band that differ from a neighbour: there is texture
+BESIDE_SHARE_TRANSPARENT = 0.02
+SHADED_SHARE = 0.2  # of all content that is not made of a few common colours
 SHADED_SHARE_COLOUR = 0.5  # the same beside bands of colours that drawings have
+FLAT_SHARE, FLAT_SHARE_WHITE = (
+    0.5,
+    0.35,
+)  # of all content that has one of two levels that stand out: drawings have more
 COMMON_SHARE = 0.05  # of all content: a colour that has more of it is a flat one
 LETTERBOX_RATIO, LETTERBOX_SHARE = 1.5, 0.03  # a letterbox's bars may differ by that
 FILLS = ("black", "transparent", "grey")  # what decoders leave where nothing was decoded
@@ -54,6 +58,7 @@ class Band:
     hard_levels: float
     beside_share: float  # of the content's samples beside it, those that differ from a neighbour
     shaded_share: float  # of all content's samples, those of no common colour
+    flat_share: float  # of all content's samples, those of the two levels that stand out most
 
     @property
     def is_fill(self) -> bool:
@@ -72,10 +77,11 @@ class Band:
         if self.colour == "transparent":
             return self.beside_share >= BESIDE_SHARE_TRANSPARENT
         textured = self.beside_share >= BESIDE_SHARE
+        shaded = self.shaded_share >= SHADED_SHARE
         if self.is_fill:
-            return textured or self.shaded_share >= SHADED_SHARE
+            return shaded or self.flat_share <= FLAT_SHARE
         if self.colour == "white":
-            return self.beside_share >= BESIDE_SHARE_WHITE or (textured and self.shaded_share >= SHADED_SHARE)
+            return textured and (shaded or self.flat_share <= FLAT_SHARE_WHITE)
         return textured and self.shaded_share >= SHADED_SHARE_COLOUR
 
 
@@ -104,7 +110,7 @@ def band_at_end(lines: Lines, stray: tuple[int, float] = STRAY) -> Band | None:
     best = max(borders, key=lambda one: (_is_hard(*one[1:]), one[0]))
     apart = BLOCK_LINES if len(content) >= 3 * BLOCK_LINES else 0  # losses disturb flat areas beside an edge
     beside = _differing_share(content[-2 * BLOCK_LINES - apart : len(content) - apart])
-    return Band(count, count / len(lines), name_of(colour), *best, beside, _shaded_share(content))
+    return Band(count, count / len(lines), name_of(colour), *best, beside, _shaded_share(content), _flat_share(content))
 
 
 def blurred_bar(lines: Lines) -> Band | None:
@@ -175,6 +181,13 @@ def _shaded_share(content: Lines) -> float:
     _, counts = np.unique(codes, return_counts=True)
     shares = counts / codes.size
     return float(shares[shares <= COMMON_SHARE].sum())
+
+
+def _flat_share(content: Lines) -> float:
+    """How far the two highest peaks of the first channel's histogram stand out of their neighbours, of all samples."""
+    counts = np.pad(np.bincount(content[..., 0].ravel(), minlength=256), 1)
+    peaks = np.sort(counts[1:-1] - np.maximum(counts[:-2], counts[2:]))
+    return float(peaks[-2:].sum() / counts.sum())
 
 
 def _trailing(flags: NDArray[np.bool_]) -> int:
