@@ -108,6 +108,11 @@ def test_strips_inside_are_found(photo: Pixels) -> None:
     assert failed(looked_at(encoded(photo))) == ["image.inner_band"]
 
 
+def test_the_gutters_of_a_sheet_are_left_alone(photo: Pixels) -> None:
+    photo[120:132] = photo[:, 120:132] = 0
+    assert looked_at(encoded(photo)).is_valid
+
+
 def test_copies_of_the_last_row_are_found(photo: Pixels) -> None:
     photo[150:] = photo[150]
     assert failed(looked_at(encoded(photo))) == ["image.repeated_lines"]

@@ -26,6 +26,11 @@ class Content:
         return Path(self.name).suffix.lower()
 
     @property
+    def short_name(self) -> str:
+        """The name without its folders."""
+        return Path(self.name).name
+
+    @property
     def folder(self) -> Path | None:
         """Where files that this one names would lie; None for bytes in memory."""
         return self.source.parent if isinstance(self.source, Path) else None

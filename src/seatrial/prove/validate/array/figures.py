@@ -53,7 +53,7 @@ def read_arrays(subject: Subject) -> list[ArrayFigures]:
         if stream.read(4) == b"PK\x03\x04":
             return _members(subject, stream)
         stream.seek(0)
-        return [_read(subject.content.name, stream, subject.content.size_bytes, subject.profile.array.bytes_max)]
+        return [_read(subject.content.short_name, stream, subject.content.size_bytes, subject.profile.array.bytes_max)]
 
 
 @contextmanager

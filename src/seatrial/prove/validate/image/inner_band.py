@@ -22,8 +22,13 @@ def _run(subject: Subject) -> Passed:
         raise NotApplicable("the profile allows constant bands")
     small(subject.once(read_picture), SIDE_MIN)
     inside = subject.once(read_inside)
-    for name, lines in (("rows", inside.rows), ("columns", inside.columns)):
-        found = _lost_bands(lines, least * GUTTER_RATIO, inside.ground)
+    both = {
+        name: (lines, _lost_bands(lines, least * GUTTER_RATIO, inside.ground))
+        for name, lines in (("rows", inside.rows), ("columns", inside.columns))
+    }
+    if all(found for _, found in both.values()):
+        return Passed("bands cross each other, as between pictures on a sheet")
+    for name, (lines, found) in both.items():
         if found:
             share = sum(stop - start for start, stop, _ in found) / len(lines)
             start, stop, band = found[0]

@@ -31,6 +31,7 @@ FORMATS = {
     "TIFF": "tiff",
     "AVIF": "avif",
 }
+UNKNOWN = "its header is that of no known format, or of a variant that Pillow does not read"
 _READERS = [name for name in FORMATS if name != "MPO"]  # several JPEGs in one; opened as JPEG
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -134,7 +135,7 @@ def _opened(stream: Any) -> Image.Image:
             return Image.open(stream, formats=_READERS)
         except Exception as error:  # noqa: BLE001 - as above
             text = str(error)
-            why = "it is of no known format" if "cannot identify image file" in text else text
+            why = UNKNOWN if "cannot identify image file" in text else text
             raise Unfit(f"Image cannot be read: {why or type(error).__name__}") from None
 
 

@@ -53,7 +53,7 @@ def read_geometry(subject: Subject) -> Geometry:
             with subject.content.opened() as stream:
                 text = read_obj(stream)
             faces = text.faces if len(text.faces) else None
-            return Geometry(form, (Part(subject.content.name, text.vertices, faces),), text.doubt)
+            return Geometry(form, (Part(subject.content.short_name, text.vertices, faces),), text.doubt)
         _check_structure(subject, form)
     except Damaged as damage:
         raise Unfit(f"{form.upper()} is damaged: {damage.message}", **damage.measured) from None
@@ -70,7 +70,7 @@ def format_of(subject: Subject) -> str:
     by_bytes = next((form for mark, form in _BEGINNINGS if beginning.startswith(mark)), None)
     form = by_bytes or subject.content.suffix.removeprefix(".")
     if form not in FORMATS:
-        raise Unfit(f"Mesh is of no known format: {subject.content.name}")
+        raise Unfit(f"Mesh is of no known format: {subject.content.short_name}")
     return form
 
 
@@ -92,7 +92,7 @@ def _loaded(subject: Subject, form: str) -> tuple[Part, ...]:
         warnings.simplefilter("ignore")  # what is odd shows in the figures
         try:
             loaded = trimesh.load(io.BytesIO(subject.content.whole()), file_type=form, process=False)
-            shapes = loaded.geometry if isinstance(loaded, trimesh.Scene) else {subject.content.name: loaded}
+            shapes = loaded.geometry if isinstance(loaded, trimesh.Scene) else {subject.content.short_name: loaded}
             return tuple(_part(name, shape) for name, shape in shapes.items())
         except MemoryError:
             raise
