@@ -271,12 +271,12 @@ def test_importing_the_validator_needs_nothing_heavy() -> None:
 
 
 def test_folders_are_searched_for_what_is_known(tmp_path: Path) -> None:
-    for name in ("b.png", "a.json", "notes.txt", "sub/c.glb", ".hidden/d.png", ".e.png"):
+    for name in ("b.png", "a.json", "notes.txt", "log", "sub/c.glb", ".hidden/d.png", ".e.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     found = find_outputs([tmp_path, tmp_path / "none.png"])
     assert [path.name for path in found.files] == ["a.json", "b.png", "c.glb", "none.png"]
-    assert [path.name for path in found.skipped] == ["notes.txt"]
+    assert [path.name for path in found.skipped] == ["log", "notes.txt"]
 
 
 def test_junit_counts_and_escapes() -> None:

@@ -30,6 +30,7 @@ EXTENSIONS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 _BY_EXTENSION = {extension: kind for kind, extensions in EXTENSIONS.items() for extension in extensions}
+KNOWN_EXTENSIONS = frozenset(_BY_EXTENSION)
 _BEGINNINGS: tuple[tuple[Kind, int, bytes], ...] = (
     (Kind.IMAGE, 0, b"\x89PNG\r\n\x1a\n"),
     (Kind.IMAGE, 0, b"\xff\xd8\xff"),

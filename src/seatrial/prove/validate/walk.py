@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.prove.validate.content import Content
-from seatrial.prove.validate.kinds import Kind, kind_of
+from seatrial.prove.validate.kinds import KNOWN_EXTENSIONS, Kind, kind_of
 
 
 @dataclass(slots=True)
@@ -44,6 +44,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _is_known(file: Path) -> bool:
+    """By its extension; the bytes of those without one are looked at."""
+    if file.suffix:
+        return file.suffix.lower() in KNOWN_EXTENSIONS
     try:
         return kind_of(Content(str(file), file)) is not Kind.OTHER
     except OSError:
