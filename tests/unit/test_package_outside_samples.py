@@ -11,6 +11,7 @@ from seatrial.adapters.system.clock import SystemClock
 from seatrial.domain.contract import Contract, Task
 from seatrial.domain.errors import Unproven
 from seatrial.domain.objects import ObjectName
+from seatrial.engine.trial import samples
 from seatrial.engine.trial.samples import OutsideSamples
 from seatrial.package.manifest import Manifest
 
@@ -67,3 +68,18 @@ async def test_a_folder_that_is_no_task_is_named_with_the_tasks(objects: Embedde
     await put(objects, "s/t1/house.json")
     error = await refused(objects, "s3://b/s/")
     assert error.message == "t1/: is a folder that no task is named like (valid: rooms, walls)"
+
+
+async def test_every_page_is_read_up_to_a_limit(objects: EmbeddedObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        await put(objects, f"s/rooms/{number}.json")
+    monkeypatch.setattr(samples, "LIST_KEYS_MAX", 2)
+    outside = OutsideSamples(objects)
+    added = await outside.added(MANIFEST, "s3://b/s")
+    assert [one.name for one in added.contract.tasks[0].samples] == ["0", "1", "2", "3", "4"]
+    outside.close()
+    monkeypatch.setattr(samples, "OUTSIDE_SAMPLES_MAX", 4)
+    assert "more than 4 objects under s3://b/s" in (await refused(objects, "s3://b/s")).message
+    monkeypatch.setattr(samples, "OUTSIDE_SAMPLES_MAX", 5)
+    monkeypatch.setattr(samples, "OUTSIDE_SAMPLES_BYTES_MAX", 9)
+    assert "have 10 bytes together; at most 9 are read" in (await refused(objects, "s3://b/s")).message

@@ -8,54 +8,54 @@ GIB = 1024 * MIB
 
 # Submission
 INLINE_PAYLOAD_BYTES_MAX = 6_291_456  # a body sent with the request; larger inputs go through an object
-AWS_ASYNC_INLINE_BODY_BYTES_MAX = 128_000
-INPUT_OBJECT_BYTES_MAX = 1 * GIB
+AWS_ASYNC_INLINE_BODY_BYTES_MAX = 128_000  # of InvokeEndpointAsync, as at AWS
+INPUT_OBJECT_BYTES_MAX = 1 * GIB  # an input that is an object, or a body that becomes one
 ROW_INLINE_BYTES_MAX = 16 * KIB  # up to here bytes live in the database row, beyond it in a blob
 QUEUE_DEPTH_MAX = 100_000  # jobs queued or running per endpoint (setting)
 PRIORITY_MAX = 9  # 0 is the highest
 IDEMPOTENCY_DAYS = 7  # after the end of the job (setting)
-IDEMPOTENCY_KEY_CHARS_MAX = 255
-AFFINITY_CHARS_MAX = 255
+IDEMPOTENCY_KEY_CHARS_MAX = 255  # a client's key
+AFFINITY_CHARS_MAX = 255  # a job's affinity
 UPLOAD_URL_SECONDS = 3_600  # how long a URL of POST /v1/uploads takes its PUT
 
 # Bounds of a job
-QUEUE_TTL_SECONDS_DEFAULT = 21_600
-QUEUE_TTL_SECONDS_MIN = 1
-QUEUE_TTL_SECONDS_MAX = 7 * 86_400
-INVOCATION_TIMEOUT_SECONDS_DEFAULT = 900
-INVOCATION_TIMEOUT_SECONDS_MAX = 7 * 86_400
+QUEUE_TTL_SECONDS_DEFAULT = 21_600  # how long a job may wait for its first attempt, unless somebody says
+QUEUE_TTL_SECONDS_MIN = 1  # the least that may be asked for
+QUEUE_TTL_SECONDS_MAX = 7 * 86_400  # the most that may be asked for
+INVOCATION_TIMEOUT_SECONDS_DEFAULT = 900  # how long a handler may run for one job, unless somebody says
+INVOCATION_TIMEOUT_SECONDS_MAX = 7 * 86_400  # the most that may be asked for
 HAND_OVER_SECONDS_MAX = 120  # fetching input, staging output, replacing a worker: inside decide_by
 WORKER_DEATHS_MAX = 3  # deaths charged to one job before it fails as worker_crashed (setting)
-FAILURE_MESSAGE_CHARS_MAX = 4_000
-TRACEBACK_CHARS_MAX = 8_000
+FAILURE_MESSAGE_CHARS_MAX = 4_000  # what is longer is cut
+TRACEBACK_CHARS_MAX = 8_000  # the end of it is kept
 
 # Outputs
-OUTPUT_BYTES_MAX = 1 * GIB
-OUTPUT_PARTS_MAX = 100
-LONG_POLL_SECONDS_MAX = 60
+OUTPUT_BYTES_MAX = 1 * GIB  # all parts of an answer together
+OUTPUT_PARTS_MAX = 100  # declared by one task
+LONG_POLL_SECONDS_MAX = 60  # how long `wait` and `Prefer: wait` hold a request
 RECENT_JOBS_MAX = 1_000  # ended jobs that a server keeps at hand for those who ask next
 
 # Publication and deliveries
 PUBLISH_SECONDS_MAX_DEFAULT = 3_600  # after the decision, as long as the object store or its bucket is away (setting)
-PUBLICATIONS_AT_ONCE_MAX = 32
-PUBLISH_RETRY_MS_FIRST = 250
-PUBLISH_RETRY_MS_MAX = 15_000
+PUBLICATIONS_AT_ONCE_MAX = 32  # of one server
+PUBLISH_RETRY_MS_FIRST = 250  # until a step of a publication is tried again; doubled each time
+PUBLISH_RETRY_MS_MAX = 15_000  # at the most
 PUBLISH_SCAN_MS = 2_000  # for what another server decided and left
 PUBLICATIONS_READ_MAX = 500  # in one scan
-STAGING_SWEEP_MS = 3_600_000
-WEBHOOKS_PER_JOB_MAX = 5
-WEBHOOK_ANSWER_SECONDS_MAX = 15
+STAGING_SWEEP_MS = 3_600_000  # between two looks for staged objects that nobody needs
+WEBHOOKS_PER_JOB_MAX = 5  # named by one request
+WEBHOOK_ANSWER_SECONDS_MAX = 15  # how long a receiver may take
 WEBHOOK_ANSWER_BYTES_MAX = 64 * KIB  # of a receiver's answer: what follows is not read
-WEBHOOK_ANSWER_CHARS_KEPT = 500
+WEBHOOK_ANSWER_CHARS_KEPT = 500  # of a receiver's answer, for people
 DELIVERY_ATTEMPTS_MAX = 12  # over about 22 hours
-DELIVERY_RETRY_MS_FIRST = 5_000
-DELIVERY_RETRY_MS_MAX = 6 * 3_600_000
-DELIVERIES_AT_ONCE_MAX = 64
+DELIVERY_RETRY_MS_FIRST = 5_000  # until a delivery is tried again; longer each time
+DELIVERY_RETRY_MS_MAX = 6 * 3_600_000  # at the most
+DELIVERIES_AT_ONCE_MAX = 64  # of one server
 DELIVERIES_PER_RECEIVER_MAX = 4  # at once
 DELIVERY_HOLD_MS = 60_000  # a server that took one and died is followed by another after that
-DELIVERY_POLL_MS = 1_000
+DELIVERY_POLL_MS = 1_000  # between two looks for deliveries that are due
 DELIVERY_KEPT_DAYS = 7  # after it ended
-DELIVERIES_FORGOTTEN_AT_ONCE = 500
+DELIVERIES_FORGOTTEN_AT_ONCE = 500  # in one transaction
 
 QUEUE_PLACES_COUNTED_MAX = 1_000  # jobs ahead of one that are counted when it is shown
 ATTEMPTS_MAX = 10  # of one job, ended by its worker's own fall; not by its handler, nor by the server (setting)
@@ -64,123 +64,125 @@ OVERDUE_SECONDS = 5  # past decide_by: whose worker has not let go of it by itse
 # Retention
 JOB_RETENTION_DAYS = 30  # ended jobs, and the objects in the server's own buckets (setting)
 UNUSED_RETENTION_DAYS = 30  # packages, environments and weights that no version uses (setting)
-RETAIN_INTERVAL_SECONDS = 3_600
+RETAIN_INTERVAL_SECONDS = 3_600  # between two rounds of retention
 RETAIN_BATCH = 500  # removed in one transaction
 
 # Workers
-WORKERS_PER_ENDPOINT_MAX = 64
-LOAD_TIMEOUT_SECONDS_DEFAULT = 600
-LOAD_ATTEMPTS_MAX = 3
-ISOLATION_PROBE_SECONDS_MAX = 20
+WORKERS_PER_ENDPOINT_MAX = 64  # worker processes of one version on one machine
+LOAD_TIMEOUT_SECONDS_DEFAULT = 600  # how long a model may load, unless its deployment or package says
+LOAD_ATTEMPTS_MAX = 3  # starts of a trial's first worker that crash while loading
+ISOLATION_PROBE_SECONDS_MAX = 20  # how long the machine is asked what isolation it allows
 WORK_BEGINS_SECONDS_MAX = 60  # a worker with nothing else to do has begun the work that it was sent
 WORK_REMEMBERED_MAX = 10_000  # settled work of a worker of which it is known that it had begun
-RESTARTS_PER_WINDOW_MAX = 5
-RESTART_WINDOW_SECONDS = 300
-RESTART_BACKOFF_SECONDS_MAX = 30
+RESTARTS_PER_WINDOW_MAX = 5  # reasons for a worker's fall within the window; with more, the endpoint leaves service
+RESTART_WINDOW_SECONDS = 300  # that window
+RESTART_BACKOFF_SECONDS_MAX = 30  # the longest pause before a fallen worker is replaced; doubled each time
 CANCEL_GRACE_SECONDS_DEFAULT = 5  # for a handler that is asked to stop, before it is made to (setting)
-CANCEL_GRACE_SECONDS_MAX = 600
-WORKER_STOP_GRACE_SECONDS = 5
+CANCEL_GRACE_SECONDS_MAX = 600  # the most that may be asked for
+WORKER_STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL
 SERVER_STOP_GRACE_SECONDS = 30  # (setting)
 MEMORY_READINGS_MAX = 1_000  # of one worker, for its trial
-PREFETCH_JOBS_MAX = 64
+PREFETCH_JOBS_MAX = 64  # handed to a worker ahead
 PREFETCH_HORIZON_MS = 50  # a worker is handed ahead only what it will do within this time
 WITHDRAW_AFTER_MS = 100  # when a job has run so long, what waits behind it in its worker is taken back
-LOG_LINE_BYTES_MAX = 16 * KIB
-LOG_LINES_PER_GROUP_MAX = 200_000
+LOG_LINE_BYTES_MAX = 16 * KIB  # what is longer is cut
+LOG_LINES_PER_GROUP_MAX = 200_000  # kept of one endpoint, the newest
 LOG_LINES_PER_SECOND_MAX = 5_000  # of one worker; the rest is counted and dropped
 SECRET_REDACTED_CHARS_MIN = 4  # shorter values would take ordinary words with them
-SECRET_BYTES_MAX = 64 * KIB
+SECRET_BYTES_MAX = 64 * KIB  # a secret's value
 
 # Packages
-ARCHIVE_BYTES_MAX = 20 * GIB
+ARCHIVE_BYTES_MAX = 20 * GIB  # a package's archive
 DEPLOY_SETTINGS_BYTES_MAX = 1 * MIB  # the JSON body that names a stored archive
 DEPLOY_FIELD_BYTES_MAX = 1 * MIB  # each part of a form beside its archive
-ARCHIVE_MEMBERS_MAX = 100_000
-ARCHIVE_UNPACKED_BYTES_MAX = 40 * GIB
+ARCHIVE_MEMBERS_MAX = 100_000  # in one archive
+ARCHIVE_UNPACKED_BYTES_MAX = 40 * GIB  # all members together
 ARCHIVE_RATIO_MAX = 200  # unpacked to packed, beyond the first ARCHIVE_RATIO_FREE_BYTES
-ARCHIVE_RATIO_FREE_BYTES = 100 * MIB
+ARCHIVE_RATIO_FREE_BYTES = 100 * MIB  # unpacked before the ratio is looked at
 ARCHIVE_HEADER_BYTES_MAX = 1 * MIB  # one member's header, long names included
 MEMBER_NAME_BYTES_MAX = 255  # one component, as file systems take it
-MEMBER_PATH_BYTES_MAX = 2_048
-CONTRACT_BYTES_MAX = 1 * MIB
+MEMBER_PATH_BYTES_MAX = 2_048  # a whole path in an archive
+CONTRACT_BYTES_MAX = 1 * MIB  # seatrial.toml, or a schema
 CHECKED_WHOLE_BYTES_MAX = 256 * KIB  # files up to here are kept whole while a package is checked
 CHECKED_TEXT_BYTES_MAX = 16 * MIB  # so is code and other text
 CHECKED_KEPT_BYTES_MAX = 1 * GIB  # of all that is kept on disk while a package is checked
 CHECKED_HEAD_BYTES = 4 * KIB  # of every other file
 CHECKED_WINDOW_BYTES = 32 * MIB  # of the beginning, and of the end, of weights in a compressed archive
 IMAGE_DOCUMENT_BYTES_MAX = 4 * MIB  # a manifest or a configuration of a container image
-IMAGE_LAYERS_MAX = 1_000
+IMAGE_LAYERS_MAX = 1_000  # of one container image
 WEIGHTS_HEADER_BYTES_MAX = 100 * MIB  # of a safetensors file, as its own reader allows
-WEIGHTS_TENSORS_MAX = 1_000_000
+WEIGHTS_TENSORS_MAX = 1_000_000  # in one file of weights
 SEARCHED_FOLDERS_MAX = 5_000  # of a source tree, for a module that a package lacks
 PICKLE_OPCODES_MAX = 2_000_000  # of one file; what lies beyond is not judged
 PICKLE_ARGUMENT_BYTES_MAX = 1 * MIB  # longer ones are data: stepped over, unread
-TASKS_MAX = 200
-SAMPLES_PER_TASK_MAX = 50
-ENVIRONMENT_BUILD_SECONDS_MAX = 3_600
-WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600
+TASKS_MAX = 200  # of one package
+SAMPLES_PER_TASK_MAX = 50  # of one task
+OUTSIDE_SAMPLES_MAX = 10_000  # objects under a prefix of samples from outside the package
+OUTSIDE_SAMPLES_BYTES_MAX = 1 * GIB  # all of them together
+ENVIRONMENT_BUILD_SECONDS_MAX = 3_600  # building one environment
+WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600  # fetching one entry of weights
 
 # Trials
 TRIAL_OVERSIZED_BYTES_MAX = 16 * MIB  # a file made to be refused; fields that take more are refused by pixels only
 DRILL_SECONDS_DEFAULT = 5  # of repeated runs (setting); 0 leaves the drill out
 DRILL_RUNS_MAX = 400  # of all samples together
 DRILL_RUNS_MIN = 60  # aimed at, for which a drill may take DRILL_STRETCH times its seconds
-DRILL_STRETCH = 4
+DRILL_STRETCH = 4  # how many times as long as the samples a drill takes
 DRILL_SIDE_BY_SIDE = 8  # requests under way at once
-DRILL_WORKERS = 2
+DRILL_WORKERS = 2  # of a drill
 DRILL_STRIKES_MAX = 5  # attempts to catch a job in mid-run before its worker is killed
 DRILL_REPEATS_ALONE = 3  # runs on each of two fresh workers, before a difference is held against a handler
 DRILL_REPEATS_ALONE_MAX = 20  # the same, where a value is so short that chance brings it about twice
 DRILL_GROWTH_BYTES_MAX = 32 * MIB  # of a worker's memory over the second half of a drill
-DRILL_GROWTH_BYTES_PER_RUN_MAX = 256 * KIB
+DRILL_GROWTH_BYTES_PER_RUN_MAX = 256 * KIB  # more than that is called a leak
 
 # Media
-IMAGE_PIXELS_MAX_DEFAULT = 100_000_000
-MEDIA_BYTES_MAX_DEFAULT = 100 * MIB
+IMAGE_PIXELS_MAX_DEFAULT = 100_000_000  # of an image field that says nothing else
+MEDIA_BYTES_MAX_DEFAULT = 100 * MIB  # of a media field that says nothing else
 URL_FETCH_SECONDS_MAX = 60  # all hops and the whole body
-URL_REDIRECTS_MAX = 5
-URL_CHARS_MAX = 8_192
+URL_REDIRECTS_MAX = 5  # followed from a media field's URL
+URL_CHARS_MAX = 8_192  # of a media field's URL
 IMAGE_CHECKS_AT_ONCE_MAX = 2  # each may hold a whole decoded picture
 
 # Checking requests and answers
 JSON_INPUT_BYTES_MAX = 64 * MIB  # JSON and forms for a declared contract are parsed in memory
 JSON_OUTPUT_BYTES_MAX = 64 * MIB  # JSON answers of a declared contract are parsed in memory
-JSON_DEPTH_MAX = 100
+JSON_DEPTH_MAX = 100  # arrays and objects in each other
 JSON_PARSED_ON_LOOP_BYTES_MAX = 64 * KIB  # beyond it parsing and checking leave the event loop
 BODY_IN_MEMORY_BYTES_MAX = 8 * MIB  # bodies that are passed on unread: beyond it as a file
-FORM_PARTS_MAX = 1_000
+FORM_PARTS_MAX = 1_000  # of one multipart/form-data body
 TOLERANCE_DEFAULT = 1e-5  # of a number between two runs of one request, relative to the larger
-PROBLEMS_LISTED_MAX = 20
+PROBLEMS_LISTED_MAX = 20  # in one error
 VALUE_SHOWN_CHARS_MAX = 200  # of a client's value in an error message
 COMPILED_TASKS_KEPT = 1_024  # validators in memory, least recently used go first
 
 # Objects
-OBJECT_BYTES_MAX = 5 * 1024 * GIB
-OBJECT_PUT_BYTES_MAX = 5 * GIB
-KEY_BYTES_MAX = 1_024
-LIST_KEYS_MAX = 1_000
-DELETE_KEYS_MAX = 1_000
-MULTIPART_PARTS_MAX = 10_000
+OBJECT_BYTES_MAX = 5 * 1024 * GIB  # as S3
+OBJECT_PUT_BYTES_MAX = 5 * GIB  # of one request, as S3; larger ones come in parts
+KEY_BYTES_MAX = 1_024  # as S3
+LIST_KEYS_MAX = 1_000  # of one page, as S3
+DELETE_KEYS_MAX = 1_000  # of one request, as S3
+MULTIPART_PARTS_MAX = 10_000  # as S3
 MULTIPART_PART_BYTES_MIN = 5 * MIB  # of every part but the last
-MULTIPART_UPLOADS_OPEN_MAX = 1_000
+MULTIPART_UPLOADS_OPEN_MAX = 1_000  # at once, of all buckets
 MULTIPART_UPLOAD_SECONDS_MAX = 7 * 86_400  # an upload not completed by then is dropped, with its parts
 MULTIPART_COMPLETED_SECONDS = 3_600  # how long a repeated completion is answered as the first one was
-METADATA_BYTES_MAX = 2 * KIB
-PRESIGNED_SECONDS_MAX = 7 * 86_400
-STREAM_CHUNK_BYTES = 1 * MIB
+METADATA_BYTES_MAX = 2 * KIB  # of one object's own headers, as S3
+PRESIGNED_SECONDS_MAX = 7 * 86_400  # how long a URL may be valid, as S3
+STREAM_CHUNK_BYTES = 1 * MIB  # read or written at a time
 
 # Objects in an S3 service
-S3_CALLS_AT_ONCE_MAX = 32
-S3_CONNECT_SECONDS_MAX = 5
+S3_CALLS_AT_ONCE_MAX = 32  # to an S3 service
+S3_CONNECT_SECONDS_MAX = 5  # to an S3 service
 S3_QUIET_READ_SECONDS_MAX = 30  # without a byte
 S3_STAGE_CHUNK_BYTES = 8 * MIB  # of a multipart upload; up to here one request does it
-S3_STAGE_CHUNKS_AT_ONCE_MAX = 4
+S3_STAGE_CHUNKS_AT_ONCE_MAX = 4  # of one upload to an S3 service
 S3_COPY_BYTES_MAX = 5 * GIB  # beyond it a copy is made in parts
-S3_COPY_PART_BYTES = 1 * GIB
+S3_COPY_PART_BYTES = 1 * GIB  # copied at a time inside an S3 service
 S3_DOOR_STAGING_SECONDS_MAX = 86_400  # what clients sent and never got its name is removed after that
 
 S3_XML_BYTES_MAX = 8 * MIB  # a request document, such as the list of 10,000 parts
-S3_XML_DEPTH_MAX = 8
+S3_XML_DEPTH_MAX = 8  # elements in each other in a request document
 S3_CHUNK_HEADER_BYTES_MAX = 16 * KIB  # a chunk's first line, or all trailers, of an aws-chunked body
 S3_QUIET_SECONDS_MAX = 10  # after this long without an answer a completion is kept alive with spaces
 
@@ -190,28 +192,28 @@ REQUEST_LINGER_SECONDS_MAX = 5  # how long a connection that must close lets its
 CLOCK_SKEW_SECONDS_MAX = 900  # SigV4, as AWS
 HEALTH_ANSWER_SECONDS_MAX = 2  # a part that takes longer is down
 HEALTH_FRESH_MS = 1_000  # so long an answer of /healthz is told to whoever asks next
-STORE_BATCH_COMMANDS_MAX = 500
+STORE_BATCH_COMMANDS_MAX = 500  # that share one transaction
 STORE_RETRY_MS = 500  # until a store that was away is asked again
-LIST_PAGE_MAX = 1_000
+LIST_PAGE_MAX = 1_000  # of one page of the native API
 NAMES_SHOWN_MAX = 10  # in an error that lists what there is
 REAP_JOBS_MAX = 100  # ended in one transaction
 AWS_CONTROL_BODY_BYTES_MAX = 1 * MIB  # a request of AWS's control planes
-AWS_LIST_PAGE_DEFAULT = 10
+AWS_LIST_PAGE_DEFAULT = 10  # as at AWS
 AWS_SYNC_WAIT_SECONDS_DEFAULT = 60  # how long InvokeEndpoint waits for its job, as AWS
-AWS_INVOCATION_TIMEOUT_SECONDS_MAX = 3_600
+AWS_INVOCATION_TIMEOUT_SECONDS_MAX = 3_600  # as at AWS
 
 # The database
 DATABASE_BUSY_TIMEOUT_MS = 2_000  # how long a statement waits for another's lock
 DATABASE_ATTEMPTS_MAX = 5  # runs of a transaction that fails through others: deadlocks, lost connections, lost races
-DATABASE_CONNECT_SECONDS_MAX = 5
-DATABASE_STATEMENT_MS_MAX = 60_000
+DATABASE_CONNECT_SECONDS_MAX = 5  # to PostgreSQL
+DATABASE_STATEMENT_MS_MAX = 60_000  # of PostgreSQL
 DATABASE_IDLE_TRANSACTION_MS_MAX = 10_000  # a server stopped in mid-transaction loses its locks after this
 START_BYTES_MIN = 1 * MIB  # a disk with less room is named as the reason when a start fails
 DATABASE_CACHE_KIB = 32 * 1024  # of each connection
-DATABASE_READERS = 4
+DATABASE_READERS = 4  # connections that only read
 
 # Several servers on one database
-SERVER_BEAT_SECONDS = 5
+SERVER_BEAT_SECONDS = 5  # between two beats of a server that shares its database
 SERVER_LEASE_SECONDS = 30  # without a heartbeat for so long, by the database's clock, a server's sessions are closed
 HINTS_RETRY_SECONDS = 5  # until a lost connection that only hears hints is made again
 STORE_POLL_MS = 1_000  # how often a waiting worker looks at a queue that others may have filled

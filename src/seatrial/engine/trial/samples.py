@@ -20,8 +20,13 @@ from seatrial.domain.contract import Contract, Field, MediaSource, Sample, Task
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import Job
-from seatrial.domain.limits import INLINE_PAYLOAD_BYTES_MAX, LIST_KEYS_MAX
-from seatrial.domain.objects import ObjectName
+from seatrial.domain.limits import (
+    INLINE_PAYLOAD_BYTES_MAX,
+    LIST_KEYS_MAX,
+    OUTSIDE_SAMPLES_BYTES_MAX,
+    OUTSIDE_SAMPLES_MAX,
+)
+from seatrial.domain.objects import ObjectInfo, ObjectName
 from seatrial.engine.submission import Submission
 from seatrial.engine.submit import TRIALS_BUCKET
 from seatrial.package.manifest import Manifest, with_outside_samples
@@ -218,11 +223,7 @@ class OutsideSamples:
         prefix = prefix if not prefix or prefix.endswith("/") else prefix + "/"
         self._folder = tempfile.TemporaryDirectory(prefix="seatrial-samples-")
         folder = await asyncio.to_thread(Path(self._folder.name).resolve)
-        try:
-            page = await self._objects.list(bucket, prefix, limit=LIST_KEYS_MAX)
-        except NoSuchBucket:
-            raise _no_samples(f"There is no bucket {bucket!r} for the samples {uri}.") from None
-        samples = [info for info in page.objects if not info.name.key.endswith("/")]  # what marks a folder is none
+        samples = await self._listed(bucket, prefix, uri)
         if not samples:
             raise _no_samples(f"There are no samples under {uri}.")
         for info in samples:
@@ -230,6 +231,24 @@ class OutsideSamples:
             content = b"".join([chunk async for chunk in reading.chunks])
             await asyncio.to_thread(_write_inside, folder, info.name.key.removeprefix(prefix), content)
         return with_outside_samples(manifest, folder)
+
+    async def _listed(self, bucket: str, prefix: str, uri: str) -> list[ObjectInfo]:
+        samples: list[ObjectInfo] = []
+        after: str | None = ""
+        while after is not None:
+            try:
+                page = await self._objects.list(bucket, prefix, after=after, limit=LIST_KEYS_MAX)
+            except NoSuchBucket:
+                raise _no_samples(f"There is no bucket {bucket!r} for the samples {uri}.") from None
+            samples += [info for info in page.objects if not info.name.key.endswith("/")]  # what marks a folder is none
+            if len(samples) > OUTSIDE_SAMPLES_MAX:
+                raise _no_samples(f"There are more than {OUTSIDE_SAMPLES_MAX:,} objects under {uri}.")
+            after = page.next_after
+        size_bytes = sum(info.sealed.size_bytes for info in samples)
+        if size_bytes > OUTSIDE_SAMPLES_BYTES_MAX:
+            most = f"at most {OUTSIDE_SAMPLES_BYTES_MAX:,}"
+            raise _no_samples(f"The samples under {uri} have {size_bytes:,} bytes together; {most} are read.")
+        return samples
 
     def close(self) -> None:
         """Remove the folder."""
