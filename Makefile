@@ -7,6 +7,7 @@ APPS := floorplan
 
 SECONDS ?= 60
 OBJECTS ?= rows
+DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-apps test-all torture check format bench validate-corpus constraints clean distclean
@@ -17,7 +18,7 @@ help:
 	@echo 'make check                   ruff, mypy, import-linter'
 	@echo 'make test                    check, then the tests that are not slow'
 	@echo 'make test-all                check, then all the tests'
-	@echo 'make torture [SECONDS=60] [SEED=...] [OBJECTS=rows|s3]   random jobs and kills; judged from outside'
+	@echo 'make torture [SECONDS=60] [SEED=...] [OBJECTS=rows|s3] [DATABASE=sqlite|postgres]   kills; judged from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
 	@echo 'make validate-corpus         300 good and 300 damaged outputs: precision and recall of the validator'
 	@echo 'make format                  let ruff rewrite what it can'
@@ -56,7 +57,7 @@ apps/%/.venv/.ready: apps/%/requirements.txt $(STAMP)
 	@touch $@
 
 torture: setup
-	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 bench: setup .venv/.bench-ready
 	@scripts/install-system-package redis-server

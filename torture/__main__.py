@@ -18,13 +18,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long clients ask and things break")
     parser.add_argument("--seed", type=int, default=None, help="the same seed asks for and breaks the same")
     parser.add_argument("--objects", choices=["rows", "s3"], default="rows", help="where the server keeps its objects")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite", help="where it keeps the rest")
     parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
     asked = parser.parse_args()
     seed = random.randrange(10**6) if asked.seed is None else asked.seed
     if not asked.json:
-        print(f"seed {seed}, objects in {asked.objects}: {asked.seconds:g} s", flush=True)
+        print(f"seed {seed}, objects in {asked.objects}, {asked.database}: {asked.seconds:g} s", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="seatrial-torture-"))
-    report = torture(seed, asked.seconds, folder, asked.objects)
+    report = torture(seed, asked.seconds, folder, asked.objects, asked.database)
     print(report.as_json() if asked.json else "\n".join(report.lines()))
     if report.violations:
         print(f"the server's log: {folder / 'server.log'}", file=sys.stderr)

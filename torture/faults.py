@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from seatrial.testing.postgres import PostgresServer
 from torture.plan import JUMP_SECONDS_MAX, Fault, Kind
 from torture.proxy import FaultyProxy, Trouble
 from torture.server import Server
@@ -40,7 +41,13 @@ class Breaker:
     """Carries out faults and keeps the server up in between."""
 
     def __init__(
-        self, server: Server, clock: Path, deployment: Deployment, has_small_disk: bool, proxy: FaultyProxy | None
+        self,
+        server: Server,
+        clock: Path,
+        deployment: Deployment,
+        has_small_disk: bool,
+        proxy: FaultyProxy | None,
+        postgres: PostgresServer | None,
     ) -> None:
         self.done: Counter[Kind | Trouble] = Counter()
         self._proxy = proxy
@@ -61,6 +68,9 @@ class Breaker:
             self._ways[Kind.FILL_DISK] = self._fill_disk
         if proxy is not None:
             self._ways[Kind.OBJECTS] = lambda fault: self._trouble(fault, proxy)
+
+        if postgres is not None:
+            self._ways[Kind.DATABASE] = lambda fault: self._restart_database(fault, postgres)
 
     def run(self, faults: Iterator[Fault], over: threading.Event) -> None:
         """Until the run is over; the server is up and nothing is broken when this returns."""
@@ -145,6 +155,12 @@ class Breaker:
         proxy.trouble = fault.trouble
         time.sleep(fault.seconds)
         proxy.trouble = None if fault.arrival % 2 else proxy.trouble
+        return True
+
+    def _restart_database(self, fault: Fault, postgres: PostgresServer) -> bool:
+        postgres.kill()
+        time.sleep(fault.seconds)
+        postgres.start()
         return True
 
     def _update(self, _: Fault) -> bool:

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     UPDATE = "endpoint updated"
     RESTART = "server restarted gracefully"
     OBJECTS = "object store in trouble"
+    DATABASE = "database killed for a while"
 
 
 WEIGHTS = {
@@ -46,6 +47,7 @@ WEIGHTS = {
     Kind.UPDATE: 1,
     Kind.RESTART: 1,
     Kind.OBJECTS: 10,
+    Kind.DATABASE: 4,
 }
 _POINTS = [point for point in CrashPoint if point.split(".")[0] not in ("deploy", "delete", "start")]
 

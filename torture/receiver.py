@@ -19,6 +19,7 @@ class Receiver:
 
     def __init__(self, seed: int = 0, refused: float = 0.0) -> None:
         self.secret = ""
+        self.refuses = True
         self.told: dict[str, list[tuple[str, str]]] = defaultdict(list)  # job id -> (notification id, status)
         self.wrong: list[str] = []
         dice, receiver = random.Random(f"{seed} receiver"), self
@@ -26,7 +27,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                refused = dice.random() < refused_share
+                refused = receiver.refuses and dice.random() < refused_share
                 if not refused:
                     receiver._take(body, {name.lower(): value for name, value in self.headers.items()})
                 self.send_response(500 if refused else 204)

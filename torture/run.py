@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from seatrial.testing.postgres import PostgresServer
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 from torture import v1
 from torture.doors import Client
@@ -32,6 +33,7 @@ CLIENTS = 4
 WORKERS = 2
 DISK_MB = 96
 SETTLE_SECONDS = 120
+OPTIONS = ("--drill-seconds", "0")  # a trial's drill kills workers too; here that is the run's own doing
 
 
 @dataclass
@@ -39,7 +41,8 @@ class Report:
     """What happened."""
 
     seed: int
-    store: str
+    objects: str
+    database: str
     seconds: float = 0.0
     jobs: int = 0
     kills: int = 0
@@ -52,7 +55,7 @@ class Report:
     def lines(self) -> list[str]:
         """For people."""
         told = [
-            f"seed {self.seed}, objects in {self.store}, {self.seconds:.0f} s",
+            f"seed {self.seed}, objects in {self.objects}, {self.database}, {self.seconds:.0f} s",
             f"jobs: {self.jobs}  ({_counted(self.doors)}; {_counted(self.ends)})",
             f"kills: {self.kills}",
             f"faults: {sum(self.faults.values())}  ({_counted(self.faults)})",
@@ -100,14 +103,29 @@ def kept_in(store: str, folder: Path, seed: int) -> Iterator[Kept]:
         service.kill()
 
 
-def torture(seed: int, seconds: float, folder: Path, store: str = "rows") -> Report:
+@contextmanager
+def database_of(kind: str) -> Iterator[PostgresServer | None]:
+    """`sqlite`: the server's own file; `postgres`: a real one, which the run kills too."""
+    if kind == "sqlite":
+        yield None
+        return
+    with PostgresServer() as postgres:
+        yield postgres
+
+
+def torture(seed: int, seconds: float, folder: Path, objects: str = "rows", database: str = "sqlite") -> Report:
     """Run for so long, then let everything settle, and check."""
-    with small_disk(folder / "server", DISK_MB) as is_small, kept_in(store, folder, seed) as kept:
+    with (
+        small_disk(folder / "server", DISK_MB) as is_small,
+        kept_in(objects, folder, seed) as kept,
+        database_of(database) as postgres,
+    ):
         clock = folder / "clock-offset"
         served = [sys.executable, "-m", "torture.served", str(clock)]
-        server = Server(folder / "server", kept.options, command=served)
+        place = () if postgres is None else ("--database", postgres.database())
+        server = Server(folder / "server", (*OPTIONS, *kept.options, *place), command=served)
         server.log = folder / "server.log"  # not on the disk that fills up
-        report = Report(seed, store)
+        report = Report(seed, objects, database)
         receiver = Receiver(seed, REFUSED)
         if not is_small:
             report.left_out.append("disk full: mounting a small file system takes root")
@@ -117,7 +135,7 @@ def torture(seed: int, seconds: float, folder: Path, store: str = "rows") -> Rep
             receiver.secret = server.variables["SEATRIAL_WEBHOOK_SECRET"]
             deployment = Deployment(WORKERS, receiver.url)
             server.deploy(ENDPOINT, deployment.workers, deployment.webhook)
-            breaker = Breaker(server, clock, deployment, is_small, kept.proxy)
+            breaker = Breaker(server, clock, deployment, is_small, kept.proxy, postgres)
             _Run(server, report, breaker, kept, receiver).run(seconds)
         finally:
             server.close()
@@ -183,17 +201,22 @@ class _Run:
         for waited in count():
             counts = self._server.http.get(f"/v1/endpoints/{ENDPOINT}").json()["jobs"]
             unfinished = sum(counts.get(state, 0) for state in ("queued", "running", "publishing"))
-            if not unfinished and not self._untold():
+            if not unfinished and not self._tell_again():
                 return
             if time.monotonic() > give_up:
-                self._said.append(f"after {waited} looks something is unfinished: {counts}, untold {self._untold()}")
+                untold = self._tell_again()
+                self._said.append(f"after {waited} looks something is unfinished: {counts}, {untold} untold")
                 return
-            time.sleep(0.1)
+            time.sleep(0.5)
 
-    def _untold(self) -> int:
-        """Notifications that have not been delivered."""
+    def _tell_again(self) -> int:
+        """How many notifications wait for their next try; they get it now, as an operator would see to it."""
+        self._receiver.refuses = False
         pending = self._server.http.get("/v1/deliveries", params={"status": "pending", "limit": 100})
-        return len(pending.json()["deliveries"])
+        waiting = [one["id"] for one in pending.json()["deliveries"]]
+        for delivery in waiting:
+            self._server.http.post(f"/v1/deliveries/{delivery}/replay")
+        return len(waiting)
 
     def _check(self) -> None:
         kept = self._kept

@@ -24,6 +24,7 @@ from torture.server import Server
 from torture.work import ENDPOINT, Errand
 
 from seatrial.ports.crash_points import CrashPoint
+from seatrial.testing.postgres import PostgresServer
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 
 P = CrashPoint
@@ -36,7 +37,7 @@ class Yard:
     def __init__(self, folder: Path, *options: str) -> None:
         self._clock = folder / "clock-offset"
         served = (sys.executable, "-m", "torture.served", str(self._clock))
-        self.server = Server(folder, options, command=served)
+        self.server = Server(folder, ("--drill-seconds", "0", *options), command=served)
         self.receiver = Receiver()
         self.errands: list[Errand] = []
         self._numbers = itertools.count(1)
@@ -112,6 +113,13 @@ class Yard:
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     made = Yard(tmp_path_factory.mktemp("points"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def postgres_yard(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Yard]:
+    made = Yard(tmp_path_factory.mktemp("points-postgres"), "--database", postgres.database())
     yield made
     made.close()
 
@@ -271,6 +279,30 @@ SLOW_S3_CRASHES = [
 ]
 
 
+# The same steps on PostgreSQL, whose transactions are several at a time.
+POSTGRES_CRASHES = [
+    (P.COMMIT_WRITTEN, 6, jobs),
+    (P.FINISH_COMMITTED, 2, jobs),
+]
+SLOW_POSTGRES_CRASHES = [
+    (P.START_SESSIONS_CLOSED, 1, a_start),
+    (P.SUBMIT_INPUT_KEPT, 1, jobs),
+    (P.SUBMIT_COMMITTED, 1, jobs),
+    (P.LEASE_TAKEN, 1, jobs),
+    (P.STAGE_PART_SEALED, 2, jobs),
+    (P.COMMIT_WRITTEN, 4, jobs),
+    (P.COMMIT_WRITTEN, 9, jobs),
+    (P.COMMIT_DONE, 5, jobs),
+    (P.FINISH_COMMITTED, 3, jobs),
+    (P.NOTIFY_TOLD, 1, jobs),
+    (P.CANCEL_COMMITTED, 1, a_cancel),
+    (P.CLOSE_PROCESS_GONE, 1, a_cancel),
+    (P.CLOSE_COMMITTED, 3, a_death),
+    (P.DEPLOY_IN_SERVICE, 1, an_update),
+    (P.DELETE_QUEUE_FAILED, 1, a_deletion),
+]
+
+
 def _cases(table: list[tuple[CrashPoint, int, Story]], *marks: pytest.MarkDecorator) -> list[object]:
     return [pytest.param(*case, id=f"{case[0]}-{case[1]}-{case[2].__name__}", marks=marks) for case in table]
 
@@ -284,6 +316,17 @@ def test_the_server_dies_at(yard, point, arrival, story):
     assert yard.server.start()
     yard.check()
     _endpoints_are_settled(yard)
+
+
+@pytest.mark.parametrize(("point", "arrival", "story"), _cases(POSTGRES_CRASHES) + _cases(SLOW_POSTGRES_CRASHES, _SLOW))
+def test_the_server_dies_on_postgres_at(postgres_yard, point, arrival, story):
+    postgres_yard.begin(f"kill {point} {arrival}")
+    story(postgres_yard)
+    assert postgres_yard.server.wait_ended() == -signal.SIGKILL, f"it never came to {point}"
+
+    assert postgres_yard.server.start()
+    postgres_yard.check()
+    _endpoints_are_settled(postgres_yard)
 
 
 @pytest.mark.parametrize(("point", "arrival", "story"), _cases(S3_CRASHES) + _cases(SLOW_S3_CRASHES, _SLOW))

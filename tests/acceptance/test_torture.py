@@ -12,9 +12,10 @@ SECONDS = 30
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(("objects", "seed"), [("rows", 1), ("s3", 2)])
-def test_half_a_minute_of_torture_breaks_no_promise(objects, seed):
-    options = ["--seconds", str(SECONDS), "--seed", str(seed), "--objects", objects, "--json"]
+@pytest.mark.parametrize(("objects", "database", "seed"), [("rows", "sqlite", 1), ("s3", "postgres", 2)])
+def test_half_a_minute_of_torture_breaks_no_promise(objects, database, seed):
+    place = ["--objects", objects, "--database", database]
+    options = ["--seconds", str(SECONDS), "--seed", str(seed), *place, "--json"]
     done = subprocess.run([sys.executable, "-m", "torture", *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
