@@ -162,3 +162,20 @@ def test_a_start_without_room_says_so(disk: SmallDisk, disk_server: Any) -> None
     assert "remedy: make room on the disk" in str(told.value)
     disk.free(None)
     disk_server.start()
+
+
+def test_postgresql_is_away(make_server: Any, api_of: Any, postgres: Any, gate: Any, eventually: Any) -> None:
+    api = api_of(make_server("--database", postgres.database()))
+    api.serve("away")
+    running = api.submit("away", f"{gate.code} or 7")
+    gate.reached()
+    postgres.kill()
+    try:
+        gate.open()
+        refusals(api, "away")
+        assert health(api)[1] == {"jobs": "down", "objects": "down", "endpoints": "ok", "logs": "ok"}
+    finally:
+        postgres.start()
+    assert api.value(running) == 7
+    eventually(lambda: health(api)[0] == 200)
+    assert api.run("away", "1") == 1

@@ -79,7 +79,7 @@ def follow(id: IdArgument, data: DataOption = None, json: JsonOption = False) ->
         if json:
             print(json_text.dumps(job, ensure_ascii=False), flush=True)
         else:
-            waits = f", waits for {job['waits_for']} until {job['waits_until']}" if job["waits_for"] else ""
+            waits = f", waits for {job['waits_for']}, until {job['waits_until']}" if job["waits_for"] else ""
             print(f"{job['status']} (attempt {job['attempt']}){waits}", flush=True)
     if job.get("status") != "succeeded":
         error = job.get("error") or {}
@@ -125,7 +125,7 @@ def _row(job: dict[str, Any]) -> tuple[Any, ...]:
 
 def _print_job(job: dict[str, Any]) -> None:
     error = job["error"] or {}
-    waits = f"{job['waits_for']} until {job['waits_until']}" if job["waits_for"] else None
+    waits = f"{job['waits_for']}, until {job['waits_until']}" if job["waits_for"] else None
     facts = [("job", job["id"]), ("endpoint", job["endpoint"]), ("task", job["task"]), ("status", job["status"])]
     facts += [("waits for", waits), ("attempt", job["attempt"]), ("submitted", job["submitted_at"])]
     facts += [("started", job["started_at"]), ("ended", job["ended_at"]), ("retry of", job["retry_of"])]
