@@ -86,12 +86,12 @@ from seatrial.http.services import Services
 from seatrial.ports import crash_points
 from seatrial.ports.backup import Keeper, Member
 from seatrial.ports.crash_points import CrashPoint, reached
-from seatrial.ports.object_store import BucketExists, ObjectRefused, ObjectStore
+from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectRefused, ObjectStore
 from seatrial.ports.registry import AlreadyThere
 from seatrial.ports.storage import StoreUnavailable
 
 if TYPE_CHECKING:
-    from seatrial.adapters.objects.s3 import S3Objects, S3Service
+    from seatrial.adapters.objects.s3 import S3Objects
 
 log = structlog.get_logger()
 
@@ -180,7 +180,7 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
         keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
         store = SqlJobStore(database, None if settings.objects is None else settings.publish_seconds_max * 1000)
         registry = SqlRegistry(database)
-        await _belong(folders.data, registry, clock)
+        await _belong(settings, folders.data, registry, clock)
         kept = await _open_objects(settings, folders, database, store, clock, stack)
         objects = kept.objects
         pool = ProcessPool(logs, folders.data, clock)
@@ -301,7 +301,7 @@ async def _database(settings: Settings, folders: Folders) -> Database:
         raise StartError(str(error)) from error
 
 
-async def _belong(data: Path, registry: SqlRegistry, clock: SystemClock) -> None:
+async def _belong(settings: Settings, data: Path, registry: SqlRegistry, clock: SystemClock) -> None:
     """A data folder has the blobs and packages of one database: with another one they would be swept away."""
     with contextlib.suppress(AlreadyThere):
         await registry.put_document("store", "id", {"id": uuid.uuid4().hex}, clock.now_ms())
@@ -316,6 +316,7 @@ async def _belong(data: Path, registry: SqlRegistry, clock: SystemClock) -> None
             f"{data} belongs to another database, whose blobs and packages it holds; name that database with "
             "--database (none: the SQLite file in the folder), or choose another folder with --data"
         )
+    await _stay_put(settings, registry, clock)
 
 
 async def _clear_up(
@@ -381,20 +382,32 @@ async def _open_objects(
     stack.callback(service.close)
     home = Home.from_uri(settings.objects)
     objects = S3Objects(service, home, await database.read(read_incarnation), clock)
-    await _try_out(service, objects, home)
+    await _try_out(objects, home)
     return _Kept(objects, home, partial(objects.sweep, store.still_needed))
 
 
-async def _try_out(service: S3Service, objects: S3Objects, home: Home) -> None:
+async def _stay_put(settings: Settings, registry: SqlRegistry, clock: SystemClock) -> None:
+    """Jobs and inputs name objects where they were put: with another place for them, none would be found."""
+    place = "the data folder" if settings.objects is None else Home.from_uri(settings.objects).uri
+    with contextlib.suppress(AlreadyThere):
+        await registry.put_document("store", "objects", {"place": place}, clock.now_ms())
+    before = (await registry.document("store", "objects") or {})["place"]
+    if before != place:
+        remedy = "leave --objects out" if before == "the data folder" else f"give --objects {before}"
+        raise StartError(f"the objects of this server are kept in {before}, not in {place}: {remedy}")
+
+
+async def _try_out(objects: S3Objects, home: Home) -> None:
     """A service that is away may come back; a bucket that is not there, or not ours, does not by itself."""
     try:
-        if not await service.has_bucket(home.bucket):
-            raise StartError(f"bucket {home.bucket!r} does not exist: make it, or name another with --objects")
-        await objects.check()
+        await objects.try_out()
     except StoreUnavailable as error:
         log.warning("start.objects_unavailable", objects=home.uri, error=str(error))
+    except NoSuchBucket:
+        raise StartError(f"bucket {home.bucket!r} does not exist: make it, or name another with --objects") from None
     except ObjectRefused as error:
-        raise StartError(f"{home.uri} cannot be used ({error}); check the credentials") from None
+        remedy = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file with --objects-credentials"
+        raise StartError(f"{home.uri} cannot be used: {error}; {remedy}") from None
 
 
 async def _nothing_to_sweep() -> int:

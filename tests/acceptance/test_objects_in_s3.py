@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from seatrial.domain.limits import MIB
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 
 ROLE = "arn:aws:iam::000000000000:role/r"
@@ -93,6 +97,9 @@ def test_a_sagemaker_client_uses_buckets_of_that_service(
     ours.create_bucket(Bucket=bucket)
     ours.upload_file(str(archive("obedient_sagemaker")), bucket, "model.tar.gz")
     assert "model.tar.gz" in kept.keys(bucket)
+    large = bytes(range(256)) * (9 * MIB // 256)
+    ours.upload_fileobj(io.BytesIO(large), bucket, "large.bin")  # in parts, as boto3 does from 8 MiB on
+    assert kept.read(f"s3://{bucket}/large.bin") == large
     sagemaker, runtime = kept.server.client("sagemaker"), kept.server.client("sagemaker-runtime")
     container = {"Image": "any", "ModelDataUrl": f"s3://{bucket}/model.tar.gz"}
     sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
@@ -190,3 +197,14 @@ def test_a_service_that_is_away_for_a_while_delays_jobs_and_loses_none(
     job = api.ended(job_id)
     assert (job["status"], job["attempt"]) == ("succeeded", 1), job
     assert json.loads(kept.read(job["result"]))["value"] == "late"
+
+
+def test_objects_stay_where_they_were_put(keep: Callable[..., Kept]) -> None:
+    kept = keep()
+    kept.server.terminate()
+    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(kept.server.data), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"give --objects s3://{kept.bucket}/seatrial" in done.stderr
+    done = subprocess.run([*command, *kept.options, "--objects", "s3://nowhere"], capture_output=True, timeout=60)
+    assert done.returncode == 1

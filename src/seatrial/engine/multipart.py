@@ -52,6 +52,7 @@ TOO_MANY_UPLOADS = "too_many_uploads"
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _RECORD_BYTES_MAX = 64 * KIB
 _RECORD = "application/json"
+_LOOKS_AT_ONCE = 16
 
 
 class MultipartUploads:
@@ -103,7 +104,8 @@ class MultipartUploads:
             raise BadInput(
                 INVALID_PART, f"there is no part {number}", field="partNumber", valid=f"1 to {MULTIPART_PARTS_MAX}"
             )
-        marks = {} if checksum is None else {"checksum": checksum}
+        # A part's ETag is the MD5 of its bytes; what the store makes of it may be another one.
+        marks = {"etag": sealed.etag} if checksum is None else {"etag": sealed.etag, "checksum": checksum}
         return _part(await self._objects.reveal(sealed, _part_name(upload.id, number), "", marks))
 
     async def parts(self, upload: Upload, after: int = 0, limit: int = LIST_KEYS_MAX) -> tuple[list[Part], bool]:
@@ -111,7 +113,8 @@ class MultipartUploads:
         page = await self._objects.list(
             UPLOADS_BUCKET, _parts_prefix(upload.id), after=_part_name(upload.id, after).key, limit=limit
         )
-        return [_part(info) for info in page.objects], page.next_after is not None
+        infos = await self._described(page.objects)
+        return [_part(info) for info in infos], page.next_after is not None
 
     async def uploads(self, bucket: str) -> list[Upload]:
         """The open uploads of a bucket, by key. Raises NoSuchBucket."""
@@ -206,10 +209,11 @@ class MultipartUploads:
         for earlier, later in pairwise(numbers):
             if later <= earlier:
                 raise BadInput(INVALID_PART_ORDER, f"part {later} is named after part {earlier}", field="PartNumber")
-        held = {_number(info): info for info in await self._infos(_parts_prefix(upload.id))}
+        infos = await self._described(await self._infos(_parts_prefix(upload.id)))
+        held = {_number(info): info for info in infos}
         for claimed in completion.parts:
             info = held.get(claimed.number)
-            if info is None or info.sealed.etag != claimed.etag:
+            if info is None or _etag(info) != claimed.etag:
                 raise _invalid_part(claimed.number)
             if claimed.checksum is not None and info.metadata.get("checksum") != claimed.checksum:
                 raise _invalid_part(claimed.number)
@@ -218,6 +222,18 @@ class MultipartUploads:
             if info.sealed.size_bytes < MULTIPART_PART_BYTES_MIN:
                 raise _too_small(info)
         return chosen
+
+    async def _described(self, listed: Sequence[ObjectInfo]) -> list[ObjectInfo]:
+        """The parts with what is kept beside them, which some services do not tell in a listing."""
+        if all("etag" in info.metadata for info in listed):
+            return list(listed)
+        turns = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+        async def look(info: ObjectInfo) -> ObjectInfo:
+            async with turns:
+                return await self._objects.head(info.name)
+
+        return await asyncio.gather(*(look(info) for info in listed))
 
     async def _joined(self, parts: Sequence[ObjectInfo], whole: Checksum | None) -> AsyncIterator[bytes]:
         for part in parts:
@@ -246,7 +262,7 @@ class MultipartUploads:
             if completion.checksum is not None and completion.checksum.partition("-")[0] != checksum.partition("-")[0]:
                 raise BadInput(CHECKSUM_MISMATCH, f"the object's checksum is {checksum}", field="checksum")
             metadata[f"x-amz-checksum-{upload.checksum_algorithm}"] = checksum
-        digests = b"".join(bytes.fromhex(part.sealed.etag) for part in parts)
+        digests = b"".join(bytes.fromhex(_etag(part)) for part in parts)
         etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
         return await self._objects.reveal(
             replace(sealed, etag=etag), upload.name, upload.media_type, metadata, completion.condition
@@ -343,9 +359,11 @@ def _number(info: ObjectInfo) -> int:
 
 
 def _part(info: ObjectInfo) -> Part:
-    return Part(
-        _number(info), info.sealed.size_bytes, info.sealed.etag, info.modified_at_ms, info.metadata.get("checksum")
-    )
+    return Part(_number(info), info.sealed.size_bytes, _etag(info), info.modified_at_ms, info.metadata.get("checksum"))
+
+
+def _etag(info: ObjectInfo) -> str:
+    return info.metadata.get("etag", info.sealed.etag)
 
 
 def _not_found(upload_id: str) -> NotFound:

@@ -37,7 +37,7 @@ from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore
-from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectRefused, ObjectStore
 from seatrial.ports.storage import StoreUnavailable
 
 INPUTS_BUCKET = "seatrial-inputs"
@@ -207,6 +207,8 @@ class Submitter:
                     field="output",
                     valid=f"a bucket that is there: aws s3 mb s3://{bucket}",
                 ) from None
+            except ObjectRefused:
+                pass  # it may be written without being listed
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
         if submission.object is not None:
@@ -255,6 +257,13 @@ class Submitter:
                 f"There is no object {name.uri}.",
                 field="input",
                 valid="the s3:// URI of an object that is there; upload it first",
+            ) from None
+        except ObjectRefused as error:
+            raise BadInput(
+                errors.INPUT_UNREACHABLE,
+                f"{name.uri} cannot be read: {error}",
+                field="input",
+                valid="the s3:// URI of an object that the server's own credentials may read",
             ) from None
         if info.sealed.size_bytes > INPUT_OBJECT_BYTES_MAX:
             raise BadInput(

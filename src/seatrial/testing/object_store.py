@@ -83,11 +83,12 @@ class ObjectStoreExamples:
         sealed = await store.stage(body, LIMIT_BYTES)
         with pytest.raises(NoSuchObject):
             await store.head(name)
-        told = await store.reveal(sealed, name, "text/plain", {"x-amz-meta-a": "1"})
+        kept = {"x-amz-meta-a": "1", "cache-control": "no-store", "x-amz-checksum-crc32": "AAAAAA==", "mark": "2"}
+        told = await store.reveal(sealed, name, "text/plain", kept)
         assert await store.head(name) == told
         assert (told.sealed.size_bytes, told.media_type) == (len(body), "text/plain")
         assert told.sealed.sha256 == hashlib.sha256(body).hexdigest()
-        assert told.metadata == {"x-amz-meta-a": "1"}
+        assert told.metadata == kept
         assert await get(store, name) == body
         assert await get(store, told.ref) == body
 

@@ -1,7 +1,7 @@
 """What is kept beside an object's bytes, in S3's parameters and metadata.
 
 Ours are `seatrial-sha256` (of the bytes), `seatrial-upload` (the staging key it was copied from, by which a repeated
-publication knows its own object) and `seatrial-checksum-*` (what a client said of its upload).
+publication knows its own object) and `seatrial-kept-*` (what else is to be told of it, such as a client's checksum).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from seatrial.domain.objects import ObjectInfo, ObjectName, Sealed
 SHA256 = "seatrial-sha256"
 UPLOAD = "seatrial-upload"
 _META = "x-amz-meta-"
-_CHECKSUM = "x-amz-checksum-"
-_OUR_CHECKSUM = "seatrial-checksum-"
+_KEPT = "seatrial-kept-"
 _PARAMETERS = {  # header -> botocore's parameter
     "cache-control": "CacheControl",
     "content-disposition": "ContentDisposition",
@@ -34,10 +33,10 @@ def parameters(media_type: str, metadata: Mapping[str, str], ours: Mapping[str, 
     for name, value in metadata.items():
         if name in _PARAMETERS:
             found[_PARAMETERS[name]] = value
-        elif name.startswith(_CHECKSUM):
-            kept[_OUR_CHECKSUM + name.removeprefix(_CHECKSUM)] = value
-        else:
+        elif name.startswith(_META):
             kept[name.removeprefix(_META)] = value
+        else:
+            kept[_KEPT + name] = value
     return found | {"Metadata": kept}
 
 
@@ -46,8 +45,8 @@ def info_of(name: ObjectName, answer: Mapping[str, Any], size_bytes: int) -> Obj
     kept: Mapping[str, str] = answer.get("Metadata", {})
     metadata: dict[str, str] = {}
     for key, value in kept.items():
-        if key.startswith(_OUR_CHECKSUM):
-            metadata[_CHECKSUM + key.removeprefix(_OUR_CHECKSUM)] = value
+        if key.startswith(_KEPT):
+            metadata[key.removeprefix(_KEPT)] = value
         elif key not in (SHA256, UPLOAD):
             metadata[_META + key] = value
     for header, parameter in _PARAMETERS.items():

@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from seatrial.domain.limits import S3_CALLS_AT_ONCE_MAX, S3_CONNECT_SECONDS_MAX, S3_QUIET_READ_SECONDS_MAX
 from seatrial.ports.object_store import (
@@ -87,6 +94,8 @@ class S3Service:
             raise await self._refusal(error, given.get("Bucket")) from error
         except ParamValidationError as error:
             raise NoSuchBucket(str(given.get("Bucket"))) from error  # what it validates is the bucket's name
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+            raise ObjectRefused(str(error)) from error
         except BotoCoreError as error:
             raise StoreUnavailable(f"the object store does not answer: {error}") from error
         return answer
@@ -101,6 +110,8 @@ class S3Service:
             await self.run(partial(self._client.head_bucket, Bucket=bucket))
         except ClientError as error:
             return _status(error) != 404
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError):
+            return True  # whoever asks for something in it is told
         except ParamValidationError:
             return False
         except BotoCoreError as error:

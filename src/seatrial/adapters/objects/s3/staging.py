@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from seatrial.adapters.objects.s3.service import S3Access, S3Service
@@ -68,7 +68,7 @@ class Staging:
         chunk_bytes = max(S3_STAGE_CHUNK_BYTES, -(-limit_bytes // _PARTS_MAX)) if limit_bytes > 50 * GIB else 0
         try:
             await self._put(key, summed, chunk_bytes or S3_STAGE_CHUNK_BYTES)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             if summed.fault is not None:
                 raise summed.fault from None
             raise StoreUnavailable(f"the object store does not take it: {_first_line(error)}") from error
@@ -174,6 +174,11 @@ async def _rejoined(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
     async for data in rest:
         if data:
             yield data
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """True for what no repetition mends by itself: these credentials may not do this."""
+    return isinstance(error, PermissionDeniedError | UnauthenticatedError)
 
 
 def _is_plain(access: S3Access) -> bool:

@@ -15,7 +15,7 @@ from seatrial.adapters.objects.blobs import sealed_inline
 from seatrial.adapters.objects.s3.description import SHA256, UPLOAD, info_of, ms, parameters, plain, quoted
 from seatrial.adapters.objects.s3.large_copy import copy_large
 from seatrial.adapters.objects.s3.service import S3Service
-from seatrial.adapters.objects.s3.staging import DOOR, FOLDER, Staging
+from seatrial.adapters.objects.s3.staging import DOOR, FOLDER, Staging, is_refusal
 from seatrial.domain.home import Home, is_own
 from seatrial.domain.limits import (
     LIST_KEYS_MAX,
@@ -226,6 +226,18 @@ class S3Objects:
             await self.discard([await self._staging.stage(b"", 0, None)])
         except (ObjectRefused, NoSuchBucket) as error:
             raise StoreUnavailable(f"the object store does not take anything: {error}") from error
+
+    async def try_out(self) -> None:
+        """Whether this can work at all. Raises NoSuchBucket, ObjectRefused, StoreUnavailable."""
+        if not await self._service.has_bucket(self._home.bucket):
+            raise NoSuchBucket(self._home.bucket)
+        await self.list(self._home.bucket, limit=1)
+        try:
+            await self.check()
+        except StoreUnavailable as error:
+            if is_refusal(error.__cause__):
+                raise ObjectRefused(str(error)) from error
+            raise
 
     # ------------------------------------------------------------ how
 
