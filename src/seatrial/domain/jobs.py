@@ -164,6 +164,7 @@ class Job:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     cancel_requested: bool = False
+    stop_confirmed: bool = True  # False: a lease lapsed under it, so a process that nobody sees may still execute it
     parts: tuple[Part, ...] = ()
     taken_by: str | None = None  # the version that took it last
     failure: Mapping[str, Any] | None = None  # the failure document, see domain/failures.py

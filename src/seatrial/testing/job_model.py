@@ -236,6 +236,10 @@ class JobModel:
         if command.lease_ms < 0:
             self.servers = {server: home for server, home in self.servers.items() if server == command.server}
         gone = {session.server for session in self.sessions.values()} - set(self.servers)
+        lost = {session.session for session in self.sessions.values() if session.server in gone - {command.server}}
+        for entry in self._in_state(JobState.RUNNING):
+            if entry.session in lost:
+                entry.job = replace(entry.job, stop_confirmed=False)
         return self._close_lost(command.server, list(gone), command.now_ms)
 
     def _close_lost(self, server: str, which: list[str] | None, now_ms: int) -> Closed:

@@ -721,6 +721,21 @@ class SessionExamples:
         job = await job_of(world, job_id)
         assert (job.state, job.attempt, job.deaths) == (JobState.QUEUED, 1, 0)
 
+    async def test_a_cancel_after_a_lapsed_lease_does_not_claim_that_the_work_has_stopped(self, world: World) -> None:
+        wished, requeued, later = await held(world), await held(world), await submit(world)
+        await world.do(Cancel(wished.job.id, 4_000))
+        await world.do(Beat("live", "here"))
+        closed = as_a(Closed, await world.do(CloseLapsed("live", 60_000, 5_000)))
+        assert requeued.job.id in closed.requeued
+        await world.do(Cancel(requeued.job.id, 6_000))
+        await world.do(Cancel(later, 6_000))
+        jobs = [await job_of(world, one) for one in (wished.job.id, requeued.job.id, later)]
+        assert [(job.state, job.stop_confirmed) for job in jobs] == [
+            (JobState.CANCELLED, False),
+            (JobState.CANCELLED, False),
+            (JobState.CANCELLED, True),
+        ]
+
     async def test_a_session_of_a_server_that_is_not_known_has_lapsed(self, world: World) -> None:
         await world.do(Beat("live", "here"))
         claim = await held(world)

@@ -120,6 +120,7 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "taken_by": row.taken_by,
         "ended_at_ms": row.ended_at_ms,
         "cancel_requested": row.cancel_requested,
+        "stop_confirmed": not row.presumed,
         "parts": tuple(_part(values) for values in row.parts or ()),
         "failure": row.failure,
         "retry_of": row.retry_of,

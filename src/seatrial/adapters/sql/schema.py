@@ -186,6 +186,7 @@ jobs = Table(
     Column("input_etag", Text),
     Column("input_inline", LargeBinary),
     Column("excused", Integer, nullable=False, server_default="0"),  # attempts that we or a server's end broke off
+    Column("presumed", Boolean, nullable=False, server_default=false()),  # a session of it ended, its processes unseen
     Column("name_chosen", Boolean, nullable=False, server_default=false()),
     Column("superseded_by", Text),
     Column("notify", _JSON),

@@ -99,6 +99,10 @@ class JobView(BaseModel):
     timeout_seconds: float
     cancel_requested: bool = False
     retry_of: str | None = None
+    stop_confirmed: bool | None = Field(
+        None,
+        description="Of a cancelled job: whether its processes were seen gone. False: its server was lost with them.",
+    )
     superseded_by: str | None = Field(None, description="The later job whose outcome took the same chosen name.")
     attributes: dict[str, str] = {}
     input: InputView
@@ -133,6 +137,7 @@ class JobView(BaseModel):
             timeout_seconds=job.invocation_timeout_ms / 1000,
             cancel_requested=job.cancel_requested,
             retry_of=job.retry_of,
+            stop_confirmed=job.stop_confirmed if job.state is JobState.CANCELLED else None,
             superseded_by=job.superseded_by,
             attributes=dict(job.attributes),
             input=_input(job),
