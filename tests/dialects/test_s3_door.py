@@ -75,6 +75,8 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         canceller=unused,
         deployer=unused,
         deliverer=unused,
+        waits=unused,
+        backups=unused,
         objects=objects,
         registry=unused,
         logs=unused,
