@@ -52,7 +52,7 @@ class S3Server:
         options = {"dir": self.folder / "data", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.config": users}
         options |= {"s3.port.iceberg": 0, "s3.port.lance": 0, "s3.allowDeleteBucketNotEmpty": "false"}
         options |= {"master.volumeSizeLimitMB": 64, "volume.max": 1_000, "master.telemetry": "false"} | self.ports
-        command = [str(Path(sys.executable).with_name("weed")), "server", "-s3"]
+        command = [str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "server", "-s3"]
         command += [f"-{name}={value}" for name, value in options.items()]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
