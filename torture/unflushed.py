@@ -7,14 +7,14 @@ import stat
 import sys
 from collections.abc import Callable
 
-from seatrial.adapters.sql import database, sqlite
+from seatrial.adapters.sql import sqlite
 from seatrial.cli.main import main
 
 
 def without_log() -> None:
     """SQLite commits without flushing its log."""
     build = sqlite.sqlite_engine
-    database.sqlite_engine = lambda path, synchronous, begin: build(path, "OFF", begin)
+    sqlite.sqlite_engine = lambda path, synchronous, begin: build(path, "OFF", begin)
 
 
 def without_files() -> None:

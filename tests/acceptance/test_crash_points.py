@@ -210,19 +210,19 @@ _SLOW = pytest.mark.slow  # the others of its kind run always
 
 # point, at which arrival, story. The points before `slow` are the ones where something durable is half done.
 CRASHES = [
-    (P.SUBMIT_INPUT_KEPT, 1, jobs),
     (P.SUBMIT_COMMITTED, 1, jobs),
-    (P.LEASE_TAKEN, 1, jobs),
     (P.STAGE_PART_SEALED, 2, jobs),
     (P.COMMIT_WRITTEN, 6, jobs),
     (P.FINISH_COMMITTED, 2, jobs),
     (P.NOTIFY_TOLD, 2, jobs),
-    (P.CANCEL_COMMITTED, 1, a_cancel),
     (P.CLOSE_PROCESS_GONE, 1, a_cancel),
-    (P.DEPLOY_IN_SERVICE, 1, an_update),
     (P.START_ORPHANS_ENDED, 1, a_start),
 ]
 SLOW_CRASHES = [
+    (P.DEPLOY_IN_SERVICE, 1, an_update),
+    (P.CANCEL_COMMITTED, 1, a_cancel),
+    (P.LEASE_TAKEN, 1, jobs),
+    (P.SUBMIT_INPUT_KEPT, 1, jobs),
     (P.START_SESSIONS_CLOSED, 1, a_start),
     (P.SUBMIT_COMMITTED, 3, jobs),
     (P.LEASE_OPENED, 1, a_start),
@@ -257,11 +257,11 @@ SLOW_CRASHES = [
 
 # Where objects are not rows, an ending takes several steps.
 S3_CRASHES = [
-    (P.FINISH_COMMITTED, 2, jobs),
     (P.PUBLISH_PART_REVEALED, 2, jobs),
-    (P.PUBLISH_COMMITTED, 2, jobs),
 ]
 SLOW_S3_CRASHES = [
+    (P.PUBLISH_COMMITTED, 2, jobs),
+    (P.FINISH_COMMITTED, 2, jobs),
     (P.SUBMIT_INPUT_KEPT, 1, jobs),
     (P.SUBMIT_COMMITTED, 2, jobs),
     (P.STAGE_PART_SEALED, 2, jobs),
@@ -282,9 +282,9 @@ SLOW_S3_CRASHES = [
 # The same steps on PostgreSQL, whose transactions are several at a time.
 POSTGRES_CRASHES = [
     (P.COMMIT_WRITTEN, 6, jobs),
-    (P.FINISH_COMMITTED, 2, jobs),
 ]
 SLOW_POSTGRES_CRASHES = [
+    (P.FINISH_COMMITTED, 2, jobs),
     (P.START_SESSIONS_CLOSED, 1, a_start),
     (P.SUBMIT_INPUT_KEPT, 1, jobs),
     (P.SUBMIT_COMMITTED, 1, jobs),

@@ -60,8 +60,8 @@ def test_nothing_is_told_before_it_is_flushed(folder):
     ("what", "said"),
     [
         ("log", "left before its commit was flushed"),
-        ("files", "named before its bytes were flushed"),
-        ("folders", "named before its folder's entry was flushed"),
+        pytest.param("files", "named before its bytes were flushed", marks=pytest.mark.slow),  # the same, twice more
+        pytest.param("folders", "named before its folder's entry was flushed", marks=pytest.mark.slow),
     ],
 )
 def test_a_build_without_a_flush_is_found_out(folder, what, said):
