@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +37,11 @@ VARIETIES = (
     "skewed",
     "photograph",
     "cad",
+    "pale",
+    "terraced",
+    "export",
+    "pen",
+    "large",
 )
 
 NAMES = (
@@ -56,6 +62,24 @@ NAMES = (
     "Camera",
     "Store",
 )
+
+FOREIGN_NAMES = (
+    "Séjour",
+    "Küche",
+    "Кухня",
+    "Спальня",
+    "寝室",
+    "客厅",
+    "Łazienka",
+    "Σαλόνι",
+    "Badeværelse",
+    "Çocuk odası",
+)
+
+NECK_METRES = 1.8
+"""Two spaces that meet over less than this are two rooms with a doorway between them."""
+
+FURNISHINGS = ("bed", "table", "counter", "wardrobe", "sofa", "bath")
 
 
 @dataclass
@@ -88,7 +112,8 @@ class Layout:
 
 @dataclass
 class Manner:
-    """How a plan is drawn and spoilt."""
+    """How a plan is drawn and spoilt. On a `canvas` (width, height in pixels) the plan is drawn as large
+    as it allows, whatever `pixels_per_metre` says."""
 
     wall: str = "filled"
     wall_grey: int = 0
@@ -100,7 +125,11 @@ class Manner:
     furniture: float = 0.6
     tiles: float = 0.15
     lettering: bool = True
+    names: tuple[str, ...] = NAMES
+    furnishings: tuple[str, ...] = FURNISHINGS
     dimensions: bool = False
+    dimension_sides: int = 2
+    canvas: tuple[int, int] | None = None
     degrees: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
@@ -120,7 +149,7 @@ class DrawnPlan:
 def draw_plan(seed: int, variety: str) -> DrawnPlan:
     """Draw one plan; the same seed and variety give the same picture."""
     random = np.random.default_rng([seed, VARIETIES.index(variety)])
-    layout = lay_out(random)
+    layout = lay_out(random, narrow=variety == "terraced")
     manner = choose_manner(random, variety)
     pen = Pen(layout, manner, random)
     picture, rooms = pen.draw()
@@ -131,8 +160,11 @@ def draw_plan(seed: int, variety: str) -> DrawnPlan:
 # -- layout ---------------------------------------------------------------------------------------
 
 
-def lay_out(random: np.random.Generator) -> Layout:
+def lay_out(random: np.random.Generator, narrow: bool = False) -> Layout:
+    """A building of 7 to 15 by 6 to 11 metres, or a narrow one, as in a terrace."""
     width, height = random.uniform(7, 15), random.uniform(6, 11)
+    if narrow:
+        width, height = random.uniform(4.6, 6), random.uniform(10, 13)
     boxes = _split([(0.0, 0.0, width, height)], int(random.integers(4, 11)), random)
     xs = np.unique(np.round([v for box in boxes for v in (box[0], box[2])], 3))
     ys = np.unique(np.round([v for box in boxes for v in (box[1], box[3])], 3))
@@ -144,7 +176,7 @@ def lay_out(random: np.random.Generator) -> Layout:
     if random.random() < 0.35 and len(boxes) > 4:
         rooms[rooms == rooms[-1, -1]] = 0  # cut a corner: an L-shaped building
     if random.random() < 0.4:
-        _merge_two(rooms, random)
+        _merge_two(rooms, xs, ys, random)
     layout = Layout(xs, ys, rooms, [])
     layout.walls = _walls(layout)
     _cut_doors(layout, random)
@@ -171,15 +203,20 @@ def _split(boxes: list, count: int, random: np.random.Generator) -> list:
     return boxes
 
 
-def _merge_two(rooms: np.ndarray, random: np.random.Generator) -> None:
-    pairs = {
-        tuple(sorted((int(a), int(b))))
-        for one, other in ((rooms[:, :-1], rooms[:, 1:]), (rooms[:-1], rooms[1:]))
-        for a, b in zip(one.ravel(), other.ravel(), strict=True)
-        if a != b and a and b
-    }
-    if len(pairs) > 3:
-        keep, drop = sorted(pairs)[int(random.integers(len(pairs)))]
+def _merge_two(rooms: np.ndarray, xs: np.ndarray, ys: np.ndarray, random: np.random.Generator) -> None:
+    """Join two neighbours into one room; where they meet over a door's width only, they stay two."""
+    shared: dict[tuple[int, int], float] = defaultdict(float)
+    for one, other, lengths in (
+        (rooms[:, :-1].T, rooms[:, 1:].T, np.diff(ys)),
+        (rooms[:-1], rooms[1:], np.diff(xs)),
+    ):
+        for row, next_row in zip(one, other, strict=True):
+            for a, b, length in zip(row.tolist(), next_row.tolist(), lengths.tolist(), strict=True):
+                if a != b and a and b:
+                    shared[min(a, b), max(a, b)] += length
+    pairs = sorted(pair for pair, length in shared.items() if length >= NECK_METRES)
+    if len(shared) > 3 and pairs:
+        keep, drop = pairs[int(random.integers(len(pairs)))]
         rooms[rooms == drop] = keep
 
 
@@ -282,12 +319,56 @@ def choose_manner(random: np.random.Generator, variety: str) -> Manner:
             "line": 2,
             "furniture": 0.9,
         },
+        "pale": {"wall_grey": int(random.integers(165, 206)), "tiles": 0.05},
+        "terraced": {
+            "canvas": (614, 1296),
+            "outer_metres": random.uniform(0.25, 0.4),
+            "inner_metres": random.uniform(0.08, 0.14),
+            "wall_grey": int(random.choice([0, 0, 60, 130])),
+            "furnishings": (*FURNISHINGS, "stairs", "stairs"),
+            "furniture": 0.8,
+            "line": 1,
+            "blur": random.uniform(0, 0.7),
+        },
+        "export": {
+            "canvas": (2920, 1797),
+            "wall": str(random.choice(["hollow", "hollow", "outlined", "filled"])),
+            "wall_grey": int(random.integers(100, 200)),
+            "names": FOREIGN_NAMES,
+            "furnishings": (*FURNISHINGS, "stairs"),
+            "furniture": 0.9,
+            "dimensions": True,
+            "dimension_sides": 4,
+            "line": int(random.integers(1, 4)),
+        },
+        "pen": {
+            "wall": "pen",
+            "wall_grey": int(random.integers(20, 70)),
+            "outer_metres": random.uniform(0.1, 0.16),
+            "inner_metres": random.uniform(0.09, 0.13),
+            "door": "gap",
+            "furniture": 0.15,
+            "tiles": 0.0,
+            "photograph": True,
+            "degrees": random.uniform(-4, 4),
+            "pixels_per_metre": random.uniform(90, 200),
+            "blur": random.uniform(0.6, 1.5),
+            "noise": random.uniform(3, 8),
+            "jpeg": int(random.integers(60, 95)),
+        },
+        "large": {
+            "canvas": (4000, 3000),
+            "line": int(random.integers(2, 6)),
+            "furniture": 0.9,
+            "names": FOREIGN_NAMES,
+            "noise": random.uniform(0, 6),
+        },
     }
     for name, value in changes[variety].items():
         setattr(manner, name, value)
     if variety in ("dimensions", "skewed", "furnished") and random.random() < 0.4:
         manner.wall, manner.wall_grey = "outlined", int(random.integers(100, 200))
-    if variety not in ("photograph", "skewed", "cad") and random.random() < 0.2:
+    if variety not in ("photograph", "skewed", "cad", "terraced", "export", "pen", "large") and random.random() < 0.2:
         manner.degrees = float(random.uniform(-2, 2))
     return manner
 
@@ -302,7 +383,9 @@ class Pen:
         self.layout, self.manner, self.random = layout, manner, random
         self.margin = 2.6 if manner.dimensions else 1.3
         width, height = (float(v[-1]) + 2 * self.margin for v in (layout.xs, layout.ys))
-        shape = (self._length(height), self._length(width))
+        if manner.canvas:
+            manner.pixels_per_metre = min(manner.canvas[0] / width, manner.canvas[1] / height)
+        shape = manner.canvas[::-1] if manner.canvas else (self._length(height), self._length(width))
         self.picture = np.full(shape, 255, np.uint8)
         self.solid = np.zeros(shape, np.uint8)
         self.rooms = np.zeros(shape, np.uint8)
@@ -312,7 +395,7 @@ class Pen:
         self._raise_walls()
         for room in np.unique(self.rooms)[1:]:
             self._furnish(int(room))
-        self._ink_walls()
+        self._sketch_walls() if self.manner.wall == "pen" else self._ink_walls()
         for wall in self.layout.walls:
             for gap in wall.gaps:
                 self._draw_window(wall, gap) if gap[2] == "window" else self._draw_door(wall, gap)
@@ -366,6 +449,19 @@ class Pen:
         if manner.wall != "filled":
             self.picture[outline == 1] = 0
 
+    def _sketch_walls(self) -> None:
+        """Every wall in a few strokes of a thick pen, none of them quite straight or quite on the spot."""
+        for wall in self.layout.walls:
+            half = self._thickness(wall) / 2
+            stops = [wall.start, *(v for start, end, _ in sorted(wall.gaps) for v in (start, end)), wall.end]
+            for start, end in zip(stops[::2], stops[1::2], strict=True):
+                for _ in range(3):
+                    steps = np.linspace(start - self.random.uniform(0, half), end + self.random.uniform(0, half), 12)
+                    drift = self.random.uniform(-0.4, 0.4) * half + np.cumsum(self.random.normal(0, 0.08 * half, 12))
+                    stroke = np.array([self._on(wall, x, y) for x, y in zip(steps, drift, strict=True)])
+                    width = max(1, self._length(half * self.random.uniform(1.2, 1.8)))
+                    cv2.polylines(self.picture, [stroke], False, self.manner.wall_grey, width, cv2.LINE_AA)
+
     def _draw_window(self, wall: Wall, gap: tuple[float, float, str]) -> None:
         half = self._thickness(wall) / 2
         offsets = (-half, half) if half > 0.06 else (-0.05, 0.05)
@@ -411,7 +507,7 @@ class Pen:
         if width < 1.4 * unit or height < 1.4 * unit or mask[top : top + height, left : left + width].mean() < 0.99:
             return  # too small, or not a rectangle
         if random.random() < self.manner.furniture:
-            kind = random.choice(["bed", "table", "counter", "wardrobe", "sofa", "bath"])
+            kind = random.choice(self.manner.furnishings)
             getattr(self, f"_{kind}")(left, top, width, height, unit)
         if self.manner.lettering:
             self._letter(left + width / 2, top + height / 2, width)
@@ -471,29 +567,45 @@ class Pen:
         centre, axes = (round(left + w / 2), round(top + h / 2)), (round(0.42 * w), round(0.36 * h))
         cv2.ellipse(self.picture, centre, axes, 0, 0, 360, 60, self.manner.line, cv2.LINE_AA)
 
+    def _stairs(self, left: int, top: int, width: int, height: int, unit: float) -> None:
+        w, h = min(0.9 * unit, 0.5 * width), min(3.0 * unit, 0.8 * height)
+        self._box(left, top, left + w, top + h)
+        for y in np.arange(top, top + h, 0.26 * unit):
+            self._line((left, round(y)), (round(left + w), round(y)))
+        x = round(left + w / 2)
+        cv2.arrowedLine(
+            self.picture, (x, round(top + h)), (x, round(top + 0.2 * unit)), 30, self.manner.line, cv2.LINE_AA
+        )
+
     def _letter(self, x: float, y: float, width: int) -> None:
         size = self.manner.pixels_per_metre / 70 * self.random.uniform(0.35, 0.6)
         weight = max(1, round(1.6 * size))
         area = f"{self.random.uniform(3, 30):.1f} m2"
-        for text, dy in ((str(self.random.choice(NAMES)), 0.0), (area, 1.5)):
+        for text, dy in ((str(self.random.choice(self.manner.names)), 0.0), (area, 1.5)):
             (w, h), _ = cv2.getTextSize(text, FONT, size, weight)
             if w < 0.9 * width:
                 at = (round(x - w / 2), round(y + dy * h))
                 cv2.putText(self.picture, text, at, FONT, size, 20, weight, cv2.LINE_AA)
 
     def _dimension_lines(self) -> None:
-        """Two rows above and two to the left: every wall, and the whole."""
-        for along, stops in (("x", self.layout.xs), ("y", self.layout.ys)):
+        """Two rows above and two to the left (or on all four sides): every wall, and the whole."""
+        for along, stops, across in (
+            ("x", self.layout.xs, self.layout.ys),
+            ("y", self.layout.ys, self.layout.xs),
+        ):
             self._dimension_row(along, stops, -1.0)
             self._dimension_row(along, stops[[0, -1]], -1.6)
+            if self.manner.dimension_sides == 4:
+                self._dimension_row(along, stops, float(across[-1]) + 1.0, -1)
+                self._dimension_row(along, stops[[0, -1]], float(across[-1]) + 1.6, -1)
 
-    def _dimension_row(self, along: str, marks: np.ndarray, at: float) -> None:
+    def _dimension_row(self, along: str, marks: np.ndarray, at: float, inwards: int = 1) -> None:
         def spot(value: float, aside: float = 0.0) -> tuple[int, int]:
             return self._point(value, at + aside) if along == "x" else self._point(at + aside, value)
 
         self._line(spot(marks[0] - 0.2), spot(marks[-1] + 0.2))
         for mark in marks:
-            self._line(spot(mark, -0.15), spot(mark, 0.6))
+            self._line(spot(mark, -0.15 * inwards), spot(mark, 0.6 * inwards))
         size = self.manner.pixels_per_metre / 190
         for one, other in pairwise(marks):
             where = spot((one + other) / 2 - 0.2, -0.08)

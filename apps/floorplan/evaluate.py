@@ -1,6 +1,6 @@
 """Precision and recall of the rooms found in drawn plans whose rooms are known.
 
-    python evaluate.py --plans 260 --seed 1 [--json]
+    python evaluate.py --plans 260 --seed 1 [--variety pale] [--jobs 2] [--json]
 
 A found room is right when it overlaps a true room that no other found room has taken by an
 intersection over union (IoU) of 0.7 or more.
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from draw import VARIETIES, DrawnPlan, draw_plan
 from floorplan.handler import FloorPlan
 
 IOU_MIN = 0.7
+BAR_WIDTH = 30
 
 
 @dataclass
@@ -99,37 +103,61 @@ def _overlaps(truth: np.ndarray, rooms: list[dict]) -> list[tuple[float, int, in
     return pairs
 
 
+def evaluate_one(seed: int, variety: str, keep_bad: Path | None) -> tuple[str, Tally]:
+    """Draw a plan and judge it, in a process of its own."""
+    plan = draw_plan(seed, variety)
+    with tempfile.TemporaryDirectory() as folder:
+        tally = judge(plan, FloorPlan(), Path(folder))
+    if keep_bad and not tally.true == tally.found == tally.right:
+        cv2.imwrite(str(keep_bad / f"{seed}-{variety}.png"), plan.picture)
+    return variety, tally
+
+
+def evaluate(options: argparse.Namespace, varieties: tuple[str, ...]) -> Iterator[tuple[str, Tally]]:
+    """The tally of each plan, in order."""
+    numbers = range(options.plans)
+    with ProcessPoolExecutor(options.jobs) as pool:
+        yield from pool.map(
+            evaluate_one,
+            (1000 * options.seed + number for number in numbers),
+            (varieties[number % len(varieties)] for number in numbers),
+            (options.keep_bad for _ in numbers),
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plans", type=int, default=260)
+    parser.add_argument("--plans", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="plans judged side by side")
     parser.add_argument("--variety", choices=VARIETIES, help="only this one")
     parser.add_argument("--json", action="store_true", help="figures as JSON, nothing else")
     parser.add_argument("--keep-bad", type=Path, help="write the pictures of imperfect plans to this folder")
     options = parser.parse_args()
     varieties = (options.variety,) if options.variety else VARIETIES
+    if options.keep_bad:
+        options.keep_bad.mkdir(parents=True, exist_ok=True)
     tallies: dict[str, Tally] = defaultdict(Tally)
-    handler = FloorPlan()
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(options.plans):
-            variety, seed = varieties[number % len(varieties)], 1000 * options.seed + number
-            plan = draw_plan(seed, variety)
-            tally = judge(plan, handler, Path(folder))
-            tallies[variety] += tally
-            tallies["all"] += tally
-            if options.keep_bad and not tally.true == tally.found == tally.right:
-                options.keep_bad.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(options.keep_bad / f"{seed}-{variety}.png"), plan.picture)
-            if not options.json and (number + 1) % 10 == 0:
-                so_far = tallies["all"].figures()
-                print(
-                    f"{number + 1:>4} of {options.plans} plans   precision {so_far['precision']:.3f}   "
-                    f"recall {so_far['recall']:.3f}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+    for variety, tally in evaluate(options, varieties):
+        tallies[variety] += tally
+        tallies["all"] += tally
+        show_progress(tallies["all"], options.plans)
     report({name: tallies[name].figures() for name in (*varieties, "all")}, options.json)
     return 0
+
+
+def show_progress(so_far: Tally, plans: int) -> None:
+    """A bar on a terminal; elsewhere a line for every tenth of the way."""
+    figures = so_far.figures()
+    done = BAR_WIDTH * so_far.plans // plans
+    text = (
+        f"{'#' * done}{'.' * (BAR_WIDTH - done)} {so_far.plans:>4} of {plans} plans   "
+        f"precision {figures['precision']:.3f}   recall {figures['recall']:.3f}"
+    )
+    if sys.stderr.isatty():
+        print(f"\r{text}", end="\n" if so_far.plans == plans else "", file=sys.stderr, flush=True)
+    elif so_far.plans * 10 // plans != (so_far.plans - 1) * 10 // plans:
+        print(text, file=sys.stderr, flush=True)
 
 
 def report(figures: dict[str, dict[str, float]], as_json: bool) -> None:

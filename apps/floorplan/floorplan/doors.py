@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from floorplan.morphology import grown, opened
+from floorplan.morphology import components, extents, grown, opened
 
 CAP_MIN, CAP_MAX = 3, 115
 """Thickness of a wall at its end, in sheet pixels."""
@@ -87,8 +87,10 @@ def openings(walls: np.ndarray, ink: np.ndarray, picture_pixel: float) -> list[O
     free_ink = ink & ~grown(walls, 2)
     strokes = free_ink & ~grown(opened(ink, stroke_max, stroke_max), 1)
     masks = (walls, _piece_extents(walls), free_ink, grown(strokes, 2))
-    for along, back, (walls_, pieces, lines, near_ink) in _views(masks):
-        for box, facing, corner in _look_ahead(walls_, pieces):
+    views = list(_views(masks))
+    ends = [_ends(walls_) for _, _, (walls_, *_) in views]
+    for view, (along, back, (walls_, pieces, lines, near_ink)) in enumerate(views):
+        for box, facing, corner in _look_ahead(walls_, pieces, ends[view], ends[view ^ 1]):
             opening = Opening(*back(box), along, facing, _lined(lines, box), _swing(near_ink, box))
             if corner and not facing and opening.swing < 0.75:
                 continue  # walls turn for many reasons; one needs a drawn door to make a doorway
@@ -118,25 +120,29 @@ Box = tuple[int, int, int, int]
 
 
 def _views(masks: tuple[np.ndarray, ...]) -> Iterator[tuple]:
-    """The masks turned so that "ahead" is to the right, led by the axis and the way back for a box."""
+    """The masks turned so that "ahead" is to the right, led by the axis and the way back for a box; each
+    view is followed or led by its mirror image."""
     height, width = masks[0].shape
     turns = (
         ("x", lambda b: b, lambda m: m),
-        ("x", lambda b: (width - b[2], b[1], width - b[0], b[3]), lambda m: m[:, ::-1]),
-        ("y", lambda b: (b[1], b[0], b[3], b[2]), lambda m: m.T),
-        ("y", lambda b: (b[1], height - b[2], b[3], height - b[0]), lambda m: m.T[:, ::-1]),
+        ("x", lambda b: (width - b[2], b[1], width - b[0], b[3]), lambda m: cv2.flip(m, 1)),
+        ("y", lambda b: (b[1], b[0], b[3], b[2]), cv2.transpose),
+        ("y", lambda b: (b[1], height - b[2], b[3], height - b[0]), lambda m: cv2.flip(cv2.transpose(m), 1)),
     )
     for along, back, turn in turns:
-        yield along, back, tuple(np.ascontiguousarray(turn(mask)) for mask in masks)
+        yield along, back, tuple(turn(mask) for mask in masks)
 
 
-def _look_ahead(walls: np.ndarray, pieces: np.ndarray) -> Iterator[tuple[Box, bool, bool]]:
-    """From each right-facing wall end: the box up to the next wall, whether another end is met
-    there, and whether the end is a corner (the wall turns where the opening begins)."""
+def _look_ahead(
+    walls: np.ndarray, pieces: np.ndarray, ends: list[Box], mirrored: list[Box]
+) -> Iterator[tuple[Box, bool, bool]]:
+    """From each right-facing wall end: the box up to the next wall, whether another end (of those in
+    the mirror image) is met there, and whether the end is a corner (the wall turns where the opening
+    begins)."""
     met = np.zeros(walls.shape, bool)
-    for left, top, right, bottom in _ends(np.ascontiguousarray(walls[:, ::-1])):
+    for left, top, right, bottom in mirrored:
         met[top:bottom, walls.shape[1] - 1 - right : walls.shape[1] - left] = True
-    for left, top, right, bottom in _ends(walls):
+    for left, top, right, bottom in ends:
         ahead = walls[top:bottom, right + 1 : right + 1 + REACH_MAX].mean(axis=0)
         hits = np.flatnonzero(ahead >= 0.4)
         hits = hits[hits >= JAMB]
@@ -166,10 +172,10 @@ def _ends(walls: np.ndarray) -> list[Box]:
 
 def _piece_extents(walls: np.ndarray) -> np.ndarray:
     """For every pixel of wall the extent of the connected piece that it belongs to."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(walls, connectivity=8)
-    extents = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    extents[0] = 0
-    return extents[labels]
+    labels, stats = components(walls)
+    sizes = extents(stats)
+    sizes[0] = 0
+    return sizes[labels]
 
 
 def _turns(walls: np.ndarray, end: Box) -> bool:
@@ -193,10 +199,11 @@ def _hugs_wall(walls: np.ndarray, box: Box) -> bool:
 def _caps(mask: np.ndarray) -> Iterator[Box]:
     """Right-facing ends of bars: short vertical edges (a few pixels of jitter allowed) with a piece
     of bar behind them that is at least half as long as the edge."""
-    edge = (mask == 1) & (np.pad(mask, ((0, 0), (0, 1)))[:, 1:] == 0)
-    joined = cv2.dilate(edge.astype(np.uint8), np.ones((1, 5), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    for left, top, width, height, _area in stats[1:].tolist():
+    edge = mask.copy()
+    edge[:, :-1] &= 1 - mask[:, 1:]
+    joined = cv2.dilate(edge, np.ones((1, 5), np.uint8))
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for left, top, width, height in map(cv2.boundingRect, contours):
         left, right, bottom = left + 2, left + width - 3, top + height
         if not CAP_MIN <= height <= CAP_MAX or right - left > max(4, 0.6 * height):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from floorplan.morphology import grown
+from floorplan.morphology import components, extents, grown
 from floorplan.sheet import INK_TONE
 
 LETTER_MAX = 46
@@ -29,7 +29,7 @@ def without_lettering(tone: np.ndarray) -> np.ndarray:
     short wall) is a letter only if it stands beside another one.
     """
     dark = (tone < LETTER_TONE).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    labels, stats = components(dark)
     letters = _letters(labels, stats) & _in_small_blocks(labels, len(stats), tone)
     halo = grown(letters.astype(np.uint8)[labels], 3)
     clean = tone.copy()
@@ -53,8 +53,8 @@ def _letters(labels: np.ndarray, stats: np.ndarray) -> np.ndarray:
 
 def _in_small_blocks(labels: np.ndarray, count: int, tone: np.ndarray) -> np.ndarray:
     """Which components lie in a block of ink (faint ink included) no larger than `BLOCK_MAX`."""
-    _, blocks, stats, _ = cv2.connectedComponentsWithStats((tone < INK_TONE).astype(np.uint8), connectivity=8)
-    small = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) <= BLOCK_MAX
+    blocks, stats = components((tone < INK_TONE).astype(np.uint8))
+    small = extents(stats) <= BLOCK_MAX
     result = np.zeros(count, bool)
     inside = labels > 0
     result[labels[inside]] = small[blocks[inside]]

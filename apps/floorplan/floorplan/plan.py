@@ -10,23 +10,35 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from floorplan.doors import Opening, openings
 from floorplan.lettering import without_lettering
+from floorplan.morphology import components, grown
 from floorplan.outline import Room, trace
 from floorplan.rooms import Region, enclose
 from floorplan.sheet import FAINT_TONE, Sheet, lay
-from floorplan.walls import Style, styles
+from floorplan.walls import Style, pen_width, styles
 
 READERS = 2
 """Readings made side by side; OpenCV and numpy work outside the interpreter's lock."""
+
+READINGS_MAX = 9
+"""No drawing is read in more styles than this."""
 
 SAME_WALLS = 0.93
 """Intersection over union from which two wall masks count as the same."""
 
 SAMPLING = 4
 """Regions are compared at every fourth pixel of the sheet in both directions."""
+
+COARSE, GAP, PROMISE = 4, 130, 0.5
+"""Walls are worth reading if, all gaps up to `GAP` sheet pixels closed, they enclose this share of the
+most that any style's walls enclose; judged at every fourth pixel."""
+
+SOLID_PENS, SOLIDITY_MIN = 2.2, 0.45
+"""Walls this many times as thick as the pen's lines are trusted in full, mere lines by this share."""
 
 CRUMB_SHARE = 0.008
 """Regions below this share of the enclosed area are crumbs: possible rooms, poor evidence."""
@@ -41,6 +53,7 @@ class Reading:
     openings: list[Opening]
     labels: np.ndarray
     regions: list[Region]
+    solidity: float
 
     def score(self, agreement: list[float]) -> float:
         """Enclosed area, in full only for plain shapes enclosed by walls (not plain gaps) that other
@@ -55,7 +68,7 @@ class Reading:
         shares = np.maximum(enclosed / max(enclosed.sum(), 1e-9), 1e-12)
         rooms_effective = math.exp(-float((shares * np.log(shares)).sum()))
         crumbs = float(np.mean([r.area < CRUMB_SHARE * enclosed.sum() for r in self.regions]))
-        return self.style.trust * float(enclosed.sum()) * rooms_effective**0.3 * (1 - 0.5 * crumbs)
+        return self.style.trust * self.solidity**2 * float(enclosed.sum()) * rooms_effective**0.2 * (1 - 0.5 * crumbs)
 
 
 def find_rooms(rgb: np.ndarray) -> list[Room]:
@@ -75,24 +88,43 @@ def find_rooms(rgb: np.ndarray) -> list[Room]:
 def read_all(sheet: Sheet) -> list[Reading]:
     """Read the sheet in every style; of styles that come to the same walls, in the most trusted."""
     tone = without_lettering(sheet.tone)
+    pen = pen_width(tone, sheet.picture_pixel)
     proposals: list[tuple[Style, np.ndarray]] = []
-    for style in sorted(styles(tone, sheet.picture_pixel), key=lambda style: -style.trust):
+    for style in sorted(styles(pen, sheet.picture_pixel), key=lambda style: -style.trust):
         walls = style.draw(tone)
         if walls.any() and not any(_same(walls, known) for _, known in proposals):
             proposals.append((style, walls))
     lines = (tone < FAINT_TONE).astype(np.uint8)
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda p: read(*p, lines, sheet.picture_pixel), proposals))
+        return list(pool.map(lambda p: read(*p, lines, sheet.picture_pixel, pen), _promising(proposals)))
 
 
-def read(style: Style, walls: np.ndarray, lines: np.ndarray, picture_pixel: float) -> Reading:
+def read(style: Style, walls: np.ndarray, lines: np.ndarray, picture_pixel: float, pen: int) -> Reading:
     """Find what these walls enclose; `lines` is all ink, faint lines included."""
     found = openings(walls, lines, picture_pixel)
-    labels, regions, bounding = enclose(walls, found)
-    return Reading(style, walls, bounding, labels, regions)
+    labels, regions, bounding, thickness = enclose(walls, found, pen)
+    solidity = float(np.clip(thickness / (SOLID_PENS * pen), SOLIDITY_MIN, 1.0))
+    return Reading(style, walls, bounding, labels, regions, solidity)
+
+
+def _promising(proposals: list[tuple[Style, np.ndarray]]) -> list[tuple[Style, np.ndarray]]:
+    """The styles whose walls could enclose anything to speak of, were all their gaps closed; the most
+    promising first, `READINGS_MAX` at most."""
+    enclosed = [_enclosable(walls) for _, walls in proposals]
+    ranked = sorted(range(len(proposals)), key=lambda i: -proposals[i][0].trust * enclosed[i])
+    return [proposals[i] for i in ranked[:READINGS_MAX] if enclosed[i] >= PROMISE * max(enclosed)]
+
+
+def _enclosable(walls: np.ndarray) -> int:
+    """Pixels (of a coarse copy) that would be walls or indoors if gaps of up to a door were closed."""
+    coarse = cv2.dilate(walls, np.ones((COARSE, COARSE), np.uint8))[::COARSE, ::COARSE]
+    shut = np.pad(grown(np.ascontiguousarray(coarse), GAP // 2 // COARSE), 1)
+    labels, _ = components(1 - shut)
+    return int((labels != labels[0, 0]).sum())
 
 
 def _same(walls: np.ndarray, others: np.ndarray) -> bool:
+    walls, others = walls[::2, ::2], others[::2, ::2]
     return int((walls & others).sum()) >= SAME_WALLS * int((walls | others).sum())
 
 

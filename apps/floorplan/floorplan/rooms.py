@@ -10,9 +10,10 @@ import numpy as np
 
 from floorplan.doors import CAP_MAX, Opening, close
 from floorplan.leaks import leaks_stopped
-from floorplan.morphology import grown, opened
-from floorplan.passages import door_width, sides, without_passages
-from floorplan.space import Space, free_space
+from floorplan.morphology import components, grown, opened
+from floorplan.partings import partings, without_flimsy
+from floorplan.passages import door_width, without_passages
+from floorplan.space import Space
 
 ROOM_SHARE_MIN = 0.0025
 """Smallest room as a share of the area of the whole building (a cupboard is not a room)."""
@@ -31,10 +32,6 @@ ANNEX = 0.24
 
 STURDY = 0.12
 """Thinner than this share of the plan's walls is no evidence of a wall: a dimension line, a rail."""
-
-FURNITURE_AREA, THIN = 4.0, 0.4
-"""Up to this many squares of a door's width, and behind a line thinner than this share of the walls, a
-region that no opening leads to is furniture."""
 
 LEAK = 1.4
 """Widest gap to outdoors, in door widths, that does not make a room part of outdoors."""
@@ -66,45 +63,30 @@ class Region:
         return (labels[top:bottom, left:right] == self.label).astype(np.uint8)
 
 
-def enclose(walls: np.ndarray, found: list[Opening]) -> tuple[np.ndarray, list[Region], list[Opening]]:
-    """Label the enclosed space; return the labels, the regions that are rooms, and the openings
-    that bound them."""
+def enclose(
+    walls: np.ndarray, found: list[Opening], pen: float
+) -> tuple[np.ndarray, list[Region], list[Opening], float]:
+    """Label the enclosed space; return the labels, the regions that are rooms, the openings that bound
+    them and the usual thickness of what parts them. `pen` is the width of a mere line."""
     door = door_width(found)
     bounding = without_passages(walls, found, door)
     closed = _without_loose_pieces(close(walls, bounding))
-    space = free_space(leaks_stopped(closed, LEAK * door))
+    space = leaks_stopped(closed, LEAK * door)
+    parted = partings(space, closed)
+    space = without_flimsy(space, parted, pen, door)
     evident = close(_sturdy(walls), [opening for opening in bounding if opening.is_drawn])
-    doored = {label for opening in bounding for label in sides(space.labels, opening)}
-    rooms = [
-        room
-        for room in _rooms(space, evident, door)
-        if room.label in doored or not _is_furniture(room, space, walls, door)
-    ]
-    return space.labels, rooms, bounding
+    breaches = grown((space.free == 0) & (closed == 0), 3)
+    return space.labels, _rooms(space, evident, breaches, door), bounding, parted.thickness_of(0.6)
 
 
 def _without_loose_pieces(closed: np.ndarray) -> np.ndarray:
     """Drop what touches no building: furniture, a drawn circle, letters."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    labels, stats = components(closed)
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     extent[0] = 0
     keep = extent >= 0.25 * extent.max(initial=0)
     keep[0] = False
     return keep.astype(np.uint8)[labels]
-
-
-def _is_furniture(region: Region, space: Space, walls: np.ndarray, door: float) -> bool:
-    """Whether a region that no opening leads to is a bath or a counter: small, and parted from the
-    rest by a line much thinner than the walls."""
-    if region.area > FURNITURE_AREA * door**2:
-        return False
-    left, top, right, bottom = region.box
-    window = np.s_[max(0, top - CAP_MAX) : bottom + CAP_MAX, max(0, left - CAP_MAX) : right + CAP_MAX]
-    own = space.labels[window] == region.label
-    elsewhere = (walls[window] == 0) & ~own
-    to_elsewhere = cv2.distanceTransform((~elsewhere).astype(np.uint8), cv2.DIST_L2, 3)
-    rim = own & (cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    return float(np.percentile(to_elsewhere[rim], 25)) < THIN * _usual_thickness(walls)
 
 
 def _usual_thickness(walls: np.ndarray) -> float:
@@ -119,13 +101,13 @@ def _sturdy(walls: np.ndarray) -> np.ndarray:
     return opened(walls, thinnest, thinnest) if thinnest >= 2 else walls
 
 
-def _rooms(space: Space, evident: np.ndarray, door: float) -> list[Region]:
+def _rooms(space: Space, evident: np.ndarray, breaches: np.ndarray, door: float) -> list[Region]:
     door = float(np.clip(door, *DOOR_FOR_ROOMS))
     area_min = max(ROOM_SHARE_MIN * space.areas.sum(), AREA_MIN * door**2)
     near_wall = grown(evident, 2)
     return _without_annexes(
         [
-            _region(label, space, near_wall)
+            _region(label, space, near_wall, breaches)
             for label in np.flatnonzero(space.areas >= area_min).tolist()
             if space.clear_widths[label] >= door * _width_min(space.areas[label], space.clear_widths[label])
         ]
@@ -149,12 +131,12 @@ def _width_min(area: float, clear_width: float) -> float:
     return SLIM_WIDTH_MIN if area > 4 * clear_width**2 else WIDTH_MIN
 
 
-def _region(label: int, space: Space, near_wall: np.ndarray) -> Region:
+def _region(label: int, space: Space, near_wall: np.ndarray, breaches: np.ndarray) -> Region:
     left, top, right, bottom = space.boxes[label]
     window = np.s_[top:bottom, left:right]
     mask = np.pad((space.labels[window] == label).astype(np.uint8), 1)
     rim = ((mask == 1) & (cv2.erode(mask, np.ones((3, 3), np.uint8)) == 0))[1:-1, 1:-1]
-    outer = space.to_outdoors[window][rim]
+    outer = space.to_outdoors[window][rim & (breaches[window] == 0)]
     outer = outer[outer <= CAP_MAX]
     area = int(space.areas[label])
     return Region(

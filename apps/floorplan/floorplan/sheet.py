@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from floorplan.morphology import components, extents
+
 SIDE = 1400
 """Long side of the drawing (not of the page) in pixels of the sheet."""
 
@@ -108,8 +110,8 @@ def _drawing_box(tone: np.ndarray) -> tuple[int, int, int, int]:
     """Box around the ink, ignoring specks: components must reach 2 % of the page."""
     ink = (tone < INK_TONE).astype(np.uint8)
     ink = cv2.dilate(ink, np.ones((3, 3), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink)
-    extent = np.maximum(stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT])
+    _, stats = components(ink)
+    extent = extents(stats)[1:]
     big = stats[1:][extent >= max(0.02 * max(tone.shape), 0.35 * extent.max(initial=0))]
     if not len(big):
         return 0, 0, tone.shape[1], tone.shape[0]

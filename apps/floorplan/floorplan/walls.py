@@ -10,18 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import cv2
 import numpy as np
 
-from floorplan.morphology import closed, opened
+from floorplan.morphology import closed, components, extents, opened
 from floorplan.sheet import INK_TONE
 from floorplan.space import free_space
 
 SPECK = 10
 """Wall pieces smaller than this in both directions are dirt or letters."""
 
-CAVITY_LENGTH = 2.5
-"""A cavity is longer than this many times its width."""
+CAVITIES = ((28, 2.5), (54, 2.5), (84, 4.0))
+"""How wide the cavities of hollow walls may be, and how many times as long as wide they are at least."""
+
+
+CELL = 13
+"""Widest cell between the strokes of a hatching."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +36,22 @@ class Style:
     draw: Callable[[np.ndarray], np.ndarray]
 
 
-def styles(tone: np.ndarray, picture_pixel: float) -> Iterator[Style]:
-    """All styles that are worth a try on a sheet, solid walls first.
+def styles(pen: int, picture_pixel: float) -> Iterator[Style]:
+    """All styles that are worth a try on a sheet whose lines are `pen` pixels wide, solid walls first.
 
     `picture_pixel` is the size of a pixel of the picture on the sheet. In an enlarged picture even a
     hairline is that wide, and a solid wall must be wider; best it is wider than the pen's lines.
     """
     hairline = max(3, round(1.3 * picture_pixel) + 1)
-    pen = pen_width(tone, picture_pixel)
     for darkness, trust in ((0.55, 1.0), (0.75, 0.95), (0.88, 0.78)):
         for thickness in sorted({hairline, pen + 2, pen + 5, pen + 9}):
             worth = trust * (1.0 if thickness > pen + 1 else 0.86)
             yield Style(
                 f"filled-{darkness}-{thickness}", worth, partial(filled, darker_than=darkness, thickness=thickness)
             )
-    for width in (28, 54):
-        yield Style(f"hollow-{width}", 0.90, partial(hollow, width=width))
-    yield Style("hatched", 0.85, hatched)
+    for width, slenderness in CAVITIES:
+        yield Style(f"hollow-{width}", 0.90, partial(hollow, width=width, slenderness=slenderness))
+    yield Style("hatched", 0.88, partial(hatched, thickness=max(7, pen + 4)))
     yield Style("lines", 0.38, lines)
 
 
@@ -72,19 +74,21 @@ def filled(tone: np.ndarray, darker_than: float, thickness: int) -> np.ndarray:
     return without_specks(opened(closed(ink, 3, 3), thickness, thickness), SPECK)
 
 
-def hollow(tone: np.ndarray, width: int) -> np.ndarray:
+def hollow(tone: np.ndarray, width: int, slenderness: float) -> np.ndarray:
     """Double-line walls: strokes, and the long slim cavities of at most `width` between them."""
     strokes = lines(tone)
     space = free_space(strokes)
-    slim = (space.clear_widths <= width) & (space.areas > CAVITY_LENGTH * space.clear_widths**2)
+    slim = (space.clear_widths <= width) & (space.areas > slenderness * space.clear_widths**2)
     walls = strokes | slim.astype(np.uint8)[space.labels]
     return without_specks(opened(walls, 6, 6), SPECK)
 
 
-def hatched(tone: np.ndarray) -> np.ndarray:
-    """Walls filled with a pattern of strokes, which a closing makes solid."""
+def hatched(tone: np.ndarray, thickness: int) -> np.ndarray:
+    """Walls filled with a pattern of strokes: the strokes and the small cells between them."""
     ink = (tone < INK_TONE).astype(np.uint8)
-    return without_specks(opened(closed(ink, 11, 11), 13, 13), 2 * SPECK)
+    space = free_space(ink)
+    cells = ((space.clear_widths <= CELL) & (space.areas > 0)).astype(np.uint8)[space.labels]
+    return without_specks(opened(closed(ink | cells, 3, 3), thickness, thickness), 2 * SPECK)
 
 
 def lines(tone: np.ndarray) -> np.ndarray:
@@ -94,7 +98,7 @@ def lines(tone: np.ndarray) -> np.ndarray:
 
 
 def without_specks(mask: np.ndarray, extent: int) -> np.ndarray:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    keep = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > extent
+    labels, stats = components(mask)
+    keep = extents(stats) > extent
     keep[0] = False
     return keep.astype(np.uint8)[labels]
