@@ -5,7 +5,7 @@ building sometimes cut away), then drawn with walls, doors, windows, furniture, 
 dimension lines, then spoilt as scanners and cameras spoil pictures.
 
     python draw.py samples          # writes the package's sample pictures
-    python draw.py OUT_DIR --plans 12 --seed 1
+    python draw.py OUT_DIR --plans 12 --seed 1 [--variety terraced]
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ FOREIGN_NAMES = (
     "Łazienka",
     "Σαλόνι",
     "Badeværelse",
-    "Çocuk odası",
+    "Göz",
 )
 
 NECK_METRES = 1.8
@@ -696,13 +696,15 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where to write; the name `samples` writes the package's samples")
     parser.add_argument("--plans", type=int, default=len(VARIETIES))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--variety", choices=VARIETIES, help="only this one")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.folder.name == "samples":
         write_samples(options.folder)
         return 0
+    varieties = (options.variety,) if options.variety else VARIETIES
     for number in range(options.plans):
-        plan = draw_plan(options.seed + number // len(VARIETIES), VARIETIES[number % len(VARIETIES)])
+        plan = draw_plan(options.seed + number // len(varieties), varieties[number % len(varieties)])
         cv2.imwrite(str(options.folder / f"{number:03}-{plan.variety}.png"), plan.picture)
     return 0
 

@@ -22,11 +22,15 @@ outdoors it is a share of the plan's thick walls."""
 PENS = 2.2
 """Anything wider than this many lines of the pen is not a line."""
 
+BLUR = 3
+"""Pixels by which enlarging and blur widen a line."""
+
 FURNITURE_AREA = 4.0
 """Up to this many squares of a door's width, what only a line parts from a larger space is a piece of it."""
 
-OPEN_SHARE = 0.55
-"""A space of which lines alone keep this share of its outer side from outdoors is itself outdoors."""
+OPEN_SHARE, BARE_SHARE = 0.55, 0.25
+"""A space of which lines alone keep this share of its outer side, and this share of its whole outline,
+from outdoors is itself outdoors."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Partings:
     other: np.ndarray
     thickness: np.ndarray
     length: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> Partings:
+        """Those pairs alone."""
+        return Partings(self.one[chosen], self.other[chosen], self.thickness[chosen], self.length[chosen])
 
     def thickness_of(self, share: float) -> float:
         """The thickness that this share of the length does not exceed; 0 where there are no walls."""
@@ -76,38 +84,47 @@ def _by_pair(one: np.ndarray, other: np.ndarray, thickness: np.ndarray) -> Parti
     return Partings(one[starts], other[starts], thickness[starts + lengths // 2], lengths)
 
 
-def without_flimsy(space: Space, found: Partings, pen: float, door: float) -> Space:
-    """Join what lines alone part: furniture and door leaves to their rooms, fields between dimension
-    lines to outdoors."""
-    inside = FLIMSY * found.thickness_of(0.6)
-    outside = FLIMSY_OUTSIDE * found.thickness_of(0.8)
-    flimsy = found.thickness < np.minimum(np.where(found.one == 0, outside, inside), PENS * pen + 1)
-    if not flimsy.any():
-        return space
+def without_flimsy(space: Space, found: Partings, pen: float, door: float) -> tuple[Space, float]:
+    """Join what lines alone part: fields between dimension lines to outdoors, furniture and door leaves
+    to their rooms; return what is left and the usual thickness of its walls."""
+    line = line_width(pen)
     names = np.arange(len(space.areas), dtype=np.int32)
-    _open_air(names, found, flimsy)
-    areas = space.areas.astype(float)
-    pairs = np.flatnonzero(flimsy & (found.one > 0))
-    for pair in pairs[np.argsort(-found.length[pairs])].tolist():
-        small, large = sorted(
-            (_root(names, int(found.one[pair])), _root(names, int(found.other[pair]))), key=lambda label: areas[label]
-        )
-        if small != large and small and large and areas[small] <= FURNITURE_AREA * door**2:
+    _open_air(names, found, found.thickness < min(FLIMSY_OUTSIDE * found.thickness_of(0.9), line))
+    indoors = found.where((names[found.one] > 0) | (names[found.other] > 0))
+    usual = indoors.thickness_of(0.6)
+    flimsy = indoors.where(
+        (indoors.thickness < min(FLIMSY * usual, line)) & (names[indoors.one] > 0) & (names[indoors.other] > 0)
+    )
+    _join_furniture(names, space.areas.astype(float), flimsy, FURNITURE_AREA * door**2)
+    roots = np.array([_root(names, label) for label in range(len(names))], np.int32)
+    return _renamed(space, roots, round(line) + 1), usual
+
+
+def line_width(pen: float) -> float:
+    """The widest that a line of the pen may look, in sheet pixels."""
+    return PENS * pen + BLUR
+
+
+def _join_furniture(names: np.ndarray, areas: np.ndarray, flimsy: Partings, area_max: float) -> None:
+    """Name what is small after the larger neighbour behind a line; longest lines first."""
+    for pair in np.argsort(-flimsy.length).tolist():
+        ends = (_root(names, int(flimsy.one[pair])), _root(names, int(flimsy.other[pair])))
+        small, large = sorted(ends, key=lambda label: areas[label])
+        if small != large and areas[small] <= area_max:
             names[small] = large
             areas[large] += areas[small]
-    roots = np.array([_root(names, label) for label in range(len(names))], np.int32)
-    return _renamed(space, roots, int(max(found.thickness[flimsy])) + 2)
 
 
 def _open_air(names: np.ndarray, found: Partings, flimsy: np.ndarray) -> None:
     """Name 0 what is outdoors but for lines; what that lays bare may follow."""
     one, other = found.one, found.other
+    around = np.bincount(one, found.length, len(names)) + np.bincount(other, found.length, len(names))
     while True:
         to_outside = (names[one] == 0) != (names[other] == 0)
         inner = np.where(names[one] == 0, other, one)
         total = np.bincount(inner[to_outside], found.length[to_outside], len(names))
         thin = np.bincount(inner[to_outside & flimsy], found.length[to_outside & flimsy], len(names))
-        bare = np.flatnonzero((thin > OPEN_SHARE * total) & (names > 0))
+        bare = np.flatnonzero((thin > OPEN_SHARE * total) & (thin > BARE_SHARE * around) & (names > 0))
         if not len(bare):
             return
         names[bare] = 0

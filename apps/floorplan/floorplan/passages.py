@@ -61,7 +61,7 @@ def door_width(found: list[Opening]) -> float:
     for lengths in (swings, plain):
         if len(lengths) >= 3:
             return float(np.clip(np.median(lengths), 30, 150))
-    return 75.0
+    return float(np.clip(np.median(plain), 75, 130)) if plain else 75.0
 
 
 def sides(labels: np.ndarray, opening: Opening) -> tuple[int, int]:

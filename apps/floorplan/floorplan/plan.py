@@ -37,7 +37,7 @@ COARSE, GAP, PROMISE = 4, 130, 0.5
 """Walls are worth reading if, all gaps up to `GAP` sheet pixels closed, they enclose this share of the
 most that any style's walls enclose; judged at every fourth pixel."""
 
-SOLID_PENS, SOLIDITY_MIN = 2.2, 0.45
+SOLID_PENS, SOLIDITY_MIN = 3.0, 0.3
 """Walls this many times as thick as the pen's lines are trusted in full, mere lines by this share."""
 
 CRUMB_SHARE = 0.008

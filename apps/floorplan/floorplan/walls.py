@@ -65,7 +65,7 @@ def pen_width(tone: np.ndarray, picture_pixel: float) -> int:
     ink = (tone < INK_TONE).astype(np.uint8)
     widest = max(3, round(3.2 * picture_pixel))
     left = [int(ink.sum())] + [int(opened(ink, size, size).sum()) for size in range(2, widest + 2)]
-    return 1 + int(np.argmax(-np.diff(left)))
+    return max(2, 1 + int(np.argmax(-np.diff(left))))
 
 
 def filled(tone: np.ndarray, darker_than: float, thickness: int) -> np.ndarray:

@@ -28,10 +28,12 @@ def test_every_variety_can_be_drawn():
         assert len(np.unique(plan.rooms)) > 3
 
 
-@pytest.mark.parametrize("variety", ["thin", "outlined", "hatched", "dimensions", "photograph"])
+@pytest.mark.parametrize(
+    "variety", ["thin", "hatched", "dimensions", "photograph", "pale", "terraced", "export", "pen"]
+)
 def test_most_rooms_of_a_drawn_plan_are_found(handler, tmp_path, variety):
     tally = judge(draw_plan(5, variety), handler, tmp_path)
-    assert tally.right >= 0.8 * tally.true
+    assert tally.right >= 0.8 * max(tally.true, tally.found)
 
 
 @pytest.mark.parametrize("sample", ["studio-flat", "photographed-flat"])

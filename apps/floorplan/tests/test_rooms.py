@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from floorplan import plan as algorithm
+from floorplan.sheet import lay
+
 
 def test_areas_boxes_and_centroids_of_two_rooms(handler, write, two_rooms):
     answer = handler.find_rooms(write(two_rooms))
@@ -54,10 +57,46 @@ def test_skew_is_tolerated(handler, write, two_rooms, degrees):
     assert any(np.hypot(*(np.array(room["centroid"]) - centre)) < 6 for room in rooms)
 
 
-@pytest.mark.parametrize("wall_grey", [60, 120])
+@pytest.mark.parametrize("wall_grey", [60, 120, 170, 200])
 def test_grey_walls(handler, write, two_rooms, wall_grey):
     plan = np.where(two_rooms == 0, wall_grey, 255).astype(np.uint8)
     assert handler.find_rooms(write(plan))["room_count"] == 2
+
+
+def test_fields_between_dimension_lines_are_outdoors(handler, write, two_rooms):
+    plan = np.pad(two_rooms, 120, constant_values=255)
+    for y in (60, 100):
+        cv2.line(plan, (160, y), (780, y), 0, 1)
+    for x in (170, 478, 769):
+        cv2.line(plan, (x, 50), (x, 165), 0, 1)
+    assert handler.find_rooms(write(plan))["room_count"] == 2
+
+
+def test_furniture_that_a_line_parts_from_the_room_belongs_to_it(handler, write, two_rooms):
+    plain = handler.find_rooms(write(two_rooms))["rooms"]
+    cv2.rectangle(two_rooms, (66, 66), (166, 110), 0, 1)  # a bath in the left room's corner
+    cv2.rectangle(two_rooms, (590, 300), (633, 433), 0, 1)  # a wardrobe in the right room's
+    furnished = handler.find_rooms(write(two_rooms))["rooms"]
+    assert [room["area_pixels"] for room in furnished] == pytest.approx(
+        [room["area_pixels"] for room in plain], rel=0.03
+    )
+
+
+def test_hatched_walls(handler, write, two_rooms):
+    ys, xs = np.indices(two_rooms.shape)
+    edges = cv2.morphologyEx(255 - two_rooms, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    strokes = (two_rooms == 0) & ((xs + ys) % 7 == 0)
+    hatched = np.where(strokes, 0, 255 - edges).astype(np.uint8)
+    rooms = handler.find_rooms(write(hatched))["rooms"]
+    assert sorted(room["area_pixels"] for room in rooms) == pytest.approx([268 * 368, 284 * 368], rel=0.05)
+
+
+def test_no_drawing_is_read_in_more_styles_than_the_limit(two_rooms, monkeypatch):
+    read = []
+    monkeypatch.setattr(algorithm, "read", lambda style, *rest: read.append(style.name))
+    two_rooms[::9, 70:340] = 190  # stripes of another grey, so that styles differ
+    algorithm.read_all(lay(cv2.cvtColor(two_rooms, cv2.COLOR_GRAY2RGB)))
+    assert 1 < len(read) <= algorithm.READINGS_MAX
 
 
 def test_hollow_walls(handler, write, two_rooms):
