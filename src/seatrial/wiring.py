@@ -283,6 +283,7 @@ def _bounds(settings: Settings) -> Bounds:
         deaths_max=settings.worker_deaths_max,
         attempts_max=settings.attempts_max,
         key_life_ms=settings.idempotency_days * DAY_MS,
+        owner_concurrency_max=settings.owner_concurrency_max,
     )
 
 

@@ -220,6 +220,20 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
+def make_gate() -> Iterator[Callable[[], Gate]]:
+    """Further gates."""
+    made: list[Gate] = []
+
+    def make() -> Gate:
+        made.append(Gate())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
 def api_of() -> Iterator[Callable[[Any], Api]]:
     """A client of any server."""
     made: list[Api] = []

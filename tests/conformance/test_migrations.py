@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from seatrial.adapters.sql.commands.take import _FOR_ANY, _FOR_VERSION_PREFERRED
+from seatrial.adapters.sql.commands.take import _WAITING
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.failures import SchemaTooNew
 from seatrial.adapters.sql.postgres import PostgresBackend
@@ -70,15 +70,17 @@ def test_a_newer_schema_is_refused(kind: str, postgres: PostgresServer, tmp_path
     backend.close()
 
 
-@pytest.mark.parametrize("statement", [_FOR_ANY, _FOR_VERSION_PREFERRED])
+@pytest.mark.parametrize("statement", list(_WAITING.values()))
 def test_the_queue_is_read_in_the_order_of_its_index(postgres_url: str, statement: object) -> None:
     backend = PostgresBackend(postgres_url)
     backend.migrate()
     with backend.writer() as connection:
-        values = {"endpoint_id": "e", "version_id": "v", "affinity": "a", "most": 1}
-        sql = str(statement.compile(dialect=connection.dialect))
-        needed = {name: value for name, value in values.items() if f"%({name})" in sql}
-        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}", needed).scalars())
+        values = {"endpoint_id": "e", "version_id": "v", "affinity": "a", "waited_since_ms": 1, "exclusive_too": True}
+        some = {"full_owners": ["o"], "elsewhere": ["b", "c"]}
+        known = {name for name in statement.compile().params if name in values | some}
+        asked = statement.params({name: (values | some)[name] for name in known})
+        sql = asked.limit(1).compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}").scalars())
     backend.close()
     assert "Index Scan using ix_jobs_queue" in plan, plan
     assert "Sort" not in plan, plan

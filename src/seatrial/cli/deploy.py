@@ -87,6 +87,12 @@ def deploy(
         int | None,
         typer.Option(min=1, help="Bound of the trial: what does not fit is left out and named.", show_default=False),
     ] = None,
+    concurrency_max: Annotated[
+        int | None, typer.Option(min=1, help="Jobs that run at once, over all servers.", show_default=False)
+    ] = None,
+    device_group: Annotated[
+        str | None, typer.Option(help="The same for endpoints that share a device.", show_default=False)
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
     data: DataOption = None,
@@ -109,6 +115,8 @@ def deploy(
         "unproven": unproven or None,
         "deduplicate_inference_id": deduplicate_inference_id or None,
         "trial_minutes_max": max_minutes,
+        "concurrency_max": concurrency_max,
+        "device_group": device_group,
     }
     server = connect(data)
     if samples is not None:

@@ -20,6 +20,7 @@ from seatrial.config.errors import ConfigError
 from seatrial.domain.home import Home
 from seatrial.domain.limits import (
     ATTEMPTS_MAX,
+    CONCURRENCY_MAX,
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
     JOB_RETENTION_DAYS,
@@ -83,6 +84,13 @@ class Settings(BaseSettings):
     )
     worker_deaths_max: int = _setting(
         WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1
+    )
+    owner_concurrency_max: int | None = _setting(
+        None,
+        "jobs",
+        "Jobs of one owner that run at once at most, over all endpoints and servers. Unset: no limit.",
+        ge=1,
+        le=CONCURRENCY_MAX,
     )
     attempts_max: int = _setting(
         ATTEMPTS_MAX,

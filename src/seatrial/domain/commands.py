@@ -7,7 +7,7 @@ one did. Times are milliseconds since the epoch. A token is 32 hexadecimal chara
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -102,15 +102,21 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Claim up to len(tokens) queued jobs for a session: priority first, then oldest.
+    """Claim up to len(tokens) queued jobs for a session, in the order of their rank (see `rank_ms`).
 
-    A session gets jobs of its endpoint that name its version, or name none while its version is active.
+    A session gets jobs of its endpoint that name its version, or name none while its version is active. Those of an
+    affinity that it holds (`prefer`) count as AFFINITY_HEAD_START_MS older; those that an idle session holds
+    (`elsewhere`) are left to it until AFFINITY_WAIT_MS after their submission. At most so many client jobs of the
+    endpoint, and of each owner over all endpoints, run at once. An exclusive job runs alone in its device group.
     """
 
     session: str
     tokens: tuple[str, ...]
     now_ms: int
     prefer: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
+    endpoint_running_max: int | None = None
+    owner_running_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +131,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a Take got, at most as many as it offered tokens."""
+    """What a Take got, at most as many as it offered tokens.
+
+    `held_back`: others wait that a limit or an exclusive job keeps from it for now, or may do so.
+    """
 
     claims: tuple[Claim, ...]
+    held_back: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

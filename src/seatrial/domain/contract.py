@@ -134,6 +134,7 @@ class Task:
     extra_fields: bool = False
     timeout_seconds: int | None = None
     latency_seconds_max: float | None = None
+    exclusive: bool = False  # its jobs run alone on their device: training, say
 
     def field_named(self, name: str) -> Field | None:
         """The declared field of that name."""

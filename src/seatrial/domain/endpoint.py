@@ -82,6 +82,8 @@ class VersionSettings:
     load_timeout_seconds: int = LOAD_TIMEOUT_SECONDS_DEFAULT
     cancel_grace_seconds: int = CANCEL_GRACE_SECONDS_DEFAULT
     queue_depth_max: int = QUEUE_DEPTH_MAX
+    concurrency_max: int | None = None  # jobs that run at once, over all workers and servers
+    device_group: str | None = None  # endpoints of one group share a device; None: this one has its own
     output_prefix: ObjectName | None = None  # results go to bucket/prefix<uuid>.out; None: the server's default
     failure_prefix: ObjectName | None = None
     unproven: bool = False  # deployed without samples, and shown as such everywhere

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from seatrial.domain.delivery import Target
+from seatrial.domain.limits import PRIORITY_AGE_SECONDS
 from seatrial.domain.objects import ObjectName, ObjectRef
 
 
@@ -99,6 +100,15 @@ class OutputPlan:
     failure: ObjectName
 
 
+def rank_ms(submitted_at_ms: int, priority: int) -> int:
+    """Where a job stands in its queue, the lowest first, however long it has waited.
+
+    Each level of priority is worth PRIORITY_AGE_SECONDS of waiting: a job is passed only by those of a higher
+    priority that came at most so many seconds per level after it, so none waits for ever.
+    """
+    return submitted_at_ms + priority * PRIORITY_AGE_SECONDS * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job about to be accepted. Times are milliseconds since the epoch; durations are in milliseconds."""
@@ -118,6 +128,8 @@ class NewJob:
     accept: str = "*/*"
     priority: int = 5
     affinity: str | None = None
+    exclusive: bool = False  # runs alone on its device
+    device_group: str | None = None  # whose jobs share a device with it; None: there are no exclusive ones among them
     purpose: JobPurpose = JobPurpose.CLIENT
     version_id: str | None = None  # set: only this version may run it (trials)
     attributes: Mapping[str, str] = field(default_factory=dict)  # the door's own words: inference_id, custom_attributes
@@ -172,6 +184,8 @@ class Job:
     publish_by_ms: int | None = None  # of a decided job: when its publication is given up
     superseded_by: str | None = None  # the later job whose outcome took the same chosen name
     notify: tuple[Target, ...] = ()
+    affinity: str | None = None
+    exclusive: bool = False
 
     @property
     def ended(self) -> bool:

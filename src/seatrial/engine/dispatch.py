@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seatrial.domain import commands as c
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import JobState
-from seatrial.domain.limits import STORE_RETRY_MS
+from seatrial.domain.limits import AFFINITY_WAIT_MS, HELD_BACK_LOOK_MS, STORE_RETRY_MS
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import Bounds
 from seatrial.engine.watch import Ended, Watch
@@ -21,6 +22,14 @@ from seatrial.ports.work_source import SessionClosed
 
 DRAINING_ATTEMPTS_MAX = 3
 TOKEN_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """What a session works for; of its endpoint at most `running_max` jobs run at once."""
+
+    endpoint_id: str
+    running_max: int | None
 
 
 class Dispatcher:
@@ -49,7 +58,9 @@ class Dispatcher:
         self._clock = clock
         self._server = server
         self._limits = (bounds.deaths_max, bounds.attempts_max)
-        self._endpoint_of: dict[str, str] = {}
+        self._owner_running_max = bounds.owner_concurrency_max
+        self._seats: dict[str, _Seat] = {}
+        self._idle: dict[str, frozenset[str]] = {}  # sessions that wait for work, and the affinities that they hold
         self._draining = False
 
     async def open(self, version: EndpointVersion, kind: str) -> str:
@@ -64,7 +75,7 @@ class Dispatcher:
         if isinstance(outcome, c.SessionGone):
             raise SessionClosed(session)
         reached(CrashPoint.LEASE_OPENED)
-        self._endpoint_of[session] = version.endpoint_id
+        self._seats[session] = _Seat(version.endpoint_id, version.settings.concurrency_max)
         return session
 
     async def take(self, session: str, n: int, wait_ms: int, prefer: frozenset[str] = frozenset()) -> list[c.Claim]:
@@ -73,19 +84,14 @@ class Dispatcher:
         Raises:
             SessionClosed: the session is gone.
         """
-        endpoint_id = self._endpoint_of.get(session)
-        if endpoint_id is None:
+        seat = self._seats.get(session)
+        if seat is None:
             raise SessionClosed(session)
-        give_up_ms = self._clock.monotonic_ms() + wait_ms
-        while True:
-            heard = self._bells.heard(endpoint_id)
-            claims = [] if self._draining else await self._claim(session, n, prefer)
-            if claims:
-                return claims
-            left_ms = give_up_ms - self._clock.monotonic_ms()
-            if left_ms <= 0:
-                return []
-            await self._bells.wait(endpoint_id, heard, min(left_ms, self._poll_ms or left_ms) / 1000)
+        self._idle[session] = prefer
+        try:
+            return await self._take(session, seat, n, wait_ms, prefer)
+        finally:
+            self._idle.pop(session, None)
 
     async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""
@@ -112,9 +118,9 @@ class Dispatcher:
         reached(CrashPoint.CLOSE_COMMITTED)
         if isinstance(outcome, c.Closed):
             self._watch.changed(outcome.ended)
-        endpoint_id = self._endpoint_of.pop(session, None)
-        if endpoint_id is not None:
-            self._bells.ring(endpoint_id)
+        seat = self._seats.pop(session, None)
+        if seat is not None:
+            self._bells.ring(seat.endpoint_id)
 
     def drain(self) -> None:
         """Hand nothing out any more."""
@@ -126,18 +132,50 @@ class Dispatcher:
         else:
             self._watch.changed([answer.job])
 
-    async def _claim(self, session: str, n: int, prefer: frozenset[str]) -> list[c.Claim]:
+    async def _take(self, session: str, seat: _Seat, n: int, wait_ms: int, prefer: frozenset[str]) -> list[c.Claim]:
+        give_up_ms = self._clock.monotonic_ms() + wait_ms
+        rung = True  # something may have come while nobody listened
+        while True:
+            heard = self._bells.heard(seat.endpoint_id)
+            elsewhere = self._held_elsewhere(session, seat) - prefer
+            taken = c.Taken(()) if self._draining else await self._claim(session, seat, n, prefer, elsewhere)
+            if taken.claims:
+                return list(taken.claims)
+            left_ms = give_up_ms - self._clock.monotonic_ms()
+            if left_ms <= 0:
+                return []
+            look_ms = min(left_ms, self._poll_ms or left_ms)
+            if taken.held_back:
+                look_ms = min(look_ms, HELD_BACK_LOOK_MS)
+            elif rung and elsewhere:
+                look_ms = min(look_ms, AFFINITY_WAIT_MS)
+            rung = await self._bells.wait(seat.endpoint_id, heard, look_ms / 1000)
+
+    def _held_elsewhere(self, session: str, seat: _Seat) -> frozenset[str]:
+        """Affinities that other sessions of the endpoint hold, which wait for work as this one does."""
+        others = [held for one, held in self._idle.items() if one != session and self._is_of(one, seat.endpoint_id)]
+        return frozenset().union(*others)
+
+    def _is_of(self, session: str, endpoint_id: str) -> bool:
+        seat = self._seats.get(session)
+        return seat is not None and seat.endpoint_id == endpoint_id
+
+    async def _claim(
+        self, session: str, seat: _Seat, n: int, prefer: frozenset[str], elsewhere: frozenset[str]
+    ) -> c.Taken:
         tokens = tuple(secrets.token_hex(TOKEN_BYTES) for _ in range(n))
-        (outcome,) = await self._insist([c.Take(session, tokens, self._clock.now_ms(), prefer)])
+        now_ms = self._clock.now_ms()
+        take = c.Take(session, tokens, now_ms, prefer, elsewhere, seat.running_max, self._owner_running_max)
+        (outcome,) = await self._insist([take])
         if isinstance(outcome, c.SessionGone):
-            self._endpoint_of.pop(session, None)
+            self._seats.pop(session, None)
             raise SessionClosed(session)
         if not isinstance(outcome, c.Taken):
             raise TypeError(f"a Take was answered with {outcome!r}")
         if outcome.claims:
             reached(CrashPoint.LEASE_TAKEN)
         self._watch.changed(claim.job for claim in outcome.claims)
-        return list(outcome.claims)
+        return outcome
 
     async def _insist(self, commands: Sequence[c.JobCommand]) -> list[c.JobOutcome]:
         draining_attempts = 0

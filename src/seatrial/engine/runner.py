@@ -22,6 +22,7 @@ from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import MEMORY_READINGS_MAX, WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
 from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkTimedOut
+from seatrial.engine.affinities import Affinities
 from seatrial.engine.ahead import Ahead
 from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
@@ -61,6 +62,7 @@ class Runner:
         self._sealer = sealer
         self._clock = clock
         self._session: str | None = None
+        self._affinities = Affinities()
         self._held: dict[str, asyncio.Task[None]] = {}
         self._job_of: dict[str, str] = {}  # token -> job of what is held
         self._memory: list[int] = []
@@ -238,7 +240,9 @@ class Runner:
                 self._room.clear()
                 await self._room.wait()
                 continue
-            for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS):
+            held = self._affinities.held
+            for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS, held):
+                self._affinities.ran(claim.job.affinity)
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
                 self._job_of[claim.token] = claim.job.id

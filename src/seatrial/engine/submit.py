@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.contract import Contract
 from seatrial.domain.delivery import Target, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
@@ -305,6 +307,7 @@ class Submitter:
             accept=submission.accept,
             priority=submission.priority,
             affinity=submission.affinity,
+            **_device(version, self._directory.version(version.id).contract, task),
             purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
             version_id=submission.version_id,
             attributes=submission.attributes,
@@ -381,9 +384,19 @@ def _again(job: Job) -> Submission:
         accept=job.accept,
         task=job.task,
         priority=job.priority,
+        affinity=job.affinity,
         invocation_timeout_seconds=job.invocation_timeout_ms // 1000,
         attributes=job.attributes,
     )
+
+
+def _device(version: EndpointVersion, contract: Contract, task: str | None) -> dict[str, Any]:
+    """Jobs of an endpoint that names no group share a device with each other, which matters with exclusive tasks."""
+    group = version.settings.device_group
+    if group is None and any(one.exclusive for one in contract.tasks):
+        group = version.endpoint_id
+    named = None if task is None else contract.task(task)
+    return {"device_group": group, "exclusive": group is not None and named is not None and named.exclusive}
 
 
 def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion) -> OutputPlan:

@@ -10,6 +10,7 @@ from seatrial.domain.contract import FieldType, MediaForm, MediaSource
 from seatrial.domain.limits import (
     CANCEL_GRACE_SECONDS_DEFAULT,
     CANCEL_GRACE_SECONDS_MAX,
+    CONCURRENCY_MAX,
     IMAGE_PIXELS_MAX_DEFAULT,
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
@@ -119,6 +120,10 @@ class WorkerTable(Table):
         description=f"{QUEUE_TTL_SECONDS_MIN} to {QUEUE_TTL_SECONDS_MAX} whole seconds",
     )
     queue_depth_max: int = Field(QUEUE_DEPTH_MAX, ge=1, le=QUEUE_DEPTH_MAX, description=f"1 to {QUEUE_DEPTH_MAX} jobs")
+    concurrency_max: int | None = Field(
+        None, ge=1, le=CONCURRENCY_MAX, description=f"1 to {CONCURRENCY_MAX} jobs that run at once"
+    )
+    device_group: Name | None = Field(None, description="a name, the same for endpoints that share a device")
 
 
 class TaskTable(Table):
@@ -137,6 +142,7 @@ class TaskTable(Table):
         description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
     )
     latency_seconds_max: Annotated[Number, Field(gt=0)] | None = Field(None, description="a number of seconds above 0")
+    exclusive: bool = Field(False, description="true or false")
     input: dict[str, Any] = Field({}, description="tables [tasks.NAME.input.FIELD]")
     output: Any = Field({}, description="the table [tasks.NAME.output]")
     samples: list[Any] = Field([], description="tables [[tasks.NAME.samples]]")

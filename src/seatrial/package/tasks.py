@@ -53,6 +53,7 @@ def _read_task(root: Path, name: str, values: object, task_field: str, problems:
         extra_fields=parsed.extra_fields,
         timeout_seconds=parsed.timeout_seconds,
         latency_seconds_max=parsed.latency_seconds_max,
+        exclusive=parsed.exclusive,
     )
 
 

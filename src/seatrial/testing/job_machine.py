@@ -111,10 +111,15 @@ class JobStoreMachine(RuleBasedStateMachine):
         purpose=st.sampled_from([JobPurpose.CLIENT, JobPurpose.CLIENT, JobPurpose.TRIAL]),
         name=_NAMES,
         key=_KEYS,
+        owner=st.sampled_from(["000000000000", "other"]),
+        device=st.sampled_from([(None, False), (None, False), ("gpu", False), ("gpu", True)]),
         queue_ttl_ms=st.sampled_from([2_000, 50_000]),
         life_ms=st.sampled_from([1_500, 9_000, 60_000]),
     )
-    def submit(self, name: ObjectName | None, key: Any, life_ms: int, **changes: Any) -> None:
+    def submit(
+        self, name: ObjectName | None, key: Any, life_ms: int, device: tuple[str | None, bool], **changes: Any
+    ) -> None:
+        changes |= {"device_group": device[0], "exclusive": device[1]}
         command = submission(
             _DEPTH_MAX, key, submitted_at_ms=self.now_ms, decide_by_ms=self.now_ms + life_ms, **changes
         )
@@ -133,13 +138,19 @@ class JobStoreMachine(RuleBasedStateMachine):
         session=_SESSIONS,
         reopen=st.none() | st.tuples(_VERSIONS, _SERVERS),
         n=st.integers(1, 4),
-        prefer=st.frozensets(st.sampled_from(["a", "b"])),
+        wants=st.builds(
+            dict,
+            prefer=st.frozensets(st.sampled_from(["a", "b"])),
+            elsewhere=st.frozensets(st.sampled_from(["a", "b"])),
+            endpoint_running_max=st.none() | st.none() | st.integers(1, 3),
+            owner_running_max=st.none() | st.none() | st.integers(1, 3),
+        ),
     )
-    def take(self, session: str, reopen: tuple[str, str] | None, n: int, prefer: frozenset[str]) -> None:
+    def take(self, session: str, reopen: tuple[str, str] | None, n: int, wants: dict[str, Any]) -> None:
         if reopen is not None:
             version_id, server = reopen
             self.ask(OpenSession(session, ENDPOINT.id, version_id, "processes", server, self.now_ms))
-        command = Take(session, tokens(n), self.now_ms, prefer)
+        command = Take(session, tokens(n), self.now_ms, **wants)
         self.takes.append(command)
         self.tokens.extend(command.tokens)
         self.ask(command)
@@ -207,7 +218,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         ids = list(self.model.entries)
         self.ask(Cancel(ids[-1 - which % len(ids)], self.now_ms))
 
-    @rule(passed_ms=st.integers(1, 3_000))
+    @rule(passed_ms=st.integers(1, 3_000) | st.just(31_000))
     def time_passes(self, passed_ms: int) -> None:
         self.now_ms += passed_ms
         self.ask(Expire(self.now_ms))

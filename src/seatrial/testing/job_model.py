@@ -46,7 +46,8 @@ from seatrial.domain.commands import (
     Take,
     Taken,
 )
-from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, Part
+from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, Part, rank_ms
+from seatrial.domain.limits import AFFINITY_HEAD_START_MS, AFFINITY_WAIT_MS, EXCLUSIVE_PATIENCE_SECONDS
 from seatrial.domain.objects import ObjectName
 
 _LIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -58,6 +59,7 @@ class Entry:
 
     job: Job
     affinity: str | None
+    grouped: bool = False
     queue_ttl_counts: bool = True
     excused: int = 0
     token: str | None = None
@@ -117,7 +119,7 @@ class JobModel:
             holder = self._holder_of(name)
             if holder is not None:
                 return NameTaken(name, holder)
-        self.entries[new.id] = Entry(_accepted(new), new.affinity)
+        self.entries[new.id] = Entry(_accepted(new), new.affinity, new.device_group is not None)
         if command.idempotency is not None:
             self.keys[_identity(command.idempotency)] = (command.idempotency.fingerprint, new.id)
         return Submitted(new.id)
@@ -148,13 +150,11 @@ class JobModel:
             return SessionGone()
         if any(one.token in command.tokens for one in self.entries.values()):
             return self._claims(command)
-        mine = {session.version_id} | ({None} if session.version_id == self.active_version else set())
-        waiting = [
-            (one.job.priority, one.affinity not in command.prefer, at, one)
-            for at, one in enumerate(self.entries.values())
-            if one.job.state is JobState.QUEUED and one.job.version_id in mine and not one.job.cancel_requested
-        ]
-        chosen = [entry for *_, entry in sorted(waiting, key=lambda one: one[:3])]
+        waiting = self._waiting_for(session, command)
+        chosen = self._quotas(self._admitted(waiting, session, command.now_ms), command)
+        if not chosen and any(one.job.exclusive for one in waiting):
+            others = self._waiting_for(session, command, exclusive_too=False)
+            chosen = self._quotas(self._admitted(others, session, command.now_ms), command)
         for entry, token in zip(chosen, command.tokens, strict=False):
             entry.token, entry.session = token, command.session
             entry.job = replace(
@@ -165,6 +165,77 @@ class JobModel:
                 started_at_ms=command.now_ms,
             )
         return self._claims(command)
+
+    def _may_have(self, session: OpenSession, entry: Entry) -> bool:
+        mine = {session.version_id} | ({None} if session.version_id == self.active_version else set())
+        return entry.job.state is JobState.QUEUED and entry.job.version_id in mine and not entry.job.cancel_requested
+
+    def _running_clients(self) -> list[Entry]:
+        return [one for one in self._in_state(JobState.RUNNING) if one.job.purpose is JobPurpose.CLIENT]
+
+    def _room(self, command: Take) -> int:
+        room = len(command.tokens)
+        if command.endpoint_running_max is not None:
+            room = min(room, command.endpoint_running_max - len(self._running_clients()))
+        return max(0, room)
+
+    def _waiting_for(self, session: OpenSession, command: Take, exclusive_too: bool = True) -> list[Entry]:
+        """What limits and affinities leave of the queue, in its order: as many as there is room for."""
+        of_owner = Counter(one.job.owner for one in self._running_clients())
+        elsewhere = command.elsewhere - command.prefer
+        waiting = []
+        for at, one in enumerate(self.entries.values()):
+            left_alone = one.affinity in elsewhere and one.job.submitted_at_ms > command.now_ms - AFFINITY_WAIT_MS
+            full = one.job.purpose is JobPurpose.CLIENT and self._is_full(of_owner[one.job.owner], command)
+            left_alone = left_alone or (one.job.exclusive and not exclusive_too)
+            if self._may_have(session, one) and not left_alone and not full:
+                head_start_ms = AFFINITY_HEAD_START_MS if one.affinity in command.prefer else 0
+                waiting.append((rank_ms(one.job.submitted_at_ms, one.job.priority) - head_start_ms, at, one))
+        return [one for *_, one in sorted(waiting, key=lambda one: one[:2])][: self._room(command)]
+
+    def _is_full(self, count: int, command: Take) -> bool:
+        return command.owner_running_max is not None and count >= command.owner_running_max
+
+    def _quotas(self, ordered: list[Entry], command: Take) -> list[Entry]:
+        of_owner = Counter(one.job.owner for one in self._running_clients())
+        chosen: list[Entry] = []
+        for entry in ordered:
+            if len(chosen) == self._room(command):
+                break
+            if entry.job.purpose is JobPurpose.CLIENT:
+                if self._is_full(of_owner[entry.job.owner], command):
+                    continue
+                of_owner[entry.job.owner] += 1
+            chosen.append(entry)
+        return chosen
+
+    def _admitted(self, waiting: list[Entry], session: OpenSession, now_ms: int) -> list[Entry]:
+        """There is one device group: what may run beside what runs there, and all that is not of it."""
+        grouped = [one for one in waiting if one.grouped]
+        allowed = self._admitted_to_device(grouped, session, now_ms) if grouped else []
+        beyond = [one for one in allowed if one not in waiting]
+        return [*beyond, *(one for one in waiting if not one.grouped or one in allowed)]
+
+    def _admitted_to_device(self, waiting: list[Entry], session: OpenSession, now_ms: int) -> list[Entry]:
+        running = [one for one in self._in_state(JobState.RUNNING) if one.grouped]
+        if any(one.job.exclusive for one in running):
+            return []
+        exclusive = [
+            (rank_ms(one.job.submitted_at_ms, one.job.priority), at, one)
+            for at, one in enumerate(self._in_state(JobState.QUEUED))
+            if one.job.exclusive and not one.job.cancel_requested
+        ]
+        plain = [one for one in waiting if not one.job.exclusive]
+        if not exclusive:
+            return plain
+        first = min(exclusive, key=lambda one: one[:2])[2]
+        ended = [one.job.ended_at_ms or 0 for one in self.entries.values() if one.job.ended and one.job.exclusive]
+        overdue = now_ms - max(first.job.submitted_at_ms, *ended, 0) >= EXCLUSIVE_PATIENCE_SECONDS * 1000
+        if running:
+            return [] if overdue else plain
+        if not overdue and waiting[0] is not first:
+            return plain
+        return [first] if self._may_have(session, first) else []
 
     def _claims(self, command: Take) -> Taken:
         held = {one.token: one.job for one in self._in_state(JobState.RUNNING) if one.session == command.session}

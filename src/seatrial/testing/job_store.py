@@ -58,7 +58,13 @@ from seatrial.domain.commands import (
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job, JobFilter, JobInput, JobPurpose, JobState, NewJob, OutputPlan
-from seatrial.domain.limits import ROW_INLINE_BYTES_MAX
+from seatrial.domain.limits import (
+    AFFINITY_HEAD_START_MS,
+    AFFINITY_WAIT_MS,
+    EXCLUSIVE_PATIENCE_SECONDS,
+    PRIORITY_AGE_SECONDS,
+    ROW_INLINE_BYTES_MAX,
+)
 from seatrial.domain.objects import ObjectName, ObjectRef, Sealed
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.registry import Registry
@@ -434,12 +440,48 @@ class TakeExamples:
         assert await take(world, active, 5) == []
         assert [claim.job.id for claim in await take(world, target, 5)] == [later]
 
-    async def test_what_a_session_prefers_comes_first_within_its_priority(self, world: World) -> None:
+    async def test_what_a_session_prefers_has_a_head_start(self, world: World) -> None:
         plan = [("b", 5), (None, 5), ("a", 5), ("a", 5), ("b", 4)]
         ids = [await submit(world, affinity=affinity, priority=priority) for affinity, priority in plan]
         session = await open_session(world)
         taken = [claim.job.id for claim in await take(world, session, 4, prefer=["a", "unknown"])]
         assert taken == [ids[4], ids[2], ids[3], ids[0]]
+
+    async def test_each_level_of_priority_is_worth_its_seconds_of_waiting(self, world: World) -> None:
+        age_ms = PRIORITY_AGE_SECONDS * 1_000
+        low = await submit(world, priority=9)
+        before, after = [await submit(world, priority=0, submitted_at_ms=1_000 + 9 * age_ms + n) for n in (-1, 1)]
+        session = await open_session(world)
+        assert [claim.job.id for claim in await take(world, session, 3)] == [before, low, after]
+
+    async def test_the_head_start_of_an_affinity_is_bounded(self, world: World) -> None:
+        old = await submit(world)
+        within = await submit(world, affinity="a", submitted_at_ms=1_000 + AFFINITY_HEAD_START_MS - 1)
+        beyond = await submit(world, affinity="a", submitted_at_ms=1_000 + AFFINITY_HEAD_START_MS + 1)
+        session = await open_session(world)
+        assert [claim.job.id for claim in await take(world, session, 3, prefer=["a"])] == [within, old, beyond]
+
+    async def test_a_claim_tells_its_affinity(self, world: World) -> None:
+        assert (await held(world, affinity="a")).job.affinity == "a"
+
+    async def test_what_an_idle_session_holds_is_left_to_it_for_a_while(self, world: World) -> None:
+        job_id = await submit(world, affinity="a")
+        plain = await submit(world)
+        session = await open_session(world)
+
+        async def taken(now_ms: int) -> list[str]:
+            outcome = await world.do(Take(session, tokens(2), now_ms, elsewhere=frozenset({"a"})))
+            return [claim.job.id for claim in as_a(Taken, outcome).claims]
+
+        assert await taken(1_000 + AFFINITY_WAIT_MS - 1) == [plain]
+        assert await taken(1_000 + AFFINITY_WAIT_MS) == [job_id]
+
+    async def test_who_holds_it_too_need_not_leave_it(self, world: World) -> None:
+        job_id = await submit(world, affinity="a")
+        session = await open_session(world)
+        both = frozenset({"a"})
+        outcome = await world.do(Take(session, tokens(1), 1_001, prefer=both, elsewhere=both))
+        assert [claim.job.id for claim in as_a(Taken, outcome).claims] == [job_id]
 
     async def test_no_job_is_handed_out_twice(self, world: World) -> None:
         ids = {await submit(world) for _ in range(20)}
@@ -448,6 +490,103 @@ class TakeExamples:
         claims = [claim.job.id for claims in taken for claim in claims]
         assert len(claims) == 20
         assert set(claims) == ids
+
+
+class FairnessExamples:
+    """How many run at once, and what runs alone."""
+
+    async def limited(self, world: World, n: int, now_ms: int = 2_000, **limits: Any) -> tuple[list[Claim], bool]:
+        await open_session(world)
+        outcome = as_a(Taken, await world.do(Take("s1", tokens(n), now_ms, **limits)))
+        return list(outcome.claims), outcome.held_back
+
+    async def test_an_endpoint_runs_so_many_at_once(self, world: World) -> None:
+        for _ in range(4):
+            await submit(world)
+        trial = await submit(world, purpose=JobPurpose.TRIAL, version_id="v1", priority=0)
+        claims, _ = await self.limited(world, 5, endpoint_running_max=3)
+        assert len(claims) == 3
+        assert claims[0].job.id == trial
+        (third,), _ = await self.limited(world, 5, endpoint_running_max=3)
+        assert await self.limited(world, 5, endpoint_running_max=3) == ([], True)
+        await world.do(success(third))
+        assert len((await self.limited(world, 5, endpoint_running_max=3))[0]) == 1
+
+    async def test_an_owner_runs_so_many_at_once_and_others_pass(self, world: World) -> None:
+        many = [await submit(world, owner="many") for _ in range(3)]
+        other = await submit(world, owner="other")
+        claims, held_back = await self.limited(world, 4, owner_running_max=2)
+        assert {claim.job.id for claim in claims} == {*many[:2], other}
+        assert held_back
+        assert (await self.limited(world, 4, owner_running_max=2))[0] == []
+        await world.do(success(claims[0]))
+        assert [claim.job.id for claim in (await self.limited(world, 4, owner_running_max=2))[0]] == [many[2]]
+
+    async def test_an_exclusive_job_waits_for_those_that_run_and_runs_alone(self, world: World) -> None:
+        running = await held(world, device_group="gpu")
+        training = await submit(world, device_group="gpu", exclusive=True)
+        plain = await submit(world, device_group="gpu")
+        claims, _ = await self.limited(world, 1)
+        assert [claim.job.id for claim in claims] == [plain]
+        assert await self.limited(world, 1) == ([], True)
+        for claim in (running, *claims):
+            await world.do(success(claim))
+        await submit(world, device_group="gpu")
+        (alone,), held_back = await self.limited(world, 5)
+        assert (alone.job.id, alone.job.exclusive, held_back) == (training, True, True)
+        assert await self.limited(world, 5) == ([], True)
+        await world.do(success(alone))
+        assert len((await self.limited(world, 5))[0]) == 1
+
+    async def test_an_overdue_exclusive_job_holds_the_others_back(self, world: World) -> None:
+        late_ms = 1_000 + EXCLUSIVE_PATIENCE_SECONDS * 1_000
+        running = await held(world, device_group="gpu")
+        for _ in range(3):
+            await submit(world, device_group="gpu")
+        training = await submit(world, device_group="gpu", exclusive=True)
+        (one,), _ = await self.limited(world, 1, late_ms - 1)
+        assert await self.limited(world, 1, late_ms) == ([], True)
+        for claim in (running, one):
+            await world.do(success(claim))
+        (alone,), _ = await self.limited(world, 1, late_ms)
+        assert alone.job.id == training
+
+    async def test_after_an_exclusive_job_the_others_have_their_time(self, world: World) -> None:
+        first = await held(world, device_group="gpu", exclusive=True)
+        patience_ms = EXCLUSIVE_PATIENCE_SECONDS * 1_000
+        plain = [await submit(world, device_group="gpu") for _ in range(2)]
+        second = await submit(world, device_group="gpu", exclusive=True)
+        await world.do(success(first, now_ms=100_000))
+        (claim,), _ = await self.limited(world, 1, 100_001)
+        assert claim.job.id == plain[0]
+        await world.do(success(claim, now_ms=100_002))
+        (claim,), _ = await self.limited(world, 1, 100_000 + patience_ms)
+        assert claim.job.id == second
+
+    async def test_an_exclusive_job_without_a_worker_holds_nobody_back(self, world: World) -> None:
+        other = replace(ENDPOINT, id="e2", name="other", active_version="w1")
+        await world.registry.create_endpoint(other, replace(version("w1", 1), endpoint_id="e2"))
+        await submit(world, endpoint_id="e2", endpoint_name="other", device_group="gpu", exclusive=True)
+        await submit(world, device_group="gpu")
+        late_ms = 2_000 + EXCLUSIVE_PATIENCE_SECONDS * 1_000
+        assert len((await self.limited(world, 1, late_ms))[0]) == 1
+
+    async def test_a_device_group_spans_endpoints_and_others_are_free(self, world: World) -> None:
+        other = replace(ENDPOINT, id="e2", name="other", active_version="w1")
+        await world.registry.create_endpoint(other, replace(version("w1", 1), endpoint_id="e2"))
+        training = await submit(
+            world, endpoint_id="e2", endpoint_name="other", device_group="gpu", exclusive=True, priority=0
+        )
+        await world.do(OpenSession("s2", "e2", "w1", "processes", "server-1", 1))
+        (claim,) = await take(world, "s2", 3)
+        assert claim.job.id == training
+        await submit(world, device_group="gpu")
+        free = await submit(world, device_group="another")
+        await submit(world)
+        assert await self.limited(world, 1) == ([], True)
+        await world.do(success(claim))
+        assert len((await self.limited(world, 3))[0]) == 3
+        assert (await job_of(world, free)).state is JobState.RUNNING
 
 
 class FinishExamples:
@@ -895,6 +1034,7 @@ class CallExamples:
 class JobStoreExamples(
     SubmissionExamples,
     TakeExamples,
+    FairnessExamples,
     FinishExamples,
     CancelExamples,
     SessionExamples,

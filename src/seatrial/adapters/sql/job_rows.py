@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from seatrial.domain.commands import StagedPart
 from seatrial.domain.delivery import Target, TargetKind
-from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan, Part
+from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan, Part, rank_ms
 from seatrial.domain.objects import ObjectName, ObjectRef
 
 JobRow = Row[Any]
@@ -27,6 +27,9 @@ NEW_COLUMNS = (
     "state",
     "priority",
     "affinity",
+    "rank_ms",
+    "device_group",
+    "exclusive",
     "attempt",
     "deaths",
     "accept",
@@ -68,6 +71,9 @@ def new_values(job: NewJob) -> dict[str, Any]:
         "state": JobState.QUEUED.value,
         "priority": job.priority,
         "affinity": job.affinity,
+        "rank_ms": rank_ms(job.submitted_at_ms, job.priority),
+        "device_group": job.device_group,
+        "exclusive": job.exclusive,
         "attempt": 0,
         "deaths": 0,
         "accept": job.accept,
@@ -124,6 +130,8 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "parts": tuple(_part(values) for values in row.parts or ()),
         "failure": row.failure,
         "retry_of": row.retry_of,
+        "affinity": row.affinity,
+        "exclusive": row.exclusive,
         "publish_by_ms": row.publish_by_ms,
         "superseded_by": row.superseded_by,
         "notify": targets_of(row),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from seatrial.adapters.sql.announcing import announce
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.publishing import Publishing
-from seatrial.adapters.sql.schema import endpoints, job_counts
+from seatrial.adapters.sql.schema import endpoints, job_counts, stores
 from seatrial.domain.jobs import JobPurpose, JobState
 
 _ENDPOINT = select(endpoints.c.status, endpoints.c.active_version).where(endpoints.c.id == bindparam("endpoint_id"))
@@ -21,6 +21,7 @@ _ENDPOINTS_KEPT = (
     .order_by(endpoints.c.id)
     .with_for_update(key_share=True)
 )
+_TURN = select(stores.c.only).with_for_update()
 _COUNTS = select(job_counts.c.state, job_counts.c.count).where(job_counts.c.endpoint_id == bindparam("endpoint_id"))
 _COUNTED = select(job_counts.c.endpoint_id, job_counts.c.state).where(
     job_counts.c.endpoint_id.in_(bindparam("ids", expanding=True))
@@ -61,6 +62,7 @@ class Run:
         self._counts: dict[str, Counter[str]] = {}
         self._moves: Counter[tuple[str, str]] = Counter()
         self._filled: set[str] = set()
+        self._my_turn = False
 
     def keep_endpoints(self, endpoint_ids: Iterable[str]) -> None:
         """Until this transaction ends nobody else changes these endpoints or submits to them: depths stay true."""
@@ -88,6 +90,17 @@ class Run:
         waiting, running = JobState.QUEUED.value, JobState.RUNNING.value
         moved = self._moves[endpoint_id, waiting] + self._moves[endpoint_id, running]
         return counts[waiting] + counts[running] + moved
+
+    def running(self, endpoint_id: str) -> int:
+        """Client jobs that run; true while it is this transaction's turn to take."""
+        rows = self.connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
+        return Counter(dict(rows.all()))[JobState.RUNNING.value] + self._moves[endpoint_id, JobState.RUNNING.value]
+
+    def take_turns(self) -> None:
+        """Until this transaction ends no other server takes jobs that are limited in how many run at once."""
+        if not self._my_turn:
+            self.connection.execute(_TURN)
+            self._my_turn = True
 
     def moved(self, endpoint_id: str, purpose: str, before: JobState | None, after: JobState) -> None:
         """A job changed its state, or came in (`before` is None)."""

@@ -159,6 +159,9 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("affinity", Text),
+    Column("rank_ms", BigInteger, nullable=False, server_default="0"),  # the queue's order, see domain/jobs.py
+    Column("device_group", Text),
+    Column("exclusive", Boolean, nullable=False, server_default=false()),
     Column("attempt", Integer, nullable=False),
     Column("deaths", Integer, nullable=False),
     Column("accept", Text, nullable=False),
@@ -215,7 +218,7 @@ Index(
     "ix_jobs_queue",
     jobs.c.endpoint_id,
     jobs.c.version_id,
-    jobs.c.priority,
+    jobs.c.rank_ms,
     jobs.c.seq,
     sqlite_where=_queued,
     postgresql_where=_queued,
@@ -225,11 +228,17 @@ Index(
     jobs.c.endpoint_id,
     jobs.c.version_id,
     jobs.c.affinity,
-    jobs.c.priority,
+    jobs.c.rank_ms,
     jobs.c.seq,
     sqlite_where=_queued & jobs.c.affinity.is_not(None),
     postgresql_where=_queued & jobs.c.affinity.is_not(None),
 )
+for _name, _columns, _which in (
+    ("device", ["device_group"], (jobs.c.state == word(JobState.RUNNING)) & jobs.c.device_group.is_not(None)),
+    ("exclusive", ["device_group", "rank_ms", "seq"], _queued & jobs.c.exclusive),
+    ("exclusive_ended", ["device_group", "ended_at_ms"], jobs.c.ended_at_ms.is_not(None) & jobs.c.exclusive),
+):
+    Index(f"ix_jobs_{_name}", *(jobs.c[one] for one in _columns), sqlite_where=_which, postgresql_where=_which)
 Index("ix_jobs_expiry", jobs.c.expires_at_ms, sqlite_where=_queued, postgresql_where=_queued)
 Index(
     "ix_jobs_session",

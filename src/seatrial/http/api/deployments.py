@@ -15,6 +15,7 @@ from seatrial.domain import errors
 from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
+    CONCURRENCY_MAX,
     DEPLOY_SETTINGS_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MAX,
@@ -25,6 +26,7 @@ from seatrial.domain.objects import ObjectName
 from seatrial.engine.deploy import Deployment
 from seatrial.http.api.archives import receive_form, receive_raw
 from seatrial.http.errors import invalid
+from seatrial.package.tables import NAME_PATTERN
 
 ARCHIVE_TYPES = frozenset(
     {"application/gzip", "application/x-gzip", "application/x-tar", "application/x-gtar", "application/octet-stream"}
@@ -44,6 +46,12 @@ class DeploySettings(BaseModel):
     invocation_timeout_seconds: int | None = Field(None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX)
     load_timeout_seconds: int | None = Field(None, ge=1)
     queue_depth_max: int | None = Field(None, ge=1)
+    concurrency_max: int | None = Field(
+        None, ge=1, le=CONCURRENCY_MAX, description="Jobs that run at once at most, over all workers and servers."
+    )
+    device_group: str | None = Field(
+        None, pattern=NAME_PATTERN, description="The same for endpoints that share a device with exclusive tasks."
+    )
     output: str | None = Field(None, description="s3://bucket/prefix of results; unset: the server's own.")
     failure_output: str | None = Field(None, description="s3://bucket/prefix of failures; unset: beside results.")
     unproven: bool | None = Field(None, description="Serve although tasks have no sample; shown everywhere.")

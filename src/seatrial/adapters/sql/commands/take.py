@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy import Boolean, Row, Select, bindparam, select, update
 
+from seatrial.adapters.sql.fairness import Room, admitted
 from seatrial.adapters.sql.job_rows import JobRow, to_job
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, sessions, word
 from seatrial.domain.commands import Claim, SessionGone, Take, Taken
-from seatrial.domain.jobs import Job, JobEvent, JobState, after
+from seatrial.domain.jobs import Job, JobEvent, JobPurpose, JobState, after
+from seatrial.domain.limits import AFFINITY_HEAD_START_MS, AFFINITY_WAIT_MS
 
 _TAKEN = after(JobState.QUEUED, JobEvent.TAKEN)
 
@@ -26,8 +28,17 @@ _MARK_TAKEN = Prepared(
 )
 
 
-def _waiting(*which: Any) -> Select[Any]:
-    """The oldest of the highest priority that wait in one part of an endpoint's queue."""
+def _waiting(*, of_version: bool, of_affinity: bool, guarded: bool) -> Select[Any]:
+    """The first that wait in one part of an endpoint's queue: each part has its own index, walked from its beginning.
+
+    Guarded, without those of full owners, those that an idle session elsewhere holds the affinity of, and (unless they
+    are asked for too) the exclusive ones.
+    """
+    which = [
+        jobs.c.version_id == bindparam("version_id") if of_version else jobs.c.version_id.is_(None),
+        *([jobs.c.affinity == bindparam("affinity")] if of_affinity else []),
+        *(_UNGUARDED if guarded else []),
+    ]
     return (
         select(jobs)
         .where(
@@ -37,19 +48,25 @@ def _waiting(*which: Any) -> Select[Any]:
             *which,
         )
         # The index's own order in full: PostgreSQL does not see that a column that IS NULL is one value.
-        .order_by(jobs.c.endpoint_id, jobs.c.version_id, jobs.c.priority, jobs.c.seq)
+        .order_by(jobs.c.endpoint_id, jobs.c.version_id, jobs.c.rank_ms, jobs.c.seq)
         .limit(bindparam("most"))
         .with_for_update(key_share=True, skip_locked=True)
     )
 
 
-# Each part is read through its own index from its beginning, however deep the other one is.
-_FOR_VERSION = _waiting(jobs.c.version_id == bindparam("version_id"))
-_FOR_ANY = _waiting(jobs.c.version_id.is_(None))
-_FOR_VERSION_PREFERRED = _waiting(
-    jobs.c.version_id == bindparam("version_id"), jobs.c.affinity == bindparam("affinity")
-)
-_FOR_ANY_PREFERRED = _waiting(jobs.c.version_id.is_(None), jobs.c.affinity == bindparam("affinity"))
+_UNGUARDED = [
+    jobs.c.owner.not_in(bindparam("full_owners", expanding=True)) | (jobs.c.purpose != word(JobPurpose.CLIENT)),
+    jobs.c.affinity.is_(None)
+    | jobs.c.affinity.not_in(bindparam("elsewhere", expanding=True))
+    | (jobs.c.submitted_at_ms <= bindparam("waited_since_ms")),
+    jobs.c.exclusive.is_(False) | bindparam("exclusive_too", type_=Boolean),
+]
+_WAITING = {
+    (of_version, of_affinity, guarded): _waiting(of_version=of_version, of_affinity=of_affinity, guarded=guarded)
+    for of_version in (True, False)
+    for of_affinity in (True, False)
+    for guarded in (True, False)
+}
 
 
 def take(run: Run, commands: Sequence[Take]) -> list[Taken | SessionGone]:
@@ -66,13 +83,13 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
     known = run.connection.execute(_TAKEN_WITH, {"tokens": command.tokens}).all()
     if known:
         return _taken_before(known, command)
-    candidates = _candidates(run, session, command)
+    chosen, held_back = _choose(run, session, command)
     # Nobody closes the session between its claims and their commit. A look at an empty queue writes nothing.
-    if candidates and run.connection.execute(_SESSION_KEPT, {"session": command.session}).first() is None:
+    if chosen and run.connection.execute(_SESSION_KEPT, {"session": command.session}).first() is None:
         return SessionGone()
     claims = []
     moves = []
-    for row, token in zip(candidates, command.tokens, strict=False):
+    for row, token in zip(chosen, command.tokens, strict=False):
         change = {
             "state": _TAKEN,
             "attempt": row.attempt + 1,
@@ -84,31 +101,52 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
         run.moved(row.endpoint_id, row.purpose, JobState.QUEUED, JobState.RUNNING)
     if moves:
         _MARK_TAKEN.run(run.connection, moves)
-    return Taken(tuple(claims))
+    return Taken(tuple(claims), held_back)
 
 
-def _candidates(run: Run, session: Row[Any], command: Take) -> list[JobRow]:
-    """The rows to hand out, in order: by priority, then what the session prefers, then by age."""
+def _choose(run: Run, session: Row[Any], command: Take) -> tuple[list[JobRow], bool]:
+    """The rows to hand out, in order; and whether others are held back for now."""
     endpoint = run.endpoint(session.endpoint_id)
     active = endpoint is not None and endpoint.active_version == session.version_id
-    where = {
-        "endpoint_id": session.endpoint_id,
-        "version_id": session.version_id,
-        "most": len(command.tokens),
-    }
+    room = Room(run, command, session.endpoint_id)
+    if not room.jobs:
+        return [], True
+
+    def may_take(row: JobRow) -> bool:
+        mine = row.version_id == session.version_id or (active and row.version_id is None)
+        return row.endpoint_id == session.endpoint_id and mine
+
+    candidates = _candidates(run, session, command, room, active)
+    chosen = room.fill(admitted(run, candidates, may_take, command.now_ms))
+    if not chosen and any(row.exclusive for row in candidates):  # others may pass those that have to wait
+        candidates = _candidates(run, session, command, room, active, exclusive_too=False) or candidates
+        chosen = room.fill(admitted(run, candidates, may_take, command.now_ms))
+    return chosen, bool(room.full_owners) or len(chosen) < len(candidates)
+
+
+def _candidates(
+    run: Run, session: Row[Any], command: Take, room: Room, active: bool, exclusive_too: bool = True
+) -> list[JobRow]:
+    """By rank, those of an affinity that the session holds with a head start."""
+    elsewhere, full_owners = command.elsewhere - command.prefer, room.full_owners
+    guarded = bool(elsewhere or full_owners) or not exclusive_too
+    where = {"endpoint_id": session.endpoint_id, "most": room.jobs}
+    if guarded:
+        since_ms = command.now_ms - AFFINITY_WAIT_MS
+        where |= {"elsewhere": sorted(elsewhere), "full_owners": full_owners, "waited_since_ms": since_ms}
+        where |= {"exclusive_too": exclusive_too}
     found: dict[int, JobRow] = {}
+    for of_version in (True, False) if active else (True,):
+        part = where | ({"version_id": session.version_id} if of_version else {})
+        for affinity in (None, *sorted(command.prefer)):
+            statement = _WAITING[of_version, affinity is not None, guarded]
+            values = part if affinity is None else part | {"affinity": affinity}
+            found.update((row.seq, row) for row in run.connection.execute(statement, values))
 
-    def look(statement: Select[Any], **more: str) -> None:
-        found.update((row.seq, row) for row in run.connection.execute(statement, where | more))
+    def standing(row: JobRow) -> tuple[int, int]:
+        return row.rank_ms - (AFFINITY_HEAD_START_MS if row.affinity in command.prefer else 0), row.seq
 
-    look(_FOR_VERSION)
-    for affinity in sorted(command.prefer):
-        look(_FOR_VERSION_PREFERRED, affinity=affinity)
-    if active:
-        look(_FOR_ANY)
-        for affinity in sorted(command.prefer):
-            look(_FOR_ANY_PREFERRED, affinity=affinity)
-    return sorted(found.values(), key=lambda row: (row.priority, row.affinity not in command.prefer, row.seq))
+    return sorted(found.values(), key=standing)[: room.jobs]
 
 
 def _taken_before(known: Sequence[JobRow], command: Take) -> Taken:
