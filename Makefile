@@ -5,6 +5,7 @@ STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 
+PROCESSES ?= 2
 SECONDS ?= 60
 OBJECTS ?= rows
 DATABASE ?= sqlite
@@ -41,10 +42,10 @@ check: setup
 	$(BIN)/lint-imports
 
 test: check test-apps
-	$(BIN)/python -m pytest -m 'not slow and not bench' $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not slow and not bench' $(ARGS)
 
 test-all: check test-apps
-	$(BIN)/python -m pytest -m 'not bench' $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not bench' $(ARGS)
 
 # Each package is tested in an environment of its own, as it is served.
 test-apps: $(APPS:%=apps/%/.venv/.ready)
