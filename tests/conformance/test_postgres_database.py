@@ -74,6 +74,24 @@ async def test_a_connection_that_broke_while_it_was_idle_is_nobodys_trouble(
     assert await names(opened) == ["a", "b"]
 
 
+async def test_a_connection_that_breaks_in_the_middle_of_the_work_is_nobodys_trouble(
+    opened: Database, postgres: PostgresServer
+) -> None:
+    broken: list[int] = []
+
+    def breaking(connection: Connection) -> None:
+        connection.execute(ADD, {"name": "a"})
+        if not broken:
+            broken.append(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            with postgres.administration() as other:
+                other.execute("SELECT pg_terminate_backend(%s)", (broken[0],))
+        connection.execute(ADD, {"name": "b"})
+
+    await opened.write(breaking)
+    assert broken
+    assert await names(opened) == ["a", "b"]
+
+
 class Cutter:
     """A proxy that, once armed, cuts the connection at the next COMMIT: before it, or when its answer is on the way."""
 

@@ -97,7 +97,9 @@ class PostgresBackend:
         connection.commit()
 
     def goes_on(self, connection: Connection) -> bool:
-        """Also a failed transaction can go back to a savepoint."""
+        """Also a failed transaction can go back to a savepoint, unless its connection is lost."""
+        if connection.invalidated:
+            return False
         status = _driver(connection).info.transaction_status
         return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
