@@ -46,7 +46,11 @@ def test_training_waits_for_those_that_run_and_others_wait_for_it(own_api, gate,
     gate.reached()
     alone = submit("train", training.code)
     assert own_api.value(submit("infer", "1")) == 1  # on the other worker, while the training waits
-    assert own_api.job(alone)["status"] == "queued"
+    waiting = own_api.job(alone)
+    assert (waiting["status"], waiting["waits_for"]) == (
+        "queued",
+        "its device to be free of other jobs: its task is exclusive",
+    )
     gate.open("done")
     assert own_api.value(running) == "done"
 
@@ -56,3 +60,15 @@ def test_training_waits_for_those_that_run_and_others_wait_for_it(own_api, gate,
     training.open("trained")
     assert own_api.value(alone) == "trained"
     assert own_api.value(held_back) == 2
+
+
+def test_an_endpoint_runs_no_more_at_once_than_it_may(own_api, gate) -> None:
+    own_api.serve("narrow", "obedient", workers=2, concurrency_max=1)
+    running = own_api.submit("narrow", gate.code)
+    gate.reached()
+    waiting = own_api.submit("narrow", "2")
+    job = own_api.job(waiting, wait=1)
+    assert (job["status"], job["waits_for"]) == ("queued", "one of the 1 jobs that its endpoint runs at once to end")
+    gate.open("done")
+    assert own_api.value(running) == "done"
+    assert own_api.value(waiting) == 2

@@ -34,6 +34,9 @@ def invoke(
         str | None, typer.Option(help="Of the input; found out otherwise.", show_default=False)
     ] = None,
     priority: Annotated[int | None, typer.Option(help="0 (highest) to 9.", show_default=False)] = None,
+    affinity: Annotated[
+        str | None, typer.Option(help="A worker that ran this key lately is preferred.", show_default=False)
+    ] = None,
     timeout_seconds: Annotated[int | None, typer.Option(help="How long it may run.", show_default=False)] = None,
     webhook: Annotated[str | None, typer.Option(help="URL that is told of the job's end.", show_default=False)] = None,
     idempotency_key: KeyOption = None,
@@ -50,7 +53,13 @@ def invoke(
         _make_way(output)
     server = connect(data)
     how = _request(server, name, content, input or "", task, texts, media_type)
-    params = {"task": task, "priority": priority, "timeout_seconds": timeout_seconds, "webhook": webhook}
+    params = {
+        "task": task,
+        "priority": priority,
+        "affinity": affinity,
+        "timeout_seconds": timeout_seconds,
+        "webhook": webhook,
+    }
     given = {key: value for key, value in params.items() if value is not None}
     path = f"/v1/endpoints/{name}/jobs"
     accepted = server.submit(path, idempotency_key, params=given, timeout=SEND_SECONDS, **how)

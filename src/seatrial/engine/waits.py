@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatrial.domain.endpoint import EndpointStatus
+from seatrial.domain.endpoint import Endpoint, EndpointStatus
 from seatrial.domain.errors import NotFound
 from seatrial.domain.jobs import Job, JobPurpose, JobState
 from seatrial.domain.limits import QUEUE_PLACES_COUNTED_MAX
@@ -65,10 +65,21 @@ class Waits:
         if workers is None:
             return "its endpoint's workers, which are being prepared"
         if workers.ready:
-            return None
+            return await self._held_back(job, endpoint)
         if workers.backs_off_ms is not None:
             return f"a worker, which starts again in {workers.backs_off_ms / 1000:.0f} s after it fell"
         return "a worker, which is loading its model"
+
+    async def _held_back(self, job: Job, endpoint: Endpoint) -> str | None:
+        """What keeps workers from it that are there."""
+        if job.exclusive:
+            return "its device to be free of other jobs: its task is exclusive"
+        active = endpoint.active_version
+        limit = (await self._deployer.version(active)).settings.concurrency_max if active else None
+        if job.purpose is not JobPurpose.CLIENT or limit is None:
+            return None
+        running = (await self._store.counts(endpoint.id)).get(JobState.RUNNING, 0)
+        return f"one of the {limit} jobs that its endpoint runs at once to end" if running >= limit else None
 
     async def _place(self, job: Job) -> str:
         ahead = await self._store.ahead_of(job.id, QUEUE_PLACES_COUNTED_MAX)

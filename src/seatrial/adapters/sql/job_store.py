@@ -176,8 +176,8 @@ def _count_ahead(connection: Connection, job_id: str, most: int) -> int:
     counts = [
         connection.execute(select(func.count()).select_from(part.limit(most).subquery())).scalar_one()
         for part in (
-            same_queue.where(jobs.c.priority < row.priority),
-            same_queue.where(jobs.c.priority == row.priority, jobs.c.seq < row.seq),
+            same_queue.where(jobs.c.rank_ms < row.rank_ms),
+            same_queue.where(jobs.c.rank_ms == row.rank_ms, jobs.c.seq < row.seq),
         )
     ]
     return min(most, sum(counts))
