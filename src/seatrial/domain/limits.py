@@ -119,6 +119,7 @@ IMAGE_DOCUMENT_BYTES_MAX = 4 * MIB  # a manifest or a configuration of a contain
 IMAGE_LAYERS_MAX = 1_000  # of one container image
 WEIGHTS_HEADER_BYTES_MAX = 100 * MIB  # of a safetensors file, as its own reader allows
 WEIGHTS_TENSORS_MAX = 1_000_000  # in one file of weights
+CLOSURE_MODULES_MAX = 2_000  # of a package, followed from its handler
 SEARCHED_FOLDERS_MAX = 5_000  # of a source tree, for a module that a package lacks
 PICKLE_OPCODES_MAX = 2_000_000  # of one file; what lies beyond is not judged
 PICKLE_ARGUMENT_BYTES_MAX = 1 * MIB  # longer ones are data: stepped over, unread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
@@ -34,6 +34,7 @@ from seatrial.package.closure.walk import Closure, Start, follow
 from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
 from seatrial.package.layout import Entry, entry_of
+from seatrial.package.listing import ListedFile, files_of
 from seatrial.package.manifest import Manifest
 from seatrial.package.requirements import Line, read_requirements
 from seatrial.package.source import Source
@@ -50,24 +51,25 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     `contents` is what is already known about the bytes of the files (see `sketch_package`); None: they are read here.
     """
     found = list(judge_folder(root) if contents is None else contents)
+    files = files_of(root)
     lines = requirement_lines(manifest, root)
     file = requirements_name(manifest, root)
     declares = imports.declared(lines, target, file)
     entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
     found += check_interpreter(target)
-    found += check_start_command(manifest, root, declares, target)
+    found += check_start_command(manifest, root, files, declares, target)
     if entry.wanted:
-        found += _of_the_code(manifest, root, target, entry, declares)
+        found += _of_the_code(manifest, root, files, target, entry, declares)
     found += check_requirements(lines, target)
     found += check_pins(lines)
     found += check_resolution(target, file)
     found += check_device(manifest.device, lines, target)
     found += check_samples(manifest.contract)
     found += check_sample_inputs(manifest.contract, root)
-    found += check_hard_coded_paths(manifest, root, target)
-    found += check_external_data(root)
-    found += check_shards(root, tuple(one.path for one in manifest.weights))
-    found += check_secret_files(root)
+    found += check_hard_coded_paths(manifest, root, files, target)
+    found += check_external_data(files)
+    found += check_shards(files, tuple(one.path for one in manifest.weights))
+    found += check_secret_files(files)
     return in_order(found)
 
 
@@ -115,7 +117,12 @@ def contract_findings(error: Unproven) -> list[Finding]:
 
 
 def _of_the_code(
-    manifest: Manifest, root: Path, target: Target, entry: Entry, declares: imports.Declared
+    manifest: Manifest,
+    root: Path,
+    files: Sequence[ListedFile],
+    target: Target,
+    entry: Entry,
+    declares: imports.Declared,
 ) -> list[Finding]:
     source = find_entry_point(manifest, entry, root)
     if isinstance(source, Finding):
@@ -126,7 +133,7 @@ def _of_the_code(
     found += imports.check_imports(closure, declares, target, root)
     found += check_syntax(closure, entry.file, root, target)
     found += check_shadowing(closure.folders, root, declares, target)
-    found += check_extension_modules(closure.folders, root, target)
+    found += check_extension_modules(closure.folders, root, files, target)
     found += check_stand_ins(closure)
     return found
 

@@ -27,6 +27,9 @@ LEFT_OUT_NAMES = frozenset(
 LEFT_OUT_SUFFIXES = (".pyc", ".pyo")
 LEFT_OUT_PREFIX = "._"  # what macOS adds to archives beside every file
 
+VENDORED_FOLDERS = frozenset(
+    {"lib", "site-packages", "dist-packages", "vendor", "vendored", "_vendor", "third_party", "externals"}
+)
 VALID_NAME = "a relative path of folder and file names inside the package, without '..'"
 
 
@@ -61,6 +64,11 @@ def _fault(name: str) -> str | None:
     if len(encoded) > MEMBER_PATH_BYTES_MAX:
         return f"is a path of {len(encoded)} bytes, over the limit of {MEMBER_PATH_BYTES_MAX}"
     return None
+
+
+def is_vendored(name: str) -> bool:
+    """True for a file of somebody else's that a package carries along: its optional parts are not this package's."""
+    return bool(VENDORED_FOLDERS & set(name.split("/")[:-1]))
 
 
 def is_left_out(parts: tuple[str, ...]) -> bool:

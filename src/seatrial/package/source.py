@@ -22,10 +22,11 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The file, its name in the package, and its syntax tree."""
+    """The file's name in the package, its syntax tree and its text."""
 
     name: str
     tree: ast.Module
+    text: bytes = b""
 
     def top_level(self) -> Iterator[ast.stmt]:
         """Statements that run on import: those of the module, and inside its `if`, `try` and `with`."""
@@ -59,24 +60,27 @@ def read_source(root: Path, path: Path) -> Source:
     if path.stat().st_size > CONTRACT_BYTES_MAX:
         raise Unparsable(f"has more than {CONTRACT_BYTES_MAX} bytes")
     try:
-        return Source(name, ast.parse(path.read_bytes(), filename=name))
+        text = path.read_bytes()
+        return Source(name, ast.parse(text, filename=name), text)
     except SyntaxError as error:
         raise Unparsable(error.msg, error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:  # a NUL; nested beyond what the parser takes
         raise Unparsable(str(error) or type(error).__name__) from error
 
 
-def code_of(node: ast.expr) -> str:
-    """The expression as text, `os.path.join` for a chain of names; empty if it is nested too deeply to be told."""
+def dotted(node: ast.expr) -> str:
+    """`os.path.join` for a chain of names; empty for any other expression."""
     words: list[str] = []
-    inner = node
-    while isinstance(inner, ast.Attribute):
-        words.append(inner.attr)
-        inner = inner.value
-    if isinstance(inner, ast.Name):
-        return ".".join([inner.id, *reversed(words)])
+    while isinstance(node, ast.Attribute):
+        words.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else ""
+
+
+def code_of(node: ast.expr) -> str:
+    """The expression as text; empty if it is nested too deeply to be told. Slow: for expressions that are few."""
     try:
-        return ast.unparse(node)
+        return dotted(node) or ast.unparse(node)
     except RecursionError:
         return ""
 

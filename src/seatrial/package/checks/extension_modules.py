@@ -6,10 +6,11 @@ ELF header: System V ABI, `e_machine` at byte 18. File names: PEP 3149 and PEP 3
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seatrial.package.finding import Finding
+from seatrial.package.listing import ListedFile
 from seatrial.package.target import Target
 
 ID = "extension_modules"
@@ -19,14 +20,15 @@ SAME = {"amd64": "x86_64", "arm64": "aarch64"}
 TAG = re.compile(r"\.cpython-(\d)(\d+)")
 
 
-def check_extension_modules(folders: list[Path], root: Path, target: Target) -> Iterator[Finding]:
+def check_extension_modules(
+    folders: list[Path], root: Path, files: Iterable[ListedFile], target: Target
+) -> Iterator[Finding]:
     """One error for each module that has no file which fits; other builds beside a fitting one do no harm."""
     builds: dict[Path, list[Path]] = {}
-    for folder in folders:
-        if folder.is_dir() and folder.is_relative_to(root):
-            for path in sorted(folder.rglob("*.so")):
-                if _is_module(path):
-                    builds.setdefault(path.parent / path.name.partition(".")[0], []).append(path)
+    for file in files:
+        path = file.path
+        if file.name.endswith(".so") and _is_module(path) and any(path.is_relative_to(one) for one in folders):
+            builds.setdefault(path.parent / path.name.partition(".")[0], []).append(path)
     for paths in builds.values():
         faults = {path: _fault(path, target) for path in paths}
         if all(faults.values()):

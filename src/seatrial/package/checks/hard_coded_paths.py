@@ -7,11 +7,14 @@ lies in them is what the package holds. Folders of other places are there only i
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seatrial.package.finding import Finding
+from seatrial.package.listing import ListedFile
 from seatrial.package.manifest import Manifest
+from seatrial.package.names import is_vendored
 from seatrial.package.source import Source, Unparsable, read_source
 from seatrial.package.target import Target
 
@@ -22,15 +25,20 @@ ELSEWHERE = (
     *("/opt/ml/input", "/opt/ml/output", "/opt/ml/processing", "/runpod-volume", "/content", "/kaggle"),
     *("/home", "/Users", "/workspace", "/mnt"),
 )
+MARKS = re.compile(rb"[\"'](" + "|".join((*VIEWS, SHARED, *ELSEWHERE)).encode() + rb")")  # else nothing is parsed
 REMEDY = "Use the model_dir that model_fn is given, and tempfile for temporary files."
 TESTS = frozenset({"exists", "is_dir", "is_file", "isdir", "isfile", "lexists"})
 
 
-def check_hard_coded_paths(manifest: Manifest, root: Path, target: Target) -> Iterator[Finding]:
+def check_hard_coded_paths(
+    manifest: Manifest, root: Path, files: Iterable[ListedFile], target: Target
+) -> Iterator[Finding]:
     """One warning for each place."""
-    for path in sorted(root.rglob("*.py")):
+    for file in files:
+        if is_vendored(file.name) or not file.name.endswith(".py") or not MARKS.search(file.path.read_bytes()):
+            continue
         try:
-            source = read_source(root, path)
+            source = read_source(root, file.path)
         except Unparsable:
             continue  # the entry module's own check says so; others may be there for another Python
         for text, line in literal_paths(source):

@@ -14,6 +14,7 @@ from seatrial.domain.limits import NAMES_SHOWN_MAX
 from seatrial.package.closure.walk import Closure, Missing
 from seatrial.package.distributions import COME_ALONG, brings, distribution_of, is_explained
 from seatrial.package.finding import Finding, Level
+from seatrial.package.names import is_vendored
 from seatrial.package.requirements import Line, wanted
 from seatrial.package.search import find_elsewhere
 from seatrial.package.target import GONE_IN, NEW_IN, Target
@@ -52,6 +53,8 @@ def check_imports(closure: Closure, declares: Declared, target: Target, root: Pa
     """One finding for each module that nothing in sight brings, at the first place that imports it."""
     told: set[str] = set()
     for missing in sorted(closure.missing, key=lambda one: not one.certain):
+        if not missing.certain and is_vendored(missing.place.file):
+            continue  # an optional part of a library
         top = missing.module.split(".")[0]
         is_ours = bool(missing.why) or any(_has(folder, top) for folder in closure.folders)
         name = missing.module if is_ours else top

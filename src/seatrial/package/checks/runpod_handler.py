@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from seatrial.package.checks.calls import fault_at, parameter_count, takes
 from seatrial.package.finding import Finding
-from seatrial.package.source import Source, code_of
+from seatrial.package.source import Source, dotted
 
 ID = "runpod_handler"
 
@@ -20,7 +20,7 @@ def check_runpod_handler(source: Source) -> Iterator[Finding]:
     calls = [
         node
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and code_of(node.func).endswith("serverless.start")
+        if isinstance(node, ast.Call) and dotted(node.func).endswith("serverless.start")
     ]
     if not calls:
         remedy = 'End the file with runpod.serverless.start({"handler": handler}).'

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seatrial.package.finding import Finding
+from seatrial.package.listing import ListedFile
 
 ID = "secret_files"
 NAMES = frozenset({".env", ".netrc", ".pypirc", ".git-credentials", "id_rsa", "id_ed25519", "id_ecdsa", "kaggle.json"})
@@ -16,12 +17,11 @@ HEAD_BYTES = 64 * 1024
 REMEDY = "Leave it out; declare it in [secrets] of seatrial.toml instead, where the server gives it to the worker."
 
 
-def check_secret_files(root: Path) -> Iterator[Finding]:
+def check_secret_files(files: Iterable[ListedFile]) -> Iterator[Finding]:
     """One warning for each file."""
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.is_symlink() and is_secret(path, path.relative_to(root)):
-            name = path.relative_to(root).as_posix()
-            yield Finding(ID, "warning", f"{name} looks like a secret.", REMEDY, name)
+    for file in files:
+        if is_secret(file.path, Path(file.name)):
+            yield Finding(ID, "warning", f"{file.name} looks like a secret.", REMEDY, file.name)
 
 
 def is_secret(path: Path, inside: Path) -> bool:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from seatrial.domain.limits import NAMES_SHOWN_MAX
 from seatrial.package.finding import Finding
+from seatrial.package.listing import ListedFile
 
 ID = "shards"
 
 
-def check_shards(root: Path, fetched: tuple[str, ...]) -> Iterator[Finding]:
+def check_shards(listed: Iterable[ListedFile], fetched: tuple[str, ...]) -> Iterator[Finding]:
     """One error for each index. `fetched` are paths that [[weights]] brings."""
-    for path in sorted(root.rglob("*.index.json")):
-        name = path.relative_to(root).as_posix()
+    for file in listed:
+        if not file.name.endswith(".index.json"):
+            continue
+        name, path = file.name, file.path
         try:
             places = json.loads(path.read_bytes())["weight_map"]
             files = sorted(set(places.values()))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # some other index
-        folder = path.parent.relative_to(root)
+        folder = PurePosixPath(name).parent
         missing = [
             one for one in files if not (path.parent / one).exists() and (folder / one).as_posix() not in fetched
         ]

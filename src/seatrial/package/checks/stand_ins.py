@@ -8,15 +8,19 @@ from collections.abc import Iterator
 
 from seatrial.package.closure.walk import Closure
 from seatrial.package.finding import Finding
+from seatrial.package.names import is_vendored
 
 ID = "stand_ins"
 MADE_UP = re.compile(r"(^|_)(mock|dummy|fake|placeholder)(_|$|(?=[A-Z]))|^(Mock|Dummy|Fake|Placeholder)(?=[A-Z_]|$)")
+WORDS = re.compile(rb"mock|dummy|fake|placeholder", re.IGNORECASE)
 REMEDY = "Let the error end loading: a trial refuses a model that is not there, and a live job fails with the reason."
 
 
 def check_stand_ins(closure: Closure) -> Iterator[Finding]:
     """One warning for each `except` that goes on with something called mock, dummy, fake or placeholder."""
     for source in closure.sources.values():
+        if is_vendored(source.name) or not WORDS.search(source.text):
+            continue
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ExceptHandler) and (word := _made_up(node)):
                 message = f"{source.name}, line {node.lineno}: after an error the code goes on with {word!r}."

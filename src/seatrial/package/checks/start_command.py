@@ -6,7 +6,7 @@ carriage return, an interpreter that is not there, a program for another machine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seatrial.domain.limits import CHECKED_HEAD_BYTES
@@ -14,6 +14,7 @@ from seatrial.package.checks.extension_modules import ELF_MAGIC, machine_of, nor
 from seatrial.package.checks.imports import Declared
 from seatrial.package.finding import Finding
 from seatrial.package.layout import Entry
+from seatrial.package.listing import ListedFile
 from seatrial.package.manifest import Manifest
 from seatrial.package.source import Source
 from seatrial.package.target import Target
@@ -34,7 +35,9 @@ SCRIPTS_OF = {  # console scripts whose distribution has another name
 }
 
 
-def check_start_command(manifest: Manifest, root: Path, declares: Declared, target: Target) -> Iterator[Finding]:
+def check_start_command(
+    manifest: Manifest, root: Path, files: Iterable[ListedFile], declares: Declared, target: Target
+) -> Iterator[Finding]:
     """What would keep the first word from being run, and scripts of the package that would not run on their own."""
     if manifest.command:
         program = manifest.command[0]
@@ -47,7 +50,7 @@ def check_start_command(manifest: Manifest, root: Path, declares: Declared, targ
             if word.endswith((".py", ".sh")) and not word.startswith("/") and not (root / word).is_file():
                 yield _error(f"The start command names {word!r}, which the package does not hold.", "Add it.", word)
     else:
-        yield from _scripts(root)
+        yield from _scripts(files)
 
 
 def check_application(entry: Entry, source: Source) -> Iterator[Finding]:
@@ -101,14 +104,14 @@ def _console_script(program: str, declares: Declared) -> Iterator[Finding]:
     yield _error(fault, f"Add {distribution!r} to {declares.file}.", "seatrial.toml")
 
 
-def _scripts(root: Path) -> Iterator[Finding]:
+def _scripts(files: Iterable[ListedFile]) -> Iterator[Finding]:
     """Executable scripts that would not start, in a package that is not started by a command."""
-    for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file() or not path.stat().st_mode & 0o111:
+    for file in files:
+        if not file.executable:
             continue
-        with path.open("rb") as body:
+        with file.path.open("rb") as body:
             head = body.read(CHECKED_HEAD_BYTES)
-        name = path.relative_to(root).as_posix()
+        name = file.name
         if head.startswith(b"#!") and head.split(b"\n", 1)[0].endswith(b"\r"):
             remedy = f"Run `sed -i 's/\\r$//' {name}` and pack again."
             yield Finding(ID, "warning", f"{name} {shebang_fault(head)}.", remedy, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from seatrial.package.source import code_of
+from seatrial.package.source import dotted
 
 MAKES_NAMES = frozenset({"exec", "globals", "vars", "setattr", "__getattr__", "lazy_loader", "LazyImporter"})
 
@@ -44,6 +44,6 @@ def _own_nodes(tree: ast.Module) -> Iterator[ast.AST]:
 def _touches_modules(tree: ast.Module) -> bool:
     """True for a module that puts something else in its own place."""
     return any(
-        isinstance(node, ast.Attribute) and node.attr == "modules" and code_of(node) == "sys.modules"
+        isinstance(node, ast.Attribute) and node.attr == "modules" and dotted(node) == "sys.modules"
         for node in ast.walk(tree)
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.package.source import code_of
+from seatrial.package.source import dotted
 
 Value = str | Path
 FIXED_FOLDERS = ("/opt/ml/model", "/opt/ml/code", "/var/task")
@@ -78,7 +78,7 @@ class Places:
         return Path(value).parent if node.attr == "parent" and value is not None else None
 
     def _subscript(self, node: ast.Subscript) -> Value | None:
-        if code_of(node.value) == "os.environ":
+        if dotted(node.value) == "os.environ":
             return self._variable(self.value(node.slice), None)
         if isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
             value, index = self.value(node.value.value), node.slice
@@ -87,7 +87,7 @@ class Places:
         return None
 
     def _call(self, node: ast.Call) -> Value | None:
-        name = code_of(node.func)
+        name = dotted(node.func)
         if name in ("os.environ.get", "os.getenv", "environ.get", "getenv"):
             default = self.value(node.args[1]) if len(node.args) > 1 else None
             return self._variable(self.value(node.args[0]), default)

@@ -7,19 +7,23 @@ import fails. What stands in functions is followed last, with every edit of sys.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seatrial.domain.limits import CLOSURE_MODULES_MAX
 from seatrial.package.closure.bindings import bound_names
 from seatrial.package.closure.conditions import Conditions
 from seatrial.package.closure.modules import Finder, Module
 from seatrial.package.closure.places import Places
-from seatrial.package.source import Source, Unparsable, code_of, read_source
+from seatrial.package.source import Source, Unparsable, dotted, read_source
 
 CATCHES_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 ENDS_PROCESS = frozenset({"sys.exit", "exit", "quit", "os._exit", "os.abort"})
 CHAIN_MAX = 50  # imports within imports; Python's own limit is not far beyond
+PATH_WORDS = re.compile(rb"sys\.path|addsitedir")  # a module without them need not be looked through
+IMPORT_WORDS = re.compile(rb"import_module|__import__")
 IMPORTERS = frozenset({"importlib.import_module", "import_module", "__import__"})
 
 
@@ -76,12 +80,14 @@ class Start:
 
 @dataclass(slots=True)
 class _Frame:
-    """A module that is being imported."""
+    """A module that is being imported. What the two flags exclude need not be looked for in it."""
 
     source: Source
     package: str
     chain: tuple[Place, ...]
     places: Places
+    edits_path: bool
+    imports_by_name: bool
     is_main: bool = False
 
 
@@ -114,6 +120,7 @@ class _Walker:
         self._conditions = conditions
         self._env = env
         self._finder = Finder()
+        self._names: dict[str, frozenset[str] | None] = {}
         self._faults_of: dict[Path, list[Missing]] = {}  # what is missing when that module is imported
         self._waiting: list[tuple[_Frame, ast.stmt, bool]] = []  # functions, with whether they are surely called
 
@@ -143,7 +150,9 @@ class _Walker:
             return None
         self.found.sources[file] = source
         package = name if is_package else name.rpartition(".")[0]
-        return _Frame(source, package, chain, Places(self._root, file, self._env), is_main)
+        places = Places(self._root, file, self._env)
+        edits_path = bool(PATH_WORDS.search(source.text))
+        return _Frame(source, package, chain, places, edits_path, bool(IMPORT_WORDS.search(source.text)), is_main)
 
     # ------------------------------------------------------------------ statements
 
@@ -181,7 +190,8 @@ class _Walker:
                     self._simple(frame, statement, certain)
 
     def _simple(self, frame: _Frame, statement: ast.stmt, certain: bool) -> None:
-        self._edit(frame, statement)
+        if frame.edits_path:
+            self._edit(frame, statement)
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             value = frame.places.value(statement.value)
@@ -191,8 +201,8 @@ class _Walker:
                         frame.places.names.pop(target.id, None)
                     else:
                         frame.places.names[target.id] = value
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and code_of(node.func) in IMPORTERS and len(node.args) == 1:
+        for node in ast.walk(statement) if frame.imports_by_name else ():
+            if isinstance(node, ast.Call) and dotted(node.func) in IMPORTERS and len(node.args) == 1:
                 name = frame.places.value(node.args[0])
                 if isinstance(name, str) and name and not name.startswith("."):
                     self._import(frame, name, node.lineno, certain)
@@ -221,7 +231,7 @@ class _Walker:
         self._run(frame, statement.body, certain)
         for item in statement.items:
             called = item.context_expr
-            suppresses = isinstance(called, ast.Call) and code_of(called.func).endswith("suppress")
+            suppresses = isinstance(called, ast.Call) and dotted(called.func).endswith("suppress")
             if suppresses and any(_is_import_error(one) for one in getattr(called, "args", [])):
                 del self.found.missing[before:]
 
@@ -230,7 +240,7 @@ class _Walker:
         for item in items if isinstance(statement.target, ast.Name) else []:
             value = frame.places.value(item)
             if value is not None:
-                frame.places.names[code_of(statement.target)] = value
+                frame.places.names[dotted(statement.target)] = value
                 self._run(frame, statement.body, certain)
         if not items:
             self._run(frame, [*statement.body, *statement.orelse], False)
@@ -239,6 +249,8 @@ class _Walker:
 
     def _edit_inside(self, frame: _Frame, function: ast.stmt) -> None:
         """Edits in a function that may have run before an import in another one."""
+        if not frame.edits_path:
+            return
         for node in ast.walk(function):
             if isinstance(node, ast.stmt):
                 self._edit(frame, node)
@@ -278,7 +290,7 @@ class _Walker:
         if name == "*":
             return
         source = self.found.sources.get(module.file) if module.file is not None else None
-        bound = bound_names(source.tree) if source is not None else None
+        bound = self._bound(source) if source is not None else None
         if source is not None and bound is not None and name in bound:
             if self._finder.find(module.folders, name) is not None:
                 self._import(frame, f"{base}.{name}", line, certain)
@@ -287,6 +299,12 @@ class _Walker:
             self._import(frame, f"{base}.{name}", line, certain)
         elif bound is not None and source is not None:
             self._note(frame, f"{base}.{name}", line, certain, f"is no name that {source.name} defines")
+
+    def _bound(self, source: Source) -> frozenset[str] | None:
+        """`bound_names`, worked out once for each module."""
+        if source.name not in self._names:
+            self._names[source.name] = bound_names(source.tree)
+        return self._names[source.name]
 
     def _import(self, frame: _Frame, name: str, line: int, certain: bool) -> Module | None:
         """Import a module by its full name; the module, if it is one of the package's."""
@@ -321,7 +339,7 @@ class _Walker:
             self.found.missing += known
             return
         chain = (*frame.chain, Place(frame.source.name, line))
-        if len(chain) > CHAIN_MAX:
+        if len(chain) > CHAIN_MAX or len(self.found.sources) >= CLOSURE_MODULES_MAX:
             self.found.unclear = self.found.unclear or chain[-1]
             return
         inner = self._enter(module.file, name, module.file.name == "__init__.py", chain)
@@ -340,21 +358,25 @@ class _Walker:
 def _path_entries(statement: ast.stmt) -> list[tuple[ast.expr, bool]]:
     """What a statement adds to sys.path, and whether it goes to its front."""
     if isinstance(statement, ast.Expr) and isinstance(call := statement.value, ast.Call):
-        function = code_of(call.func)
+        function = dotted(call.func)
         if function == "sys.path.insert" and len(call.args) == 2:
             return [(call.args[1], not (isinstance(call.args[0], ast.Constant) and call.args[0].value != 0))]
         if function in ("sys.path.append", "site.addsitedir") and call.args:
             return [(call.args[0], False)]
         if function == "sys.path.extend" and call.args:
             return [(one, False) for one in _elements(call.args[0])]
-    if isinstance(statement, ast.AugAssign) and code_of(statement.target) == "sys.path":
+    if isinstance(statement, ast.AugAssign) and dotted(statement.target) == "sys.path":
         return [(one, False) for one in _elements(statement.value)]
-    if isinstance(statement, ast.Assign) and code_of(statement.targets[0]).startswith("sys.path"):
+    if isinstance(statement, ast.Assign) and _is_sys_path(statement.targets[0]):
         value = statement.value
         sides = [value.left, value.right] if isinstance(value, ast.BinOp) else [value]
-        kept = [one for one in sides if code_of(one) != "sys.path"]
+        kept = [one for one in sides if dotted(one) != "sys.path"]
         return [(one, True) for side in kept for one in _elements(side)]
     return []
+
+
+def _is_sys_path(target: ast.expr) -> bool:
+    return dotted(target.value if isinstance(target, ast.Subscript) else target) == "sys.path"
 
 
 def _elements(node: ast.expr) -> list[ast.expr]:
@@ -371,7 +393,7 @@ def _catches(handler: ast.ExceptHandler) -> bool:
 
 
 def _is_import_error(node: ast.expr) -> bool:
-    return code_of(node).rpartition(".")[2] in CATCHES_IMPORT_ERRORS
+    return dotted(node).rpartition(".")[2] in CATCHES_IMPORT_ERRORS
 
 
 def _gives_up(handler: ast.ExceptHandler) -> bool:
@@ -380,7 +402,7 @@ def _gives_up(handler: ast.ExceptHandler) -> bool:
         if isinstance(statement, ast.Raise):
             return True
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Call) and code_of(call.func) in ENDS_PROCESS:
+        if isinstance(call, ast.Call) and dotted(call.func) in ENDS_PROCESS:
             return True
     return False
 

@@ -91,6 +91,9 @@ IMPORTS = (
     _code("names-unlike-distributions", "import cv2, PIL.Image, sklearn, yaml, dateutil, google.cloud.storage, attr, ruamel.yaml\n",
           code__requirements_dot_txt="opencv-python-headless==4.10.0.84\nPillow==11.0.0\nscikit-learn==1.5.2\nPyYAML==6.0.2\n"
           "python-dateutil==2.9.0\ngoogle-cloud-storage==2.18\nattrs==24.2.0\nruamel.yaml==0.18.6\n"),
+    _code("vendored-with-optional-parts", "import library\n", code__lib__library_dot_py=
+          "W = '/home/its-author/x.bin'\n\n\ndef plot():\n    import matplotlib_of_nobody\n\n\ntry:\n    import json\nexcept ImportError:\n"
+          "    json = mock_json\n"),
     _code("tests-are-not-imported", "", tests__test_handler_dot_py="import pytest_of_nobody\n"),
     _code("old-code-lies-about", "", legacy__old_dot_py="print 'Python 2'\n"),
     _code("compiled-for-several", "import fast\n", **{
@@ -141,7 +144,7 @@ HANDLERS = (
 
 FILES = (
     Case("all-weights", "sagemaker", {
-        **sagemaker(), "model.safetensors": safetensors(), "model.onnx": onnx(), "a.npy": npy(), "e.npz": npz(a=npy(), b=npy()),
+        **sagemaker(), "model.safetensors": safetensors(), "model.onnx": onnx(), "a.npy": npy(), "python2.npy": npy().replace(b"(2, 3)} ", b"(2L, 3)}"), "e.npz": npz(a=npy(), b=npy()),
         "faiss_index.index": faiss_flat(), "m.pth": torch_zip(), "strings.npy": npy((2,), kind="<U5"),
         "variables.index": b"\x00\x00\x02\x00tensorflow",
     }, stage=""),

@@ -17,6 +17,7 @@ from seatrial.package.stored import StoredFile
 ID = "npy"
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES_MAX = 64 * 1024
+LONG = re.compile(r"(\d)L\b")  # as Python 2 wrote numbers
 CHARACTER_BYTES = {"U": 4}
 REMEDY = "Save the array again, or copy the file again: compare its size with the source's."
 
@@ -45,7 +46,7 @@ def array_fault(body: IO[bytes], size_bytes: int) -> str | None:
         return f"its header claims {length} bytes"
     text = body.read(length)
     try:
-        header = ast.literal_eval(text.decode("utf-8"))
+        header = ast.literal_eval(LONG.sub(r"\1", text.decode("utf-8")))
         shape, kind = tuple(header["shape"]), header["descr"]
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError):
         return "its header is damaged"

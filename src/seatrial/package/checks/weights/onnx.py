@@ -5,11 +5,12 @@ Format: onnx/onnx `onnx.proto` (ModelProto, GraphProto, TensorProto) in the prot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from seatrial.domain.limits import WEIGHTS_TENSORS_MAX
 from seatrial.package.finding import Finding
+from seatrial.package.listing import ListedFile
 from seatrial.package.stored import NotHeld, StoredFile
 
 ID = "onnx"
@@ -46,13 +47,15 @@ def check(file: StoredFile) -> Iterator[Finding]:
         yield Finding(ID, "error", f"{file.name} is no whole ONNX model: {fault}.", REMEDY, file.name)
 
 
-def check_external_data(root: Path) -> Iterator[Finding]:
+def check_external_data(files: Iterable[ListedFile]) -> Iterator[Finding]:
     """One error for each file that a model of the package names and the package does not hold."""
-    for path in sorted(root.rglob("*.onnx")):
-        name = path.relative_to(root).as_posix()
+    for file in files:
+        if not file.name.endswith(".onnx"):
+            continue
+        name, path = file.name, file.path
         with path.open("rb") as body:
             try:
-                places = sorted(set(_places(StoredFile(name, path.stat().st_size, body))))
+                places = sorted(set(_places(StoredFile(name, file.size_bytes, body))))
             except _Damaged:
                 continue  # the model's own check says so
         for place in places:
