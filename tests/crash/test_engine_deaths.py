@@ -110,7 +110,7 @@ async def test_a_poison_job_fails_after_its_deaths_and_the_others_finish(clock: 
 FAILING = [
     ("1 / 0", "handler_error", "division by zero"),
     ("fail(OwnError('no light'))", "too_dark", "no light"),
-    ("sys.exit(3)", "handler_error", "sys.exit(3)"),
+    ("sys.exit(3)", "handler_exited", "sys.exit(3)"),
     ("fail(KeyboardInterrupt())", "handler_error", "KeyboardInterrupt"),
     ("object()", "output_not_serialisable", "value"),
     ("float('nan')", "output_not_serialisable", "value"),

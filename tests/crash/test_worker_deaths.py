@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from seatrial.adapters.processes.descendants import look_at, wait_readable
-from seatrial.domain.work import HandlerFailed, LoadFailed, WorkerDied, WorkTimedOut
+from seatrial.domain.work import HandlerFailed, LoadFailed, Withdrawn, WorkerDied, WorkTimedOut
+from seatrial.worker.causes import EXITED, HANDLER
 
 DO = """
 import ctypes, os, signal, subprocess, sys, time
@@ -88,7 +89,7 @@ asyncio.run(main())
     [
         ("fail(ValueError('Unknown task: initialization'))", "handler_error", "Unknown task: initialization"),
         ("fail(KeyboardInterrupt())", "handler_error", "KeyboardInterrupt"),
-        ("sys.exit(3)", "handler_error", "the handler called sys.exit(3)"),
+        ("sys.exit(3)", "handler_exited", "the handler called sys.exit(3)"),
         ("fail(OwnError('too dark to see'))", "too_dark", "too dark to see"),
         ("fail(BaseException('anything'))", "handler_error", "anything"),
     ],
@@ -100,9 +101,8 @@ async def test_whatever_is_raised_fails_the_job_and_the_worker_lives_on(
     with pytest.raises(HandlerFailed) as failed:
         await yard.run(worker, fields={"code": code})
     assert (failed.value.failure.error_type, failed.value.failure.message) == (error_type, message)
-    brings_its_own = error_type == "too_dark"  # in `valid`
-    mend = None if brings_its_own else "Mend the handler, or the input if it is at fault."
-    assert failed.value.failure.details.get("remedy") == mend
+    remedies = {"too_dark": None, "handler_exited": EXITED.remedy, "handler_error": HANDLER.remedy}
+    assert failed.value.failure.details.get("remedy") == remedies[error_type], "its own says what would be valid"
     assert (await yard.run(worker, fields={"code": "os.getpid()"})).body == str(worker.pid).encode()
 
 
@@ -179,9 +179,8 @@ async def test_an_endless_loop_is_timed_out_and_gone(yard: Any) -> None:
     with pytest.raises(WorkTimedOut):
         await looping
     assert look_at(worker.pid) is None
-    with pytest.raises(WorkerDied) as died:
+    with pytest.raises(Withdrawn):
         await behind
-    assert (died.value.begun, died.value.by_us) == (False, True)
 
 
 async def test_time_in_the_queue_does_not_count(yard: Any) -> None:

@@ -20,6 +20,7 @@ class Handler:
         self.asked = []
 
     def look(self, context, n=0, leave="None"):
+        context.cancelled  # the first look is what tells the server that it listens
         print("looking", flush=True)
         while not context.cancelled:
             time.sleep(0.005)
@@ -142,6 +143,7 @@ async def test_sagemaker_handlers_listen_through_the_context(yard: Any) -> None:
         def model_fn(model_dir):
             return None
         def predict_fn(data, model, context):
+            context.cancelled
             print("looking", flush=True)
             while not context.cancelled:
                 time.sleep(0.005)

@@ -55,6 +55,13 @@ def test_rubbish_is_refused(wire: bytes, said: str) -> None:
         protocol.Decoder().feed(wire)
 
 
+def test_what_comes_before_rubbish_counts() -> None:
+    decoder = protocol.Decoder()
+    assert decoder.feed(protocol.encode({"type": "begun"}) + b"\xff" * 9) == [({"type": "begun"}, [])]
+    with pytest.raises(protocol.Malformed):
+        decoder.feed(b"")
+
+
 def test_every_message_is_on_the_page(request: pytest.FixtureRequest) -> None:
     page = (request.config.rootpath / "docs" / "reference" / "pipe-protocol.md").read_text()
     for message in ("load", "work", "loading", "loaded", "load_failed", "begun", "done", "failed", "listens"):
@@ -68,17 +75,20 @@ def test_work_is_begun_or_taken_back_never_both() -> None:
     worker = WorkersPermits(os.dup(server.workers_end))
     for number in (1, 2, 3):
         server.give(number)
+    server.flush()
     assert worker.take(1)
     assert server.take_back() == [2, 3]
     assert not worker.take(2)
     for number in (4, 5):
         server.give(number)
+    server.flush()
     assert not worker.take(3), "the next permit is for another"
     assert server.take_back() == [5], "the worker has that of 4 in hand"
     assert worker.take(4)
     assert not worker.take(5)
     assert server.take_back() == []
     server.give(7)  # the files of 6 could not be written: it was never sent
+    server.flush()
     assert worker.take(7)
     worker.close()
     server.close()
@@ -93,6 +103,7 @@ def test_each_work_has_one_taker(steps: list[str]) -> None:
         if step == "send":
             sent += 1
             server.give(sent)
+            server.flush()
             waiting.append(sent)
         elif step == "take back":
             back += server.take_back()

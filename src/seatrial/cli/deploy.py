@@ -73,6 +73,16 @@ def deploy(
     load_timeout_seconds: Annotated[
         int | None, typer.Option(min=1, help="How long the model may load.", show_default=False)
     ] = None,
+    memory_bytes_max: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Memory of a worker and its processes, in bytes; beyond it they are killed.", show_default=False
+        ),
+    ] = None,
+    memory_growth_bytes_max: Annotated[
+        int | None,
+        typer.Option(min=1, help="Growth of a worker's memory beyond which it is replaced.", show_default=False),
+    ] = None,
     output_prefix: Annotated[
         str | None, typer.Option(help="s3://bucket/prefix of results.", show_default=False)
     ] = None,
@@ -110,6 +120,8 @@ def deploy(
         "invocation_timeout_seconds": timeout_seconds,
         "queue_ttl_seconds": queue_ttl_seconds,
         "load_timeout_seconds": load_timeout_seconds,
+        "memory_bytes_max": memory_bytes_max,
+        "memory_growth_bytes_max": memory_growth_bytes_max,
         "output": output_prefix,
         "webhook": " ".join(webhook) if webhook else None,
         "unproven": unproven or None,

@@ -216,7 +216,7 @@ class CloseSession:
     """The session's worker is gone, every descendant seen gone (or its server was killed).
 
     Claims go back to the queue. Where `death` is set, the worker died by itself: a job in `begun` that was
-    alone in its process is charged one death, and at `deaths_max` fails with it as worker_crashed. Charged or not,
+    alone in its process is charged one death, and at `deaths_max` fails with it. Charged or not,
     whose `attempts_max` attempts all ended so fails as attempts_exhausted. Without `death`, nobody is charged.
     """
 

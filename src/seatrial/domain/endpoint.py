@@ -81,6 +81,8 @@ class VersionSettings:
     invocation_timeout_seconds: int = INVOCATION_TIMEOUT_SECONDS_DEFAULT
     load_timeout_seconds: int = LOAD_TIMEOUT_SECONDS_DEFAULT
     cancel_grace_seconds: int = CANCEL_GRACE_SECONDS_DEFAULT
+    memory_bytes_max: int | None = None  # of a worker and its descendants
+    memory_growth_bytes_max: int | None = None  # of a worker since it loaded
     queue_depth_max: int = QUEUE_DEPTH_MAX
     concurrency_max: int | None = None  # jobs that run at once, over all workers and servers
     device_group: str | None = None  # endpoints of one group share a device; None: this one has its own

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.domain.limits import FAILURE_MESSAGE_CHARS_MAX
+from seatrial.domain.meanings import MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,14 @@ class Failure:
 
 
 def failure_document(failure: Failure, job_id: str, attempt: int) -> dict[str, Any]:
-    """The document as clients read it: status, message, error, error_type, job_id, attempt, details."""
-    message = failure.message
+    """The document as clients read it: status, message, error, error_type, job_id, attempt, details.
+
+    A failure that brings no remedy of its own gets that of its type.
+    """
+    message, details = failure.message, dict(failure.details)
+    meaning = MEANINGS.get(failure.error_type)
+    if meaning is not None and not details.get("remedy") and not details.get("valid"):
+        details["remedy"] = meaning.remedy
     if len(message) > FAILURE_MESSAGE_CHARS_MAX:
         message = message[:FAILURE_MESSAGE_CHARS_MAX] + "…"
     return {
@@ -35,7 +42,7 @@ def failure_document(failure: Failure, job_id: str, attempt: int) -> dict[str, A
         "error_type": failure.error_type,
         "job_id": job_id,
         "attempt": attempt,
-        "details": dict(failure.details),
+        "details": details,
     }
 
 

@@ -32,6 +32,8 @@ class WorkerSpec:
     weights: Mapping[str, Path] = field(default_factory=dict)  # path inside the package -> read-only content
     load_timeout_seconds: float = 600.0
     cancel_grace_seconds: float = float(CANCEL_GRACE_SECONDS_DEFAULT)
+    memory_bytes_max: int | None = None  # of the process and its descendants together; beyond it they are killed
+    memory_growth_bytes_max: int | None = None  # since the loading; beyond it the worker is replaced after its job
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,19 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What a job did to the memory of its worker's process, in bytes.
+
+    `peak_bytes` were resident at once while it ran; `growth_bytes` more (or less) are resident after it than before.
+    `device_peak_bytes` is what torch had allocated on the device at once; None without CUDA in use.
+    """
+
+    peak_bytes: int
+    growth_bytes: int
+    device_peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Produced:
     """What a handler returned. `parts` are the answer's bytes or files outside of the JSON: name -> content."""
 
@@ -82,14 +97,16 @@ class Produced:
     parts: Mapping[str, bytes | Path] = field(default_factory=dict)
     handler_ms: float = 0.0
     memory_bytes: int = 0
+    memory: MemoryUse | None = None
 
 
 class HandlerFailed(Exception):
     """The handler raised, or returned what cannot be sent. The worker lives on."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, memory: MemoryUse | None = None) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.memory = memory
 
 
 class LoadFailed(Exception):

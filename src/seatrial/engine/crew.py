@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from seatrial.domain.endpoint import EndpointVersion
-from seatrial.domain.errors import LOAD_FAILED, SeatrialError
+from seatrial.domain.errors import INTERNAL_ERROR, LOAD_FAILED, SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     RESTART_BACKOFF_SECONDS_MAX,
@@ -265,9 +265,12 @@ class Crew:
             await runner.serve()
         except Exception as error:  # the named edge: a defect of ours must not cost the crew its worker
             log.exception("runner.defect", endpoint=self._deployed.version.endpoint_name)
-            return Fall(Failure("internal_error", f"The server failed to drive the worker: {error}"))
+            return Fall(Failure(INTERNAL_ERROR, f"The server failed to drive the worker: {error}"))
         finally:
             self._runners.discard(runner)
+            if worker.recycled:
+                name = self._deployed.version.endpoint_name
+                log.warning("worker.recycled", endpoint=name, worker=worker.id, reason=worker.recycled)
             if runner.answered:
                 self._falls.answered()
             await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))

@@ -426,7 +426,7 @@ class Deployer:
             return
         except Exception as error:  # the named edge: InService without workers would hang every job
             log.exception("restart.defect", endpoint=version.endpoint_name)
-            self._give_up(version, Failure("internal_error", str(error)), NOT_RESTARTED)
+            self._give_up(version, Failure(errors.INTERNAL_ERROR, str(error)), NOT_RESTARTED)
             return
         async with self._turn(version.endpoint_name):
             endpoint = self._serving(version)

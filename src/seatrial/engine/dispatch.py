@@ -62,6 +62,7 @@ class Dispatcher:
         self._seats: dict[str, _Seat] = {}
         self._idle: dict[str, frozenset[str]] = {}  # sessions that wait for work, and the affinities that they hold
         self._draining = False
+        self._ceased: set[str] = set()
 
     async def open(self, version: EndpointVersion, kind: str) -> str:
         """Open a session for a worker of that version; its id.
@@ -87,11 +88,16 @@ class Dispatcher:
         seat = self._seats.get(session)
         if seat is None:
             raise SessionClosed(session)
+        self._ceased.discard(session)
         self._idle[session] = prefer
         try:
             return await self._take(session, seat, n, wait_ms, prefer)
         finally:
             self._idle.pop(session, None)
+
+    def cease(self, session: str) -> None:
+        """What waits in `take` for that session is not wanted any more."""
+        self._ceased.add(session)
 
     async def finish(self, done: Sequence[c.Finish]) -> list[c.Finished | c.Stale]:
         """Commit decisions; durable when this returns. A stale token publishes nothing."""
@@ -118,6 +124,7 @@ class Dispatcher:
         reached(CrashPoint.CLOSE_COMMITTED)
         if isinstance(outcome, c.Closed):
             self._watch.changed(outcome.ended)
+        self._ceased.discard(session)
         seat = self._seats.pop(session, None)
         if seat is not None:
             self._bells.ring(seat.endpoint_id)
@@ -137,6 +144,8 @@ class Dispatcher:
         rung = True  # something may have come while nobody listened
         while True:
             heard = self._bells.heard(seat.endpoint_id)
+            if session in self._ceased:
+                return []
             elsewhere = self._held_elsewhere(session, seat) - prefer
             taken = c.Taken(()) if self._draining else await self._claim(session, seat, n, prefer, elsewhere)
             if taken.claims:

@@ -103,6 +103,8 @@ class Outfitter:
             weights=outfit.weights,
             load_timeout_seconds=settings.load_timeout_seconds,
             cancel_grace_seconds=settings.cancel_grace_seconds,
+            memory_bytes_max=settings.memory_bytes_max,
+            memory_growth_bytes_max=settings.memory_growth_bytes_max,
         )
 
     def _server_variables(self, keys: KeyPair) -> dict[str, str]:

@@ -188,10 +188,12 @@ class Runner:
             await self.stop(WORKER_STOP_GRACE_SECONDS)
         except Exception as error:  # the named edge: a defect in taking must not keep the session open
             log.exception("runner.defect", endpoint=self.version.endpoint_name)
-            self._fault = Failure("internal_error", f"No work could be taken for the worker: {error}")
+            self._fault = Failure(errors.INTERNAL_ERROR, f"No work could be taken for the worker: {error}")
 
     def _give_back(self) -> None:
-        """What the handler has not begun with goes back to the queue at no cost."""
+        """What the handler has not begun with goes back to the queue at no cost, and is not taken again at once."""
+        if self._session is not None:
+            self._source.cease(self._session)
         for preparing in self._preparing:
             preparing.cancel()
         self._worker.withdraw()
@@ -211,7 +213,8 @@ class Runner:
     async def _leave(self, gone: asyncio.Task[None]) -> None:
         if not gone.done() and (self._lost or self._ended_by_us):
             await gone
-        if gone.done() and not self._ended_by_us and self._death is None:
+        by_us = self._ended_by_us or self._worker.recycled is not None
+        if gone.done() and not by_us and self._death is None:
             self._fault = Failure(errors.WORKER_CRASHED, "The worker process went away while it had no work.")
         gone.cancel()
         begun = [token for token in self._lost if self._worker.begun(token)]
@@ -352,7 +355,7 @@ class Runner:
         return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)
 
     def _defect(self, claim: Claim, error: Exception) -> Finish:
-        return self._failed(claim, Failure("internal_error", f"The server failed to run the job: {error}"))
+        return self._failed(claim, Failure(errors.INTERNAL_ERROR, f"The server failed to run the job: {error}"))
 
 
 def _timeout(claim: Claim, process_gone: bool) -> Failure:

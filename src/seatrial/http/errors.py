@@ -29,8 +29,6 @@ UNAUTHENTICATED = "unauthenticated"
 NO_SUCH_ROUTE = "no_such_route"
 METHOD_NOT_ALLOWED = "method_not_allowed"
 RESULT_GONE = "result_gone"
-STORE_UNAVAILABLE = "store_unavailable"
-INTERNAL_ERROR = "internal_error"
 
 _STATUS: Mapping[type[SeatrialError], int] = {
     BadInput: 422,
@@ -237,7 +235,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_store_away(request: Request, error: Exception) -> Response:
     log.warning("http.store_unavailable", path=request.url.path, error=str(error))
     message = "The server's storage does not answer; nothing was accepted, and nothing accepted is lost."
-    return refused(request, Busy(STORE_UNAVAILABLE, message))
+    return refused(request, Busy(errors.STORE_UNAVAILABLE, message))
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
@@ -252,7 +250,7 @@ async def _on_defect(request: Request, error: Exception) -> Response:
     defect = secrets.token_hex(8)
     log.error("http.defect", id=defect, method=request.method, path=request.url.path, exc_info=error)
     members = {"id": defect, "remedy": f"Find {defect} in the server's log, and report it."}
-    return problem(request, 500, INTERNAL_ERROR, "The server failed to handle this request.", members)
+    return problem(request, 500, errors.INTERNAL_ERROR, "The server failed to handle this request.", members)
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

@@ -113,6 +113,8 @@ class WorkerTable(Table):
         le=CANCEL_GRACE_SECONDS_MAX,
         description=f"0 to {CANCEL_GRACE_SECONDS_MAX} whole seconds",
     )
+    memory_bytes_max: int | None = Field(None, ge=1, description="a whole number of bytes from 1")
+    memory_growth_bytes_max: int | None = Field(None, ge=1, description="a whole number of bytes from 1")
     queue_ttl_seconds: int = Field(
         QUEUE_TTL_SECONDS_DEFAULT,
         ge=QUEUE_TTL_SECONDS_MIN,

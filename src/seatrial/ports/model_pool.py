@@ -15,6 +15,11 @@ class Worker(Protocol):
         """Unique on this machine, and the name of its log stream."""
         ...
 
+    @property
+    def recycled(self) -> str | None:
+        """Why it leaves (or has left) after a job that it answered, as fit for no more; None otherwise."""
+        ...
+
     async def load(self) -> Loaded:
         """Wait until the model is loaded.
 

@@ -29,6 +29,10 @@ class WorkSource(Protocol):
         """
         ...
 
+    def cease(self, session: str) -> None:
+        """A take of that session that still waits comes back empty, with the next thing that happens."""
+        ...
+
     async def finish(self, done: Sequence[Finish]) -> list[Finished | Stale]:
         """Commit decisions; each answer is durable. A stale token publishes nothing."""
         ...

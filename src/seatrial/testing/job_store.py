@@ -73,8 +73,8 @@ OWNER = "000000000000"
 ENDPOINT = Endpoint("e1", "echo", OWNER, EndpointStatus.IN_SERVICE, 1, 1, active_version="v1", target_version="v2")
 BUCKET = "out"
 NO_BUCKET = "never-made"
-DEATH = Failure("worker_crashed", "The worker died.", {"signal": "SIGKILL"})
-FAILURE = Failure("handler_error", "It raised.", {"traceback": "…"})
+DEATH = Failure("worker_crashed", "The worker died.", {"signal": "SIGKILL", "remedy": "Look why."})
+FAILURE = Failure("handler_error", "It raised.", {"traceback": "…", "remedy": "Mend it."})
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -649,7 +649,7 @@ class FinishExamples:
             "error_type": "handler_error",
             "job_id": job.id,
             "attempt": 1,
-            "details": {"traceback": "…"},
+            "details": FAILURE.details,
         }
         body = await world.read(job.output.failure)
         assert body is not None
@@ -771,7 +771,7 @@ class SessionExamples:
         job = await job_of(world, job_id)
         assert (job.state, error_type(job)) == (JobState.FAILED, "worker_crashed")
         assert job.failure is not None
-        assert job.failure["details"] == {"signal": "SIGKILL"}
+        assert job.failure["details"] == DEATH.details
         assert await world.read(job.output.failure) is not None
 
     async def test_a_shared_death_and_our_own_kill_charge_nobody(self, world: World) -> None:

@@ -1,6 +1,6 @@
 """The life of a worker process: load once, then one piece of work after another."""
 
-# ruff: noqa: TID252  (the worker loads this package under a private name)
+# ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
 from __future__ import annotations
 
 import faulthandler
@@ -10,16 +10,18 @@ import platform
 import sys
 import threading
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from . import protocol
 from .answer import Answer, Outbox, checked
 from .asks import Asks
+from .causes import cause_of
 from .context import Context
 from .failure import HandlerUnusable, describe, describe_load
 from .link import Link
 from .permits import Permits
 from .request import Request
+from .streams import Streams
 from .vitals import Vitals, cuda, device
 
 Handle = Callable[[Request], Answer]
@@ -36,22 +38,28 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     if frame is None:
         return 0
     order = frame[0]
+    streams = Streams(order["nonce"])
     link.send({"type": protocol.LOADING})
     link.flush()
     vitals = Vitals()
+    loaded: dict[str, Any]
     try:
         context = Context(order["endpoint_name"], order["package"], asks)
         handle = _load(order, context)
         loaded = {"device": device(), "memory": vitals.memory_bytes(), "python": platform.python_version()}
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
-        _flush_output()
+        streams.flush()
         link.send(dict(describe_load(error, order), type=protocol.LOAD_FAILED))
         link.flush()
         return 1
-    _flush_output()
+    streams.flush()
     link.send(dict(loaded, type=protocol.LOADED))
-    marker = protocol.MARK + order["nonce"].encode() + b" "
-    _Desk(link, permits, handle, context, vitals, marker).work()
+    growth = _Growth(loaded["memory"], order["memory_growth_bytes_max"])
+    try:
+        _Desk(link, permits, handle, context, vitals, growth, streams).work()
+    except OSError as error:  # not of a job: those are answered for
+        print(f"seatrial: the connection to the server is gone: {error}", file=sys.stderr)
+        return protocol.LINK_LOST_EXIT_CODE
     return 0
 
 
@@ -64,24 +72,52 @@ def _load(order: dict[str, Any], context: Context) -> Handle:
     return handle
 
 
+class _Growth:
+    """How far memory may grow over the jobs of this process; without `bytes_max`, as far as it likes."""
+
+    def __init__(self, loaded_bytes: int, bytes_max: Optional[int]) -> None:
+        self._loaded_bytes = loaded_bytes
+        self._bytes_max = bytes_max
+
+    def complaint(self, bytes_now: int) -> Optional[str]:
+        """Why the process can do no more work, if it is for that."""
+        grown = bytes_now - self._loaded_bytes
+        if self._bytes_max is None or grown <= self._bytes_max:
+            return None
+        return f"its memory has grown by {grown} bytes since it loaded; memory_growth_bytes_max is {self._bytes_max}"
+
+
 class _Desk:
     """Takes one piece of work after another."""
 
     def __init__(
-        self, link: Link, permits: Permits, handle: Handle, context: Context, vitals: Vitals, marker: bytes
+        self,
+        link: Link,
+        permits: Permits,
+        handle: Handle,
+        context: Context,
+        vitals: Vitals,
+        growth: _Growth,
+        streams: Streams,
     ) -> None:
         self._link = link
         self._permits = permits
         self._handle = handle
         self._context = context
         self._vitals = vitals
-        self._marker = marker
+        self._growth = growth
+        self._streams = streams
+        self._threads = threading.active_count()
 
     def work(self) -> None:
-        """Until the server closes the socket. An answer leaves together with the next `begun`, if that is due."""
-        while True:
+        """Until the server closes the socket, or the process is fit for no more work.
+
+        An answer leaves together with the next `begun`, if that is due.
+        """
+        is_fit = True
+        while is_fit:
             if not self._link.waiting():
-                self._mark("")
+                self._streams.mark("")
                 self._link.flush()
             frame = self._link.receive()
             if frame is None:
@@ -89,66 +125,57 @@ class _Desk:
             request = Request(frame)
             if not self._permits.take(request.number):
                 continue
-            self._mark(request.job_id)
-            at = time.clock_gettime(time.CLOCK_BOOTTIME)
-            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token, "at": at}
+            self._streams.mark(request.job_id)
+            at_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token, "at_ms": at_ms}
             self._link.send(begun)
             self._link.flush()
-            self._one(request)
+            is_fit = self._one(request)
+        self._link.flush()
 
-    def _one(self, request: Request) -> None:
-        threads = threading.active_count()
+    def _one(self, request: Request) -> bool:
+        """True if the process can go on."""
+        self._vitals.begin()
         self._context.begin(request.number, request.job_id, request.media_type, request.accept, request.attributes)
         started = time.perf_counter()
-        header: protocol.Header
+        header: dict[str, Any]
+        complaint = None
         try:
             header, segments = self._done(request, started)
         except BaseException as error:  # noqa: BLE001  user code: whatever it raises fails this job only
             header, segments = dict(describe(error), type=protocol.FAILED, token=request.token), []
+            complaint = cause_of(error).unfit
             _release_device_memory()
-        _flush_output()
-        if threading.active_count() > threads:
-            header = dict(header, threads=_newest_threads(threading.active_count() - threads))
+        self._streams.flush()
+        header.update(self._vitals.measured((time.perf_counter() - started) * 1_000))
+        complaint = complaint or self._growth.complaint(header["memory"])
+        if complaint:
+            header["unfit"] = complaint
+        threads = threading.active_count()
+        if threads > self._threads:
+            header["threads"] = _newest_threads(threads - self._threads)
+        self._threads = threads
         self._link.send(header, segments)
+        return complaint is None
 
-    def _done(self, request: Request, started: float) -> tuple[protocol.Done, list[bytes]]:
+    def _done(self, request: Request, started: float) -> tuple[dict[str, Any], list[bytes]]:
         answer = checked(self._handle(request))
-        module = cuda()
-        if module is not None:
-            module.synchronize()  # errors of kernels that still run belong to this job
         handler_ms = (time.perf_counter() - started) * 1_000
         outbox = Outbox(request.folder)
-        header: protocol.Done = {
+        header = {
             "type": protocol.DONE,
             "token": request.token,
             "media_type": answer.media_type,
             "body": outbox.put(answer.body),
             "parts": {name: outbox.put(payload) for name, payload in answer.parts.items()},
             "handler_ms": round(handler_ms, 3),
-            "memory": self._vitals.memory_bytes(),
         }
         return header, outbox.segments
-
-    def _mark(self, job_id: str) -> None:
-        line = self._marker + job_id.encode() + b"\n"
-        for descriptor in (1, 2):
-            try:
-                os.write(descriptor, line)
-            except OSError:
-                pass  # user code closed it: there is no output to attribute
 
 
 def _newest_threads(count: int) -> list[str]:
     names = [thread.name[: protocol.NAME_CHARS_MAX] for thread in threading.enumerate()[-count:]]
     return names[: protocol.THREADS_NAMED_MAX]
-
-
-def _flush_output() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass  # user code closed or replaced it
 
 
 def _release_device_memory() -> None:

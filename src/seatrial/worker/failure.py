@@ -12,13 +12,10 @@ from typing import Any, Optional
 
 # ruff: noqa: TID252, UP045  (private package name; Python 3.9)
 from . import protocol
+from .causes import HANDLER, Cause, cause_of
 
-HANDLER_ERROR = "handler_error"
 # Frames above the user's own: ours, and those of the import that we asked for.
 _NOT_THE_USERS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, importlib.__file__, "<frozen importlib.")
-
-
-MEND_HANDLER = "Mend the handler, or the input if it is at fault."
 
 
 class HandlerUnusable(Exception):
@@ -32,18 +29,18 @@ def describe(error: BaseException) -> dict[str, Any]:
 
     An exception may bring its own `error_type`, `field`, `valid`, `remedy` and `details`.
     """
-    return _told(error, MEND_HANDLER)
+    return _told(error, cause_of(error))
 
 
 def describe_load(error: BaseException, order: dict[str, Any]) -> dict[str, Any]:
     """The same for an exception while loading, whose message begins with its class: no client reads it alone."""
-    told = _told(error, _load_remedy(error, order))
+    told = _told(error, HANDLER._replace(remedy=_load_remedy(error, order)))
     if not _is_ours(error):
         told["message"] = f"{_class_name(error)}: {told['message']}"[: protocol.MESSAGE_CHARS_MAX]
     return told
 
 
-def _told(error: BaseException, remedy: str) -> dict[str, Any]:
+def _told(error: BaseException, cause: Cause) -> dict[str, Any]:
     error_type = getattr(error, "error_type", None)
     details: dict[str, Any] = {}
     if not _is_ours(error):
@@ -57,11 +54,11 @@ def _told(error: BaseException, remedy: str) -> dict[str, Any]:
         details.update({str(key): value for key, value in own.items()})
     if not details.get("remedy") and not details.get("valid"):
         details.pop("remedy", None)
-        details = {"remedy": remedy, **details}  # first: what comes last may be cut
+        details = {"remedy": cause.remedy, **details}  # first: what comes last may be cut
     return {
         "error_type": error_type[: protocol.NAME_CHARS_MAX]
         if isinstance(error_type, str) and error_type
-        else HANDLER_ERROR,
+        else cause.error_type,
         "message": _message(error)[: protocol.MESSAGE_CHARS_MAX],
         "details": _sendable(details),
     }

@@ -44,6 +44,8 @@ RECEIVE_BYTES = 256 * KIB  # asked of the socket at once
 DESCRIPTOR_MIN = 200  # of the worker's ends: out of the way of descriptors that user code counts on
 PERMIT = struct.Struct("=I")  # the number of a piece of work
 
+LINK_LOST_EXIT_CODE = 98  # of a worker whose handler has closed what it did not open
+
 LOAD = "load"
 WORK = "work"
 LOADING = "loading"
@@ -77,6 +79,7 @@ class Load(TypedDict):
     nonce: str
     handler: Optional[str]  # noqa: UP045
     task_methods: Dict[str, str]  # noqa: UP006
+    memory_growth_bytes_max: Optional[int]  # noqa: UP045
 
 
 class Work(TypedDict):
@@ -123,19 +126,28 @@ class Listens(TypedDict):
 
 
 class Begun(TypedDict):
-    """The handler begins: the timeout counts from here. `at` is in seconds since the machine was started."""
+    """The handler begins: the timeout counts from here. `at_ms` is since the machine was started."""
 
     type: str
     token: str
-    at: float
+    at_ms: int
 
 
-class _Left(TypedDict, total=False):
+class _After(TypedDict, total=False):
+    """What is said of the process after a job. Memory in bytes: resident now, its peak during the job, and torch's.
+
+    `threads`: those that the work left behind. `unfit`: why the process does no more work; it leaves.
+    """
+
+    memory: int
+    memory_peak: int
+    device_peak: int
     threads: List[str]  # noqa: UP006
+    unfit: str
 
 
-class Done(_Left):
-    """The handler returned. `memory` as in Loaded; `threads`, where there are any: those that the work left behind."""
+class Done(_After):
+    """The handler returned."""
 
     type: str
     token: str
@@ -143,10 +155,9 @@ class Done(_Left):
     body: Content
     parts: Dict[str, Content]  # noqa: UP006
     handler_ms: float
-    memory: int
 
 
-class Failed(_Left):
+class Failed(_After):
     """The handler (no `token`: the loading) raised, or returned what cannot be sent.
 
     `details` has the exception's class, the traceback's last lines, and `field` and `valid` where the exception
@@ -184,17 +195,29 @@ class Decoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._fault: Optional[Malformed] = None  # noqa: UP045  (Python 3.9)
         self._needed = _LENGTH.size
 
     def feed(self, data: bytes) -> List[Frame]:  # noqa: UP006
-        """Every frame that is whole now.
+        """Every frame that is whole now; what is wrong after some that are right is told by the next call.
 
         Raises:
             Malformed: too long, not JSON, or not a header.
         """
-        buffer = self._buffer
-        buffer += data
+        if self._fault is not None:
+            raise self._fault
+        self._buffer += data
         frames: List[Frame] = []  # noqa: UP006
+        try:
+            self._cut(frames)
+        except Malformed as fault:
+            if not frames:
+                raise
+            self._fault = fault
+        return frames
+
+    def _cut(self, frames: List[Frame]) -> None:  # noqa: UP006
+        buffer = self._buffer
         start = 0
         while len(buffer) - start >= self._needed:
             body = start + _LENGTH.size + _header_length(buffer, start)
@@ -215,7 +238,6 @@ class Decoder:
             start = end
             self._needed = _LENGTH.size
         del buffer[:start]
-        return frames
 
 
 def _header_length(buffer: bytearray, start: int) -> int:

@@ -6,25 +6,72 @@ import os
 import sys
 from typing import Any, Optional
 
+# ruff: noqa: UP045  (Python 3.9)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_FORGET_PEAK = b"5"  # proc(5), /proc/pid/clear_refs: the peak resident set size counts from now on
+_PEAK = b"VmHWM:"
+_MOMENT_MS = 2
 
 
 class Vitals:
-    """Keeps its file open: it is read after every job."""
+    """Memory, measured around every job. Its files stay open."""
 
     def __init__(self) -> None:
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+        self._clear_refs: Optional[int] = None
+        try:
+            self._clear_refs = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            pass  # not everywhere; the peak is then that of the process so far
+        self._memory = 0
+
+    def begin(self) -> None:
+        """A job begins: peaks count from here."""
+        if self._clear_refs is not None:
+            os.write(self._clear_refs, _FORGET_PEAK)
+        module = cuda()
+        if module is not None:
+            module.reset_peak_memory_stats()
+
+    def measured(self, took_ms: float) -> dict[str, int]:
+        """`memory` now and `memory_peak` since `begin`: bytes resident. `device_peak`: bytes allocated by torch.
+
+        The peak of a job that took but a moment is the larger one of before and after: the kernel takes longer to
+        tell than such a job may take.
+        """
+        before, self._memory = self._memory, self.memory_bytes()
+        peak = max(before, self._memory) if took_ms < _MOMENT_MS else max(self._memory, self._peak_bytes())
+        measured = {"memory": self._memory, "memory_peak": peak}
+        module = cuda()
+        if module is not None:
+            try:
+                measured["device_peak"] = int(module.max_memory_allocated())
+            except RuntimeError as error:  # after a device fault every call may raise
+                print(f"torch.cuda.max_memory_allocated: {error}", file=sys.stderr)
+        return measured
+
+    def _peak_bytes(self) -> int:
+        status = os.pread(self._status, 4_096, 0)
+        return int(status[status.index(_PEAK) + len(_PEAK) :].split(None, 1)[0]) * 1_024
 
     def memory_bytes(self) -> int:
         """What is resident now."""
         return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
 
 
-def cuda() -> Optional[Any]:  # noqa: UP045  (Python 3.9)
+def cuda() -> Optional[Any]:
     """`torch.cuda`, if the user's code has it in use."""
     torch = sys.modules.get("torch")
     module = getattr(torch, "cuda", None)
     return module if module is not None and module.is_initialized() else None
+
+
+def synchronise() -> None:
+    """Wait for what still runs on the device: what it writes is read next, and its errors belong to this job."""
+    module = cuda()
+    if module is not None:
+        module.synchronize()
 
 
 def device() -> str:

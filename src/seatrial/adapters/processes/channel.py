@@ -14,6 +14,7 @@ class Channel:
     """Frames in and out, many per system call. Everything happens on the event loop.
 
     `on_frames` gets every frame that one read made whole. `on_malformed` is told once; nothing is read after it.
+    `before_sending` is called before anything leaves.
     """
 
     def __init__(
@@ -21,12 +22,14 @@ class Channel:
         end: socket.socket,
         on_frames: Callable[[list[protocol.Frame]], None],
         on_malformed: Callable[[protocol.Malformed], None],
+        before_sending: Callable[[], None],
     ) -> None:
         end.setblocking(False)
         self._socket = end
         self._loop = asyncio.get_running_loop()
         self._on_frames = on_frames
         self._on_malformed = on_malformed
+        self._before_sending = before_sending
         self._decoder = protocol.Decoder()
         self._outgoing: deque[memoryview | bytes] = deque()
         self._flush_is_due = False
@@ -56,6 +59,7 @@ class Channel:
     def _flush(self) -> None:
         if self._socket.fileno() < 0:
             return
+        self._before_sending()
         data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
         self._outgoing.clear()
         try:
@@ -86,12 +90,13 @@ class Channel:
             return False
         try:
             frames = self._decoder.feed(data)
+            if frames:
+                self._on_frames(frames)
+                self._decoder.feed(b"")  # what followed them may be rubbish
         except protocol.Malformed as error:
             self._stop_reading()
             self._on_malformed(error)
             return False
-        if frames:
-            self._on_frames(frames)
         return True
 
     def _stop_reading(self) -> None:

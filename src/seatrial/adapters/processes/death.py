@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seatrial.adapters.processes.launch import WORKER_FOLDER
-from seatrial.domain.errors import WORKER_CRASHED
+from seatrial.domain.errors import LINK_LOST, OUT_OF_MEMORY, WORKER_CRASHED
 from seatrial.domain.failures import Failure
 from seatrial.worker import protocol
 from seatrial.worker.jail import FAILED_EXIT_CODE
 
+LINK_REMEDY = (
+    "Let the handler close no file descriptors but its own: os.closerange() and its like take the server's too."
+)
 _NOT_THE_USERS = re.compile(rf'\s*File "({re.escape(str(WORKER_FOLDER))}/|<frozen |[^"]*/importlib/__init__\.py")')
 _MEMORY_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
@@ -33,6 +36,9 @@ def death(exit_code: int, last_lines: Sequence[str], *, by_us: bool, memory_kill
     """The failure for an exit as `subprocess` codes it; `memory_kills` during the life of the process."""
     details: dict[str, object] = {"stderr": list(last_lines)}
     logs = f"`seatrial logs {endpoint_name}`"
+    if exit_code == protocol.LINK_LOST_EXIT_CODE:
+        details["remedy"] = LINK_REMEDY
+        return Failure(LINK_LOST, "the handler closed the worker's connection to the server", details)
     if exit_code >= 0:
         details["exit_code"] = exit_code
         details["remedy"] = f"The process ended with exit code {exit_code}; {_exit_advice(exit_code, logs)}"
@@ -48,7 +54,8 @@ def death(exit_code: int, last_lines: Sequence[str], *, by_us: bool, memory_kill
     elif name == "SIGTERM":
         advice = "something outside of the server stopped it: find out what, and run the job again."
     details["remedy"] = f"The process ended with {name}; {advice}"
-    return Failure(WORKER_CRASHED, f"the worker process was killed by {name}{hint}", details)
+    error_type = OUT_OF_MEMORY if name == "SIGKILL" and memory_kills and not by_us else WORKER_CRASHED
+    return Failure(error_type, f"the worker process was killed by {name}{hint}", details)
 
 
 def _exit_advice(exit_code: int, logs: str) -> str:

@@ -27,9 +27,9 @@ class Process:
     session: int
     is_dead: bool  # it ended, and waits for its parent to take note
 
-    def may_be_from(self, instant: float) -> bool:
-        """False only if it was there before that time, in seconds since boot."""
-        return self.started + 1 > instant * TICKS_PER_SECOND
+    def may_be_from(self, instant_ms: int) -> bool:
+        """False only if it was there before that time, in milliseconds since boot."""
+        return (self.started + 1) * 1_000 > instant_ms * TICKS_PER_SECOND
 
 
 def processes() -> Iterator[Process]:

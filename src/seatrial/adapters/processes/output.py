@@ -51,6 +51,10 @@ class Output:
             pipe.close()
         self._append_dropped(self._clock.now_ms(), None)
 
+    def say(self, text: str) -> None:
+        """A line of the server's own, about the worker."""
+        self._logs.append([LogLine(self._group, self._stream, self._clock.now_ms(), f"[seatrial] {text}")])
+
     def last_lines(self) -> list[str]:
         """The last lines of stderr, redacted."""
         return list(self._last_lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.adapters.processes.scratch import answer_file
-from seatrial.domain.work import Produced, Work
+from seatrial.domain.work import MemoryUse, Produced, Work
 from seatrial.worker import protocol
 
 
@@ -64,7 +64,7 @@ class WorkFrame:
         return {"path": str(path)}
 
 
-def produced(frame: protocol.Frame, folder: Path) -> Produced:
+def produced(frame: protocol.Frame, folder: Path, memory: MemoryUse) -> Produced:
     """What the handler returned; its files stay in the folder.
 
     Raises:
@@ -88,6 +88,7 @@ def produced(frame: protocol.Frame, folder: Path) -> Produced:
             parts={str(name): content(where) for name, where in header["parts"].items()},
             handler_ms=float(header["handler_ms"]),
             memory_bytes=int(header["memory"]),
+            memory=memory,
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise protocol.Malformed(f"a done that is incomplete: {error!r}") from error

@@ -15,13 +15,21 @@ class Permits:
     def __init__(self) -> None:
         self.workers_end, self._ours = os.pipe()
         os.set_blocking(self.workers_end, False)
+        self._held_back = bytearray()
 
     def give(self, number: int) -> None:
-        """The work of that number may begin; to be given before the work itself."""
-        os.write(self._ours, protocol.PERMIT.pack(number))
+        """The work of that number may begin, from the next `flush` on."""
+        self._held_back += protocol.PERMIT.pack(number)
+
+    def flush(self) -> None:
+        """Write what was given; to be done before the works themselves are sent."""
+        if self._held_back:
+            os.write(self._ours, self._held_back)
+            self._held_back.clear()
 
     def take_back(self) -> list[int]:
         """The numbers of all work that had not begun; the worker will pass it over."""
+        self.flush()
         try:
             records = os.read(self.workers_end, _ALL)
         except BlockingIOError:

@@ -31,6 +31,7 @@ from seatrial.adapters.processes.launch import (
 from seatrial.adapters.processes.output import Output
 from seatrial.adapters.processes.redaction import Redactor
 from seatrial.adapters.processes.scratch import Scratch
+from seatrial.adapters.processes.watchman import Watchman
 from seatrial.adapters.processes.worker import ProcessWorker
 from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX
 from seatrial.domain.work import WorkerSpec
@@ -58,6 +59,7 @@ class ProcessPool:
         self._surroundings, self._why_not_isolated = _explore(data_dir, tuple(visible), isolate)
         self._name = secrets.token_hex(4)  # tells this server's workers from an earlier one's
         self._count = 0
+        self._watchman = Watchman()
 
     async def start(self, spec: WorkerSpec) -> ProcessWorker:
         """See `ports.model_pool.ModelPool.start`.
@@ -76,7 +78,7 @@ class ProcessPool:
         output = Output(self._logs, self._clock, redactor, group, worker_id, nonce)
         variables = environment(spec, scratch, self._surroundings, worker_id)
         started = start(spec, scratch, self._surroundings, variables)
-        worker = ProcessWorker(worker_id, spec, started, scratch, output, redactor)
+        worker = ProcessWorker(worker_id, spec, started, scratch, output, redactor, self._watchman)
         worker.send_load(_order(spec, view, scratch, nonce))
         return worker
 
@@ -108,6 +110,7 @@ def _order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> protoc
         "nonce": nonce,
         "handler": spec.handler,
         "task_methods": dict(spec.task_methods),
+        "memory_growth_bytes_max": spec.memory_growth_bytes_max,
     }
 
 

@@ -18,13 +18,29 @@ from seatrial.adapters.processes.output import Output
 from seatrial.adapters.processes.packing import WorkFrame, produced
 from seatrial.adapters.processes.redaction import Redactor
 from seatrial.adapters.processes.scratch import Scratch
-from seatrial.domain.errors import HANDLER_ERROR, LOAD_FAILED, LOAD_TIMEOUT, WORKER_CRASHED
+from seatrial.adapters.processes.watchman import Taken, Watchman
+from seatrial.domain.errors import (
+    HANDLER_ERROR,
+    LINK_BROKEN,
+    LOAD_FAILED,
+    LOAD_TIMEOUT,
+    OUT_OF_MEMORY,
+    TOO_MANY_PROCESSES,
+    WORKER_STALLED,
+)
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import WORK_BEGINS_SECONDS_MAX, WORK_REMEMBERED_MAX, WORKER_STOP_GRACE_SECONDS
+from seatrial.domain.limits import (
+    PROCESSES_PER_WORKER_MAX,
+    WORK_BEGINS_SECONDS_MAX,
+    WORK_REMEMBERED_MAX,
+    WORKER_STOP_GRACE_SECONDS,
+    WORKERS_WATCHED_EVERY_MS,
+)
 from seatrial.domain.work import (
     HandlerFailed,
     Loaded,
     LoadFailed,
+    MemoryUse,
     Produced,
     Withdrawn,
     Work,
@@ -35,6 +51,8 @@ from seatrial.domain.work import (
 from seatrial.worker import protocol
 
 IDLE_REMEDY = "Look for a thread of the handler's that keeps the interpreter to itself, or that stopped the process."
+MEMORY_REMEDY = "Raise memory_bytes_max in [worker], or use a smaller model, smaller inputs or smaller batches."
+PROCESSES_REMEDY = "Let the handler start fewer processes, and wait for those that it has started."
 PROTOCOL_REMEDY = "Let the handler leave alone every file descriptor that it did not open itself: one is the server's."
 
 
@@ -53,9 +71,9 @@ class _Held:
 
 @dataclass(slots=True)
 class _Past:
-    """Work that the handler has begun: when, in seconds since the start of the machine, and what threads it left."""
+    """Work that the handler has begun: when, since the start of the machine, and what threads it left behind."""
 
-    began_at: float
+    began_at_ms: int
     threads: Sequence[str] = ()
 
 
@@ -70,6 +88,7 @@ class ProcessWorker:
         scratch: Scratch,
         output: Output,
         redactor: Redactor,
+        watchman: Watchman,
     ) -> None:
         self._id = worker_id
         self._spec = spec
@@ -95,16 +114,20 @@ class ProcessWorker:
         self._exited = asyncio.Event()
         self._gone = asyncio.Event()
         self._ended_by_us = False
+        self._recycled: str | None = None
+        self._memory_bytes = 0  # as of the last job, or of the loading
         self._fault: Failure | None = None  # why the process must go, where its exit code will not tell
         self._tasks: set[asyncio.Task[None]] = set()
         self._permits = started.permits
         self._asks = started.asks
         self._listens = False
         self._alarm = Alarm(self._due, self._on_due)
-        self._channel = Channel(started.channel, self._on_frames, self._on_malformed)
+        self._channel = Channel(started.channel, self._on_frames, self._on_malformed, self._permits.flush)
         output.attach(started.stdout, started.stderr)
         self._pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
+        self._watchman = watchman
+        watchman.watch(self)
 
     @property
     def id(self) -> str:
@@ -115,6 +138,34 @@ class ProcessWorker:
     def pid(self) -> int:
         """The process."""
         return self._process.pid
+
+    @property
+    def recycled(self) -> str | None:
+        """See `ports.model_pool.Worker.recycled`."""
+        return self._recycled
+
+    @property
+    def memory_bytes_max(self) -> int | None:
+        """What it and its descendants may take."""
+        return self._spec.memory_bytes_max
+
+    def is_to_be_watched(self) -> bool:
+        """While it loads, and while a job takes longer than a moment; with a limit for its memory always."""
+        if self._exited.is_set() or self._fault is not None:
+            return False
+        if self._running is None:
+            return self._loaded is None or self.memory_bytes_max is not None
+        return (self._loop.time() - self._since) * 1_000 > WORKERS_WATCHED_EVERY_MS or self.memory_bytes_max is not None
+
+    def judge(self, taken: Taken) -> None:
+        """Kill it if it takes too much."""
+        limit = self.memory_bytes_max
+        if limit is not None and taken.memory_bytes > limit:
+            message = f"the worker was killed: its processes held {taken.memory_bytes} bytes of memory, limit {limit}"
+            self._kill_for(Failure(OUT_OF_MEMORY, message, self._with_stderr(MEMORY_REMEDY)))
+        elif taken.processes > PROCESSES_PER_WORKER_MAX:
+            message = f"the worker was killed: it had {taken.processes} processes, limit {PROCESSES_PER_WORKER_MAX}"
+            self._kill_for(Failure(TOO_MANY_PROCESSES, message, self._with_stderr(PROCESSES_REMEDY)))
 
     def send_load(self, order: protocol.Load) -> None:
         """Tell the process what to load; the first thing that it is told."""
@@ -213,7 +264,7 @@ class ProcessWorker:
             await (self._gone.wait() if past else asyncio.sleep(0))
             return True
         family = await asyncio.to_thread(self._family.members)
-        left = [one for one in family if one.pid != self.pid and not one.is_dead and one.may_be_from(past.began_at)]
+        left = [one for one in family if one.pid != self.pid and not one.is_dead and one.may_be_from(past.began_at_ms)]
         return not past.threads and not left
 
     def forget(self, token: str) -> None:
@@ -281,7 +332,7 @@ class ProcessWorker:
         if kind == protocol.DONE:
             self._on_done(frame)
         elif kind == protocol.BEGUN:
-            self._on_begun(header["token"], float(header["at"]))
+            self._on_begun(header["token"], int(header["at_ms"]))
         elif kind == protocol.FAILED:
             self._on_failed(header)
         elif kind == protocol.LISTENS:
@@ -297,7 +348,7 @@ class ProcessWorker:
 
     def _on_malformed(self, error: protocol.Malformed) -> None:
         message = f"the worker process broke the pipe protocol, and was killed: it sent {error}"
-        self._kill_for(Failure(WORKER_CRASHED, message, self._with_stderr(PROTOCOL_REMEDY)))
+        self._kill_for(Failure(LINK_BROKEN, message, self._with_stderr(PROTOCOL_REMEDY)))
 
     def _kill_for(self, fault: Failure) -> None:
         """It must go, and its exit code would not tell why."""
@@ -309,6 +360,7 @@ class ProcessWorker:
         return {"stderr": self._output.last_lines(), "remedy": remedy}
 
     def _on_loaded(self, header: dict[str, Any]) -> None:
+        self._memory_bytes = int(header["memory"])
         self._loaded = Loaded(
             pid=self._process.pid,
             seconds=self._loop.time() - self._started_at,
@@ -326,9 +378,9 @@ class ProcessWorker:
         self._load_ended.set()
         self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))  # threads of the user's may keep it from leaving
 
-    def _on_begun(self, token: str, at: float) -> None:
+    def _on_begun(self, token: str, at_ms: int) -> None:
         held = self._held_as(token)
-        self._begun[token] = _Past(at)
+        self._begun[token] = _Past(at_ms)
         if len(self._begun) > WORK_REMEMBERED_MAX:
             del self._begun[next(iter(self._begun))]
         self._running = held
@@ -348,7 +400,7 @@ class ProcessWorker:
             self._spawn(self._end_late(self._running))
             return
         message = f"the worker process was killed: it did not begin with its work for {WORK_BEGINS_SECONDS_MAX} s"
-        self._kill_for(Failure(WORKER_CRASHED, message, self._with_stderr(IDLE_REMEDY)))
+        self._kill_for(Failure(WORKER_STALLED, message, self._with_stderr(IDLE_REMEDY)))
 
     async def _end_late(self, held: _Held) -> None:
         self.withdraw()
@@ -363,8 +415,8 @@ class ProcessWorker:
     def _on_done(self, frame: protocol.Frame) -> None:
         token = frame[0]["token"]
         held = self._held_as(token)
-        self._note_left(frame[0])
-        result = produced(frame, self._scratch.job(held.number))
+        use = self._after(frame[0])
+        result = produced(frame, self._scratch.job(held.number), use)
         answer_is_wanted = self._settle(token, held)
         if answer_is_wanted:
             held.answered.set_result(result)
@@ -373,19 +425,42 @@ class ProcessWorker:
             self._answer_folders[token] = held.number
         elif has_files or held.uses_folder:
             self._spawn(self._scratch.remove_job(held.number))
+        self._leave_if_unfit(frame[0])
 
     def _on_failed(self, header: dict[str, Any]) -> None:
         held = self._held_as(header["token"])
-        self._note_left(header)
+        use = self._after(header)
         failure = self._redactor.failure(_failure(header))
         if self._settle(header["token"], held):
-            held.answered.set_exception(HandlerFailed(failure))
+            held.answered.set_exception(HandlerFailed(failure, use))
         self._spawn(self._scratch.remove_job(held.number))
+        self._leave_if_unfit(header)
 
-    def _note_left(self, header: dict[str, Any]) -> None:
+    def _after(self, header: dict[str, Any]) -> MemoryUse:
+        """What the job has left behind, and the memory that it used."""
         past = self._begun.get(header["token"])
         if past is not None and "threads" in header:
             past.threads = [str(name) for name in header["threads"]]
+            self._output.say(f"the job left threads behind, which go on in its worker: {', '.join(past.threads)}")
+        before, self._memory_bytes = self._memory_bytes, int(header["memory"])
+        device = header.get("device_peak")
+        growth_bytes = self._memory_bytes - before
+        return MemoryUse(int(header["memory_peak"]), growth_bytes, None if device is None else int(device))
+
+    def _leave_if_unfit(self, header: dict[str, Any]) -> None:
+        if "unfit" in header and self._recycled is None:
+            self._recycled = str(header["unfit"])
+            self._ended_by_us = True
+            self._output.say(f"the worker is replaced: {self._recycled}")
+            self.withdraw()
+            self._spawn(self._see_off())
+
+    async def _see_off(self) -> None:
+        """It leaves by itself, unless a thread of the user's keeps it."""
+        try:
+            await asyncio.wait_for(self._exited.wait(), WORKER_STOP_GRACE_SECONDS)
+        except TimeoutError:
+            await self.stop(WORKER_STOP_GRACE_SECONDS)
 
     def _held_as(self, token: str) -> _Held:
         held = self._held.get(token)
@@ -424,6 +499,7 @@ class ProcessWorker:
         self._family.release()
         self._output.close()
         self._alarm.cancel()
+        self._watchman.forget(self)
         self._channel.close()
         self._permits.close()
         self._asks.close()

@@ -15,6 +15,7 @@ from seatrial.domain import errors
 from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
+    CANCEL_GRACE_SECONDS_MAX,
     CONCURRENCY_MAX,
     DEPLOY_SETTINGS_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_MAX,
@@ -45,6 +46,11 @@ class DeploySettings(BaseModel):
     queue_ttl_seconds: int | None = Field(None, ge=QUEUE_TTL_SECONDS_MIN, le=QUEUE_TTL_SECONDS_MAX)
     invocation_timeout_seconds: int | None = Field(None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX)
     load_timeout_seconds: int | None = Field(None, ge=1)
+    cancel_grace_seconds: int | None = Field(None, ge=0, le=CANCEL_GRACE_SECONDS_MAX)
+    memory_bytes_max: int | None = Field(None, ge=1, description="Of a worker and its processes together.")
+    memory_growth_bytes_max: int | None = Field(
+        None, ge=1, description="Of a worker since it loaded; beyond it the worker is replaced after its job."
+    )
     queue_depth_max: int | None = Field(None, ge=1)
     concurrency_max: int | None = Field(
         None, ge=1, le=CONCURRENCY_MAX, description="Jobs that run at once at most, over all workers and servers."

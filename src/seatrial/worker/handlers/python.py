@@ -15,6 +15,7 @@ from ..answer import Answer, answer
 from ..context import Context
 from ..failure import HandlerUnusable
 from ..request import Request
+from ..vitals import synchronise
 
 # ruff: noqa: UP045  (Python 3.9)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -40,7 +41,13 @@ def load(order: dict[str, Any], context: Context) -> Callable[[Request], Answer]
         _offer_hook(instance, order["task_methods"], context)
     else:
         methods = dict.fromkeys([*order["task_methods"], None], _Method(found, attribute))
-    return lambda request: answer(_method_for(methods, request.task)(request, context))
+
+    def handle(request: Request) -> Answer:
+        value = _method_for(methods, request.task)(request, context)
+        synchronise()
+        return answer(value)
+
+    return handle
 
 
 def _construct(kind: type, context: Context) -> Any:

@@ -23,6 +23,7 @@ from ..answer import Answer, Bytes, json_bytes
 from ..context import Context
 from ..failure import HandlerUnusable
 from ..request import Request
+from ..vitals import synchronise
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -165,6 +166,7 @@ def _transform(functions: _Functions, model: Any, request: Request, context: Con
         result = functions.call("transform_fn", model, data, request.media_type, accept)
     else:
         result = _three_steps(functions, model, data, request.media_type, accept)
+    synchronise()
     media_type = accept.split(",")[0].strip()
     if isinstance(result, tuple):
         result, media_type = result[0], result[1]
@@ -179,6 +181,7 @@ def _three_steps(functions: _Functions, model: Any, data: Any, content_type: str
     reads = functions.has("input_fn")
     data = functions.call("input_fn", data, content_type) if reads else _decode(data, content_type)
     prediction = functions.call("predict_fn", data, model)
+    synchronise()
     if functions.has("output_fn"):
         return functions.call("output_fn", prediction, accept)
     return _encode(prediction, accept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlalchemy import bindparam, delete, insert, select
 
@@ -13,7 +12,7 @@ from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, servers, sessions, versions
 from seatrial.domain.commands import Closed, CloseServerSessions, CloseSession, Opened, OpenSession, SessionGone
-from seatrial.domain.errors import ATTEMPTS_EXHAUSTED, WORKER_CRASHED
+from seatrial.domain.errors import ATTEMPTS_EXHAUSTED
 from seatrial.domain.failures import Failure
 
 _VERSION = (
@@ -111,8 +110,7 @@ def _ending(row: JobRow, command: CloseSession, begun: bool, died: bool) -> Endi
     if command.death is None or not begun:
         return None
     if died and row.deaths + 1 >= command.deaths_max:
-        failure = replace(command.death, error_type=WORKER_CRASHED)
-        return failed(row, failure, command.now_ms, deaths=row.deaths + 1)
+        return failed(row, command.death, command.now_ms, deaths=row.deaths + 1)
     if row.attempt - row.excused >= command.attempts_max:
         return failed(row, _exhausted(row, command.death), command.now_ms, deaths=row.deaths + died)
     return None

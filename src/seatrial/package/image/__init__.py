@@ -1,1 +1,0 @@
-"""Container images by their files alone: what `docker save` wrote, an OCI layout, or a Dockerfile."""
