@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seatrial.package import checks
 from seatrial.package.examine import ARCHIVE_ID
+from seatrial.package.image.examine import IMAGE_ID
 from seatrial.package.inspect import CONTRACT_ID
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "check.md"
@@ -16,7 +17,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (.+) \|$", re.MULTILINE)
 def ids() -> set[str]:
     found = pkgutil.walk_packages(checks.__path__, f"{checks.__name__}.")
     modules = [importlib.import_module(one.name) for one in found]
-    return {module.ID for module in modules if hasattr(module, "ID")} | {ARCHIVE_ID, CONTRACT_ID}
+    return {module.ID for module in modules if hasattr(module, "ID")} | {ARCHIVE_ID, CONTRACT_ID, IMAGE_ID}
 
 
 def test_every_check_is_documented_with_its_remedy() -> None:

@@ -17,6 +17,7 @@ from uv import find_uv_bin
 from seatrial.adapters.environments import uv as uv_module
 from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
 from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
+from seatrial.adapters.environments.resolve import resolve
 from seatrial.adapters.environments.uv import MARKER, UvEnvironments
 from seatrial.domain.errors import Unproven
 
@@ -378,3 +379,49 @@ def test_requirements_that_cannot_be_read_are_refused(tmp_path: Path, text: str)
     with pytest.raises(Unproven) as caught:
         wanted_lines(require(tmp_path, text))
     assert caught.value.error_type == "environment"
+
+
+# ---------------------------------------------------------------- what is known before anything is built
+
+
+async def test_requirements_are_resolved_and_nothing_is_installed(tmp_path: Path) -> None:
+    make_wheel(tmp_path / "package" / "wheels", "greeting", needs="answer>=1")
+    make_wheel(tmp_path / "package" / "wheels", "answer", "1.5")
+    requirements = require(tmp_path / "package", "--find-links wheels\ngreeting==1.0\n")
+    found = await resolve(requirements, None, OFFLINE, 60)
+    assert (found.distributions, found.conflict, found.unreachable) == ({"greeting", "answer"}, None, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [("greeting==1.0\nanswer==1.5\n", ("greeting", "answer")), ("greting==1.0\n", ("greting",))],
+)
+async def test_what_cannot_be_met_is_explained(tmp_path: Path, lines: str, words: tuple[str, ...]) -> None:
+    make_wheel(tmp_path / "package" / "wheels", "greeting", needs="answer>=2")
+    make_wheel(tmp_path / "package" / "wheels", "answer", "1.5")
+    found = await resolve(require(tmp_path / "package", "--find-links wheels\n" + lines), None, OFFLINE, 60)
+    assert found.distributions is None
+    assert found.conflict is not None
+    assert all(word in found.conflict for word in words)
+
+
+async def test_without_an_index_nothing_is_said_of_the_requirements(tmp_path: Path) -> None:
+    requirements = require(tmp_path / "package", "numpy==1.0\n")
+    found = await resolve(requirements, None, OFFLINE, 60)
+    assert (found.conflict, found.unreachable) == (None, "the settings allow no index")
+    nowhere = {**OFFLINE, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    found = await resolve(requirements, None, nowhere, 60)
+    assert found.conflict is None
+    assert found.unreachable
+
+
+async def test_a_survey_knows_what_an_environment_will_see(environments: UvEnvironments, tmp_path: Path) -> None:
+    bare = await environments.survey(None, None)
+    assert bare.python == sys.version_info[:3]
+    assert {"json", "sys", "tomllib"} <= bare.stdlib
+    assert bare.modules is not None
+    assert not bare.modules & bare.stdlib
+    isolated = await environments.survey(require(tmp_path / "package", "numpy==1.0\n"), None)
+    assert isolated.modules == frozenset()
+    with pytest.raises(Unproven):
+        await environments.survey(None, "2.7")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from platform import machine as machine_here
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,11 +30,15 @@ from seatrial.cli.options import JsonOption
 from seatrial.cli.screen import note, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seatrial.package.examine import Chosen, Mended, Report, Survey
 
 
 def check(
-    package: Annotated[str, typer.Argument(help="A directory, a .tar.gz or a .tar.")],
+    package: Annotated[
+        str, typer.Argument(help="A directory, a .tar.gz or a .tar; an image as IMAGE.tar or oci:DIR; a Dockerfile.")
+    ],
     layout: LayoutOption = None,
     handler: HandlerOption = None,
     python: PythonOption = None,
@@ -55,14 +60,24 @@ def check(
         str | None,
         typer.Option(help="With --fix: the repaired archive, a file or s3://bucket/key.", show_default=False),
     ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(help="Of an image: where it will run, such as linux/amd64; else as here.", show_default=False),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check a package: seconds, nothing of it is run. Exit code 1 for errors, 3 for what cannot be told here."""
+    """Check a package or an image in seconds; nothing of it is run.
+
+    Exit code 1 for errors, 3 for what cannot be told on this machine.
+    """
     from seatrial.package.examine import Chosen, examine
 
-    path = Path(package)
+    path = Path(package.removeprefix("oci:"))
     if not path.exists():
         fail(f"{package}: no such file or folder", ExitCode.USAGE, "Give a directory, a .tar.gz or a .tar.")
+    if (image := _image(path, package, platform, handler)) is not None:
+        began = time.perf_counter()
+        _end(package, image(), time.perf_counter() - began, json)
     check_layout(layout)
     if (write or include) and not fix:
         fail("--write and --include belong to --fix", ExitCode.USAGE, "Add --fix, and --source DIR.")
@@ -76,6 +91,22 @@ def check(
     began = time.perf_counter()
     report = examine(path, survey, chosen)
     _end(package, report, time.perf_counter() - began, json)
+
+
+def _image(path: Path, named: str, platform: str | None, handler: str | None) -> Callable[[], Report] | None:
+    """The check of an image or a Dockerfile; None for a package."""
+    from seatrial.package.image.examine import ImageChosen, examine_dockerfile, examine_image
+    from seatrial.package.image.store import is_image
+
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine_here(), machine_here())
+    chosen = ImageChosen(platform or f"linux/{machine}", handler)
+    if path.is_file() and (path.name.startswith("Dockerfile") or path.suffix.lower() == ".dockerfile"):
+        return lambda: examine_dockerfile(path, chosen)
+    if is_image(path):
+        return lambda: examine_image(path, chosen)
+    if named.startswith("oci:"):
+        fail(f"{path} is no OCI layout", ExitCode.USAGE, "It holds oci-layout and index.json: `skopeo copy … oci:DIR`.")
+    return None
 
 
 def _end(name: str, report: Report, seconds: float, json: bool) -> None:

@@ -82,9 +82,11 @@ def additions(repair: Repair) -> list[dict[str, Any]]:
 
 def print_report(name: str, report: Report, seconds: float) -> None:
     """For people: what was checked, every finding with its remedy, and the sum."""
-    facts = [f"{report.layout} package"] if report.layout else []
+    word = report.layout if report.layout in ("", "image", "dockerfile") else f"{report.layout} package"
+    facts = [word] if word else []
     if report.files:
-        facts.append(f"{report.files} files, {report.size_bytes / 1e6:,.1f} MB")
+        size = f", {report.size_bytes / 1e6:,.1f} MB" if report.size_bytes else ""
+        facts.append(f"{report.files} files{size}")
     if report.python:
         facts.append(f"Python {report.python}")
     print(f"{name}: {', '.join(facts)}" if facts else name)

@@ -36,6 +36,7 @@ app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
 app.command(
     epilog=example(
         "seatrial check model.tar.gz --strict",
+        "seatrial check image.tar --platform linux/amd64 --handler app.handler",
         "seatrial check model.tar.gz --source . --fix --include config --write fixed.tar.gz",
     )
 )(check)

@@ -7,7 +7,7 @@ from typing import IO
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW_BITS = 31  # zlib's word for "with gzip's header and checksum"
-PACKED_CHUNK_BYTES = 256 * 1024
+PACKED_CHUNK_BYTES = 64 * 1024
 
 
 class Inflated:

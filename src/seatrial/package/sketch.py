@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from threading import Event
-from typing import IO
+from typing import IO, cast
 
 from seatrial.domain.limits import (
     CHECKED_HEAD_BYTES,
@@ -18,7 +18,7 @@ from seatrial.domain.limits import (
     CHECKED_WHOLE_BYTES_MAX,
 )
 from seatrial.package.finding import Finding
-from seatrial.package.stored import StoredFile, held
+from seatrial.package.stored import Passing, StoredFile
 from seatrial.package.tree import Tree
 
 TEXT_SUFFIXES = (".py", ".pyi", ".toml", ".json", ".txt", ".cfg", ".ini", ".yaml", ".yml", ".md", ".sh", ".onnx")
@@ -47,7 +47,7 @@ class Sketch(Tree):
         head = body.read(CHECKED_HEAD_BYTES)
         is_judged, is_kept = self._judged(name, size_bytes, head), self._is_kept(name, size_bytes)
         if is_judged or is_kept:
-            body = body if body.seekable() else held(head, body, size_bytes)
+            body = body if body.seekable() else cast(IO[bytes], Passing(head, body, size_bytes))
         if is_judged:
             self.findings += self._judge(StoredFile(name, size_bytes, body))
         if is_kept:

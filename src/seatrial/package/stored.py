@@ -6,7 +6,7 @@ import io
 from collections import deque
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, cast
+from typing import IO
 
 from seatrial.domain.limits import CHECKED_WINDOW_BYTES, STREAM_CHUNK_BYTES
 
@@ -37,42 +37,20 @@ class StoredFile:
         return self.body.read(size)
 
 
-def held(head: bytes, rest: IO[bytes], size_bytes: int) -> IO[bytes]:
-    """A seekable form of a file that can only be read forward: whole, or its two ends if it is big.
+class Passing(io.RawIOBase):
+    """A file that can only be read forward, to seek in: nothing is read of it before its head does not do.
 
-    `head` was read already, `rest` stands behind it.
+    Then it is kept whole, or its two ends if it is big. `head` was read already, `rest` stands behind it.
     """
-    if size_bytes <= 2 * CHECKED_WINDOW_BYTES:
-        return io.BytesIO(head + _read(rest, size_bytes - len(head)))
-    head += _read(rest, CHECKED_WINDOW_BYTES - len(head))
-    tail: deque[bytes] = deque()
-    tail_bytes = 0
-    while chunk := rest.read(STREAM_CHUNK_BYTES):
-        tail.append(chunk)
-        tail_bytes += len(chunk)
-        while tail_bytes - len(tail[0]) >= CHECKED_WINDOW_BYTES:
-            tail_bytes -= len(tail.popleft())
-    return cast(IO[bytes], _TwoEnds(head, b"".join(tail), size_bytes))
 
-
-def _read(body: IO[bytes], size: int) -> bytes:
-    """So many bytes, asked for in pieces."""
-    chunks: list[bytes] = []
-    while size > 0 and (chunk := body.read(min(size, STREAM_CHUNK_BYTES))):
-        chunks.append(chunk)
-        size -= len(chunk)
-    return b"".join(chunks)
-
-
-class _TwoEnds(io.RawIOBase):
-    """The first and the last bytes of a file, at their places."""
-
-    def __init__(self, head: bytes, tail: bytes, size_bytes: int) -> None:
+    def __init__(self, head: bytes, rest: IO[bytes], size_bytes: int) -> None:
         self._head = head
-        self._tail = tail
-        self._tail_at = size_bytes - len(tail)
+        self._rest = rest
         self._size_bytes = size_bytes
         self._position = 0
+        self._tail = b""
+        self._tail_at = len(head)
+        self._is_read = False
 
     def seekable(self) -> bool:
         return True
@@ -88,6 +66,8 @@ class _TwoEnds(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
         start, self._position = self._position, max(end, self._position)
+        if end > len(self._head):
+            self._take()
         if end <= start:
             return b""
         if end <= len(self._head):
@@ -95,3 +75,30 @@ class _TwoEnds(io.RawIOBase):
         if start >= self._tail_at:
             return self._tail[start - self._tail_at : end - self._tail_at]
         raise NotHeld
+
+    def _take(self) -> None:
+        """Read the rest of the file, and keep what there is room for."""
+        if self._is_read:
+            return
+        self._is_read = True
+        is_big = self._size_bytes > 2 * CHECKED_WINDOW_BYTES
+        end = CHECKED_WINDOW_BYTES if is_big else self._size_bytes
+        self._head += _read(self._rest, end - len(self._head))
+        tail: deque[bytes] = deque()
+        tail_bytes = 0
+        while is_big and (chunk := self._rest.read(STREAM_CHUNK_BYTES)):
+            tail.append(chunk)
+            tail_bytes += len(chunk)
+            while tail_bytes - len(tail[0]) >= CHECKED_WINDOW_BYTES:
+                tail_bytes -= len(tail.popleft())
+        self._tail = b"".join(tail)
+        self._tail_at = self._size_bytes - len(self._tail)
+
+
+def _read(body: IO[bytes], size: int) -> bytes:
+    """So many bytes, asked for in pieces."""
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := body.read(min(size, STREAM_CHUNK_BYTES))):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)

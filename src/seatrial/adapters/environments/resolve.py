@@ -15,6 +15,7 @@ from seatrial.package.distributions import canonical
 from seatrial.package.target import Resolution
 
 PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(\[.*?\])?\s*(==|@)")
+FIND_LINKS = re.compile(r"^\s*(-f|--find-links)\b", re.MULTILINE)
 NO_SOLUTION = "No solution found"
 OFFLINE = ("network was disabled", "not found in the cache")
 MARKS = re.compile(r"[^\x00-\x7f]+")  # its lines and arrows
@@ -31,7 +32,8 @@ async def resolve(
     given = installer_environ(environ)
     base = await find_interpreter(base_python, given)
     no_index = given.get("PIP_NO_INDEX", "") not in ("", "0", "false")
-    if no_index and "UV_FIND_LINKS" not in given:
+    text = await asyncio.to_thread(requirements.read_text, "utf-8", "replace")
+    if no_index and "UV_FIND_LINKS" not in given and not FIND_LINKS.search(text):
         return Resolution(unreachable="the settings allow no index")
     command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"]
     command += ["--python", str(base.path), *(["--no-index"] if no_index else []), str(requirements)]

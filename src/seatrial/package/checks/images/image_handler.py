@@ -1,0 +1,141 @@
+"""Is the handler of a Lambda image where the runtime looks: its module under the task root, with its function?"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from seatrial.package.checks.images.image_command import LAMBDA_BASES, variables
+from seatrial.package.finding import Finding
+from seatrial.package.image.dockerfile import Stage
+from seatrial.package.image.layers import Files
+from seatrial.package.image.store import Image
+
+ID = "image_handler"
+HANDLER = re.compile(r"[A-Za-z_][\w/.-]*\.[A-Za-z_]\w*")
+RUNTIME_ENTRYPOINTS = ("lambda-entrypoint.sh", "awslambdaric", "aws-lambda-rie")
+SCRIPT_SUFFIXES = (".py", ".sh", ".js")
+
+
+def check_image_handler(image: Image, files: Files, given: str | None) -> Iterator[Finding]:
+    """`given` is the handler that the function's configuration names; else the image's CMD does."""
+    entrypoint = [str(one) for one in image.run.get("Entrypoint") or []]
+    is_lambda = any(name in word for word in entrypoint for name in RUNTIME_ENTRYPOINTS)
+    if not is_lambda and given is None:
+        return
+    command = [str(one) for one in image.run.get("Cmd") or []]
+    handler = given or (command[0] if command else None)
+    if handler is None:
+        message = "The image starts Lambda's runtime and names no handler: CMD is empty."
+        remedy = 'CMD ["module.function"], or name it in the function\'s configuration and check with --handler.'
+        yield Finding(ID, "error", message, remedy)
+        return
+    yield from _found(handler, image, files)
+
+
+def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Iterator[Finding]:
+    """Whether a Dockerfile puts the handler's module under the task root."""
+    command = stage.last("CMD")
+    words = command.exec_form if command is not None else None
+    is_lambda = any(base in stage.base.rest for base in LAMBDA_BASES)
+    handler = given or (words[0] if is_lambda and words else None)
+    if handler is None:
+        if is_lambda:
+            message = "The Dockerfile names no handler: it has no CMD."
+            remedy = "Write CMD, or check with --handler module.function if the function's configuration names it."
+            yield Finding(ID, "warning", message, remedy, line=stage.base.line)
+        return
+    if not HANDLER.fullmatch(handler) or handler.endswith(SCRIPT_SUFFIXES):
+        yield _no_handler(handler)
+        return
+    module = handler.rpartition(".")[0].replace(".", "/")
+    root = stage.variables.get("LAMBDA_TASK_ROOT", _working_folder(stage))
+    copied = list(_copied(stage, context))
+    wanted = posixpath.join(root, f"{module}.py")
+    sources = [source for target, source in copied if target in (wanted, posixpath.join(root, module, "__init__.py"))]
+    if not sources:
+        elsewhere = [target for target, _ in copied if posixpath.basename(target) == posixpath.basename(wanted)]
+        hint = f" It goes to {elsewhere[0]}." if elsewhere else ""
+        message = f"No COPY brings {wanted}, where the runtime looks for {handler}.{hint}"
+        yield Finding(ID, "error", message, f"COPY it to {root}/.", line=stage.base.line)
+        return
+    yield from _function(handler, sources[0].read_bytes(), wanted)
+
+
+def _found(handler: str, image: Image, files: Files) -> Iterator[Finding]:
+    if not HANDLER.fullmatch(handler) or handler.endswith(SCRIPT_SUFFIXES):
+        yield _no_handler(handler)
+        return
+    module = handler.rpartition(".")[0].replace(".", "/")
+    root = variables(image).get("LAMBDA_TASK_ROOT") or str(image.run.get("WorkingDir") or "/")
+    for place in (f"{module}.py", f"{module}/__init__.py"):
+        found = files.find(posixpath.join(root, place))
+        if found is not None:
+            yield from _function(handler, found[1].content, found[0])
+            return
+    name = posixpath.basename(module) + ".py"
+    elsewhere = sorted(one for one in files.names() if posixpath.basename(one) == name)
+    hint = f" There is {elsewhere[0]}." if elsewhere else ""
+    message = f"The image has no {posixpath.join(root, module)}.py, where the runtime looks for {handler}.{hint}"
+    yield Finding(ID, "error", message, f"COPY it to {root}/, or correct the handler.")
+
+
+def _function(handler: str, content: bytes, place: str) -> Iterator[Finding]:
+    name = handler.rpartition(".")[2]
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        yield Finding(ID, "error", f"{place} is no Python: {error}.", "Correct the file and build again.")
+        return
+    words = {getattr(node, "name", None) or getattr(node, "id", None) for node in ast.walk(tree)}
+    words |= {
+        one.asname or one.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for one in node.names
+    }
+    if name not in words and "*" not in words:
+        message = f"{place} defines no {name!r}, which the handler {handler} names (Runtime.HandlerNotFound)."
+        yield Finding(ID, "error", message, "Add the function, or correct the handler.")
+
+
+def _no_handler(handler: str) -> Finding:
+    message = f"{handler!r} is no handler: the runtime splits it into a module and a function."
+    return Finding(ID, "error", message, "Write module.function, such as app.handler.")
+
+
+def _working_folder(stage: Stage) -> str:
+    folder = "/"
+    for one in stage.instructions:
+        if one.word == "WORKDIR":
+            folder = posixpath.join(folder, stage.expanded(one.rest))
+    return folder
+
+
+def _copied(stage: Stage, context: Path) -> Iterator[tuple[str, Path]]:
+    """Every file that a COPY brings from the build context: path in the image, file on disk."""
+    folder = "/"
+    for one in stage.instructions:
+        if one.word == "WORKDIR":
+            folder = posixpath.join(folder, stage.expanded(one.rest))
+        if one.word not in ("COPY", "ADD") or "from" in one.flags:
+            continue
+        words = list(one.exec_form or stage.expanded(one.rest).split())
+        if len(words) < 2:
+            continue
+        target = posixpath.join(folder, stage.expanded(words[-1]))
+        for word in words[:-1]:
+            yield from _files(context, stage.expanded(word), target, len(words) > 2)
+
+
+def _files(context: Path, word: str, target: str, several: bool) -> Iterator[tuple[str, Path]]:
+    pattern = word.lstrip("/").removeprefix("./").rstrip("/")
+    found = [context] if pattern in ("", ".") else sorted(context.glob(pattern))
+    for path in found:
+        if path.is_dir():
+            for inner in sorted(one for one in path.rglob("*") if one.is_file()):
+                yield posixpath.normpath(posixpath.join(target, inner.relative_to(path).as_posix())), inner
+        else:
+            into = target.endswith("/") or several or target == "."
+            place = posixpath.join(target, path.name) if into else target
+            yield posixpath.normpath(place), path

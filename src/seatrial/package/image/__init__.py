@@ -1,0 +1,1 @@
+"""Container images by their files alone: what `docker save` wrote, an OCI layout, or a Dockerfile."""

@@ -1,0 +1,191 @@
+"""Images are judged by their layers: what stands behind Runtime.InvalidEntrypoint is named before a push."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from seatrial.cli.main import app
+from seatrial.package.examine import Report
+from seatrial.package.image.examine import ImageChosen, examine_dockerfile, examine_image
+from seatrial.package.image.store import is_image
+from seatrial.testing.corpus.images import BASE, HANDLER, LAMBDA, LAMBDA_CONFIG, docker_save, layer_of, oci_layout
+from seatrial.testing.corpus.parts import elf
+
+HERE = ImageChosen("linux/amd64")
+SERVER = {"Entrypoint": ["python3.11"], "Cmd": ["serve.py"], "WorkingDir": "/app", "Env": ["PATH=/usr/bin"]}
+
+
+def told(report: Report) -> list[tuple[str, str]]:
+    assert all(one.remedy for one in report.findings)
+    return [(one.id, one.level) for one in report.findings]
+
+
+def saved(tmp_path: Path, *trees: Any, config: dict[str, Any] | None = None, machine: str = "amd64") -> Report:
+    layers = [one if isinstance(one, bytes) else layer_of(one) for one in trees]
+    return examine_image(docker_save(tmp_path / "image.tar", layers, config or LAMBDA_CONFIG, machine), HERE)
+
+
+def test_healthy_images_of_either_form_pass(tmp_path: Path) -> None:
+    report = saved(tmp_path, BASE, LAMBDA)
+    assert told(report) == []
+    assert "deploy it by its digest, not by a tag: sha256:" in report.notes[0]
+    assert told(saved(tmp_path, BASE, {"app/serve.py": b""}, config=SERVER)) == []
+    layout = oci_layout(tmp_path / "oci", [layer_of(BASE), layer_of(LAMBDA)], LAMBDA_CONFIG)
+    assert is_image(layout)
+    assert told(examine_image(layout, HERE)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "config", "finding", "word"),
+    [
+        ({".wh.lambda-entrypoint.sh": b""}, {}, "image_command", "is not in its layers (Runtime.InvalidEntrypoint)"),
+        ({"lambda-entrypoint.sh": b"#!/bin/sh\r\nexec x\r\n"}, {}, "image_command", "Windows line ends"),
+        ({"lambda-entrypoint.sh": b"#!/usr/bin/zsh\n"}, {}, "image_command", "asks for /usr/bin/zsh"),
+        ({"lambda-entrypoint.sh": b"exec python\n"}, {}, "image_command", "exec format error"),
+        ({"lambda-entrypoint.sh": elf(183)}, {}, "image_command", "a program for aarch64"),
+        ({}, {"Entrypoint": ["/nowhere"]}, "image_command", "'/nowhere', which is not in its layers"),
+        ({}, {"Entrypoint": ["gunicorn"]}, "image_command", "which is not in its PATH (/usr/bin:/bin)"),
+        ({}, {"Entrypoint": ["/usr"]}, "image_command", "not in its layers"),
+        ({}, {"Entrypoint": None, "Cmd": None}, "image_command", "neither ENTRYPOINT nor CMD"),
+        ({}, {"Cmd": ["src/handler.main"]}, "image_handler", "no /var/task/src/handler.py"),
+        ({}, {"Cmd": ["lambda_handler.main"]}, "image_handler", "Runtime.HandlerNotFound"),
+        ({}, {"Cmd": ["lambda_handler.py"]}, "image_handler", "is no handler"),
+        ({}, {"Cmd": []}, "image_handler", "names no handler"),
+        ({"var/task/lambda_handler.py": b"def handler(:"}, {}, "image_handler", "is no Python"),
+        (
+            {"var/task/.wh.lambda_handler.py": b"", "opt/lambda_handler.py": HANDLER},
+            {},
+            "image_handler",
+            "There is /opt/lambda_handler.py",
+        ),
+        ({"var/task/.wh..wh..opq": b""}, {}, "image_handler", "no /var/task/lambda_handler.py"),
+    ],
+)
+def test_what_would_keep_it_from_starting_is_named(
+    tmp_path: Path, change: dict[str, bytes], config: dict[str, Any], finding: str, word: str
+) -> None:
+    report = saved(tmp_path, BASE, LAMBDA, change, config=LAMBDA_CONFIG | config)
+    errors = [one for one in report.findings if one.level == "error"]
+    assert [one.id for one in errors] == [finding]
+    assert word in errors[0].message
+
+
+def test_an_entrypoint_without_its_execute_bit(tmp_path: Path) -> None:
+    layer = layer_of(LAMBDA, {"lambda-entrypoint.sh": 0o644})
+    (finding,) = saved(tmp_path, BASE, layer).findings
+    assert "not executable" in finding.message
+    assert "chmod" in finding.remedy
+
+
+def test_an_image_for_another_machine_and_one_with_attestations(tmp_path: Path) -> None:
+    report = saved(tmp_path, BASE, LAMBDA, machine="arm64")
+    assert ("image_platform", "error") in told(report)
+    assert "docker build --platform linux/amd64" in report.findings[0].remedy
+    layout = oci_layout(tmp_path / "oci", [layer_of(BASE), layer_of(LAMBDA)], LAMBDA_CONFIG, attested=True)
+    (finding,) = examine_image(layout, HERE).findings
+    assert (finding.id, finding.level) == ("image_platform", "warning")
+    assert "--provenance=false" in finding.remedy
+
+
+def test_shell_form_is_a_warning(tmp_path: Path) -> None:
+    config = SERVER | {"Entrypoint": ["/bin/sh", "-c", "python serve.py"], "Cmd": None}
+    report = saved(tmp_path, BASE, {"app/serve.py": b""}, config=config)
+    assert told(report) == [("image_command", "warning")]
+
+
+def test_damaged_images_are_refused_and_zstd_cannot_be_told(tmp_path: Path) -> None:
+    assert told(saved(tmp_path, b"no tar at all" * 99)) == [("image", "error")]
+    assert told(saved(tmp_path, b"\x28\xb5\x2f\xfd" + bytes(600))) == [("image", "unprovable")]
+    layout = oci_layout(tmp_path / "oci", [layer_of(BASE)], LAMBDA_CONFIG)
+    for blob in (layout / "blobs/sha256").iterdir():
+        blob.write_bytes(b"{}")
+    assert told(examine_image(layout, HERE)) == [("image", "error")]
+    (layout / "index.json").write_text('{"manifests": [{"digest": "sha256:../../../etc/passwd"}]}')
+    assert told(examine_image(layout, HERE)) == [("image", "error")]
+
+
+def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:
+    report = saved(tmp_path, {"lambda-entrypoint.sh": "b", "b": "lambda-entrypoint.sh", "d": "d/d"}, LAMBDA_ROOT)
+    assert ("image_command", "error") in told(report)
+
+
+LAMBDA_ROOT = {"var/task/lambda_handler.py": HANDLER}
+SEED = """\
+FROM public.ecr.aws/lambda/python:3.9
+
+# Install Python dependencies
+COPY requirements.txt ${LAMBDA_TASK_ROOT}/
+RUN pip install --no-cache-dir -r ${LAMBDA_TASK_ROOT}/requirements.txt
+
+COPY detector/ ${LAMBDA_TASK_ROOT}/detector/
+COPY lambda_handler.py ${LAMBDA_TASK_ROOT}/lambda_handler.py
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector/__init__.py").write_text("")
+    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "lambda_handler.py").write_bytes(HANDLER)
+    return tmp_path
+
+
+def dockerfile(context: Path, text: str, handler: str | None = None) -> list[tuple[str, str, int | None]]:
+    (context / "Dockerfile").write_text(text)
+    report = examine_dockerfile(context / "Dockerfile", ImageChosen("linux/amd64", handler))
+    return [(one.id, one.level, one.line) for one in report.findings]
+
+
+def test_the_dockerfile_of_a_field_report(context: Path) -> None:
+    tag = ("image_sources", "warning", 1)
+    assert dockerfile(context, SEED) == [tag, ("image_handler", "warning", 1)]
+    assert dockerfile(context, SEED, "lambda_handler.handler") == [tag]
+    assert dockerfile(context, SEED, "lambda_handler.main")[0][:2] == ("image_handler", "error")
+    assert dockerfile(context, SEED + 'CMD ["lambda_handler.handler"]\n') == [tag]
+    assert dockerfile(context, SEED + 'CMD ["detector.handler"]\n')[0][:2] == ("image_handler", "error")
+    moved = SEED.replace("/lambda_handler.py\n", "/functions/\n") + 'CMD ["lambda_handler.handler"]\n'
+    assert dockerfile(context, moved)[0][:2] == ("image_handler", "error")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RUN true\n", ("image", "error", None)),
+        ("FROM a@sha256:0\nCOPY gone.py /app/\nCMD [\"x\"]\n", ("image_sources", "error", 2)),
+        ("FROM a@sha256:0\nCMD ['x']\n", ("image_command", "error", 2)),
+        ("FROM a@sha256:0\nCMD python \\\n  # why not\n  serve.py\n", ("image_command", "warning", 2)),
+        ("FROM a@sha256:0\n", ("image_command", "warning", 1)),
+        ("FROM --platform=linux/arm64 a@sha256:0\nCMD [\"x\"]\n", ("image_platform", "error", 1)),
+    ],
+)  # fmt: skip
+def test_what_a_dockerfile_shows(context: Path, text: str, expected: tuple[str, str, int | None]) -> None:
+    assert dockerfile(context, text) == [expected]
+
+
+def test_dockerfiles_that_are_fine(context: Path) -> None:
+    stages = (
+        "ARG BASE=python@sha256:0\nFROM golang@sha256:1 AS build\nCOPY . /src\nRUN go build\n"
+        'FROM a@sha256:2\nWORKDIR /app\nCOPY --from=build /src/x /app/x\nCOPY ["lambda_handler.py", "."]\n'
+        'ENTRYPOINT ["/app/x"]\n'
+    )
+    assert dockerfile(context, stages) == []
+    heredoc = 'FROM a@sha256:0\nRUN <<EOF\nCMD not an instruction\nEOF\nCOPY *.py /app/\nCMD ["python", "/app/x.py"]\n'
+    assert dockerfile(context, heredoc) == []
+
+
+def test_the_command_line_tells_images_from_packages(tmp_path: Path, context: Path) -> None:
+    runner = CliRunner()
+    layout = oci_layout(tmp_path / "oci", [layer_of(BASE), layer_of(LAMBDA)], LAMBDA_CONFIG)
+    passed = runner.invoke(app, ["check", f"oci:{layout}", "--platform", "linux/amd64", "--json"])
+    assert (passed.exit_code, json.loads(passed.stdout)["layout"]) == (0, "image")
+    assert runner.invoke(app, ["check", f"oci:{context}"]).exit_code == 2
+    failed = runner.invoke(app, ["check", f"oci:{layout}", "--platform", "linux/s390x"])
+    assert failed.exit_code == 1
+    (context / "Dockerfile").write_text(SEED)
+    assert runner.invoke(app, ["check", str(context / "Dockerfile")]).exit_code == 0
+    (context / "manifest.json").write_text("{}")
+    assert not is_image(context)
