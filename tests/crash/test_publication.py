@@ -326,3 +326,55 @@ async def test_what_a_lost_future_staged_matches_nothing(stage: Stage, service: 
     await stage.ended(job)
     assert list((await stage.shown()).values()) == [b"before the backup"]
     await restored.discard([again])
+
+
+class Leaving:
+    """An object store that makes the first copy, loses the answer, and is away until it is told to come back."""
+
+    def __init__(self, objects: S3Objects) -> None:
+        self._objects = objects
+        self.away = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._objects, name)
+
+        async def call(*given: Any, **more: Any) -> Any:
+            if self.away:
+                raise StoreUnavailable("the object store is away")
+            answer = await method(*given, **more)
+            if name == "reveal":
+                self.away = True
+                raise StoreUnavailable("the answer was lost")
+            return answer
+
+        return call
+
+    def back(self) -> S3Objects:
+        return self._objects
+
+
+@pytest.mark.parametrize("taken_since", [False, True])
+async def test_what_showed_when_the_store_went_away_for_good_is_withdrawn_when_it_is_back(
+    stage: Stage, taken_since: bool
+) -> None:
+    job = await stage.decided(b"half told", "plan.json")
+    leaving = Leaving(stage.objects)
+    stage.clock.ahead_ms = 61_000
+    stage.publisher(leaving).begin(job)
+    ended = await stage.ended(job)
+    assert ended.failure is not None
+    assert (ended.state, ended.failure["error_type"]) == (JobState.FAILED, "publish_failed")
+    assert "away" in ended.failure["details"]["not_published"]
+    assert await stage.shown() == {"plan.json": b"half told"}, "nobody could take it back yet"
+
+    still_away = stage.publisher(leaving)
+    await still_away.withdraw_left()
+    assert len(await stage.world.store.withdrawals(10)) == 1
+    if taken_since:
+        later = await stage.decided(b"half told", "plan.json")  # the same name, and even the same bytes
+        stage.publisher().begin(later)
+        assert (await stage.ended(later)).state is JobState.SUCCEEDED
+    await stage.publisher(leaving.back()).withdraw_left()
+    assert await stage.shown() == ({"plan.json": b"half told"} if taken_since else {})
+    assert await stage.world.store.withdrawals(10) == []
+    assert await stage.told(job) == 1

@@ -325,6 +325,18 @@ class GivenUp:
     publication: Publication
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """No part of the job's given-up result shows any more, or can: nothing is left to be done for it."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """It is written down."""
+
+
 # ---------------------------------------------------------------- cancel and deadlines
 
 
@@ -419,6 +431,7 @@ JobCommand = (
     | CloseServerSessions
     | Published
     | GiveUp
+    | Withdrawn
     | Beat
     | CloseLapsed
     | Cancel
@@ -441,6 +454,7 @@ JobOutcome = (
     | Released
     | Closed
     | GivenUp
+    | Noted
     | Beaten
     | CancelAccepted
     | CancelRefused

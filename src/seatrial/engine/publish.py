@@ -88,6 +88,7 @@ class Publisher:
         while True:
             try:
                 await self.resume()
+                await self.withdraw_left()
                 if self._clock.monotonic_ms() >= sweep_due_ms:
                     sweep_due_ms += STAGING_SWEEP_MS
                     await self._sweep()
@@ -101,6 +102,17 @@ class Publisher:
         """Begin with everything that is decided and not visible."""
         for publication in await self._store.publications(self._clock.now_ms(), PUBLICATIONS_READ_MAX):
             self.begin(publication.job)
+
+    async def withdraw_left(self) -> None:
+        """What could not be withdrawn before its job had to end as publish_failed, as far as that is possible now."""
+        for publication in await self._store.withdrawals(PUBLICATIONS_READ_MAX):
+            try:
+                await self._withdraw(publication)
+            except _TROUBLE as error:
+                log.info("publication.not_withdrawn", job=publication.job.id, error=str(error))
+                return  # the next round
+            await self._store.apply([c.Withdrawn(publication.job.id)])
+            log.info("publication.withdrawn", job=publication.job.id)
 
     async def close(self, grace_seconds: float) -> None:
         """Wait a little for what is under way; the rest is resumed by the next server."""

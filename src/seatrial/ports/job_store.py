@@ -50,6 +50,13 @@ class JobStore(Protocol):
         """What a decided job is to show; None: it has ended, or is not decided."""
         ...
 
+    async def withdrawals(self, limit: int) -> Sequence[Publication]:
+        """Results that were given up while their object store was away: parts of them may show until withdrawn.
+
+        `parts` is empty where another job has been given the same names since.
+        """
+        ...
+
     async def still_needed(self, words: Sequence[str]) -> set[str]:
         """Those tokens and job ids whose job runs or publishes: what they staged may still be wanted."""
         ...

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, null, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, null, select, update
 
 from seatrial.adapters.sql.job_rows import JobRow, to_job
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import decisions, jobs
+from seatrial.adapters.sql.schema import decisions, jobs, word
 from seatrial.domain.commands import Outcome, Publication, StagedPart
 from seatrial.domain.jobs import Job, JobEvent, JobState, after
 from seatrial.domain.objects import ObjectName, Sealed
@@ -33,12 +33,20 @@ _REPLACE = (
     .values(outcome=Outcome.FAILED.value, failure=bindparam("failure"))
 )
 _DROP = delete(decisions).where(decisions.c.job_id == bindparam("job_id"))
-_WAITING = (
+_DECIDED = (
     select(jobs, *(column.label(f"decision_{column.name}") for column in decisions.c))
     .join(decisions, decisions.c.job_id == jobs.c.id)
-    .where(decisions.c.decided_at_ms <= bindparam("until_ms"))
     .order_by(decisions.c.decided_at_ms)
     .limit(bindparam("most"))
+)
+_WAITING = _DECIDED.where(jobs.c.state == word(JobState.PUBLISHING), decisions.c.decided_at_ms <= bindparam("until_ms"))
+_LEFT = _DECIDED.where(jobs.c.state != word(JobState.PUBLISHING))
+_OTHERS = select(
+    exists().where(
+        jobs.c.result_bucket == bindparam("bucket"),
+        jobs.c.result_key == bindparam("key"),
+        jobs.c.id != bindparam("job_id"),
+    )
 )
 
 
@@ -69,7 +77,9 @@ def decide(run: Run, made: Sequence[Decision], publish_within_ms: int) -> list[J
 
 
 def read_decision(connection: Connection, row: JobRow) -> Publication | None:
-    """What is to be made visible of a publishing job; None: it has been."""
+    """What is to be made visible of a publishing job; None: it has been, or was given up."""
+    if row.state != JobState.PUBLISHING:
+        return None
     found = connection.execute(_OF_JOB, {"job_id": row.id}).first()
     return None if found is None else _publication(row, found.outcome, found.parts, found.failure)
 
@@ -80,7 +90,7 @@ def replace_decision(connection: Connection, job_id: str, failure: Mapping[str, 
 
 
 def drop_decision(connection: Connection, job_id: str) -> None:
-    """Its outcome is visible and the terminal state is in this transaction."""
+    """Its outcome is visible and the terminal state is in this transaction, or what was given up is withdrawn."""
     connection.execute(_DROP, {"job_id": job_id})
 
 
@@ -88,6 +98,19 @@ def waiting_decisions(connection: Connection, until_ms: int, limit: int) -> list
     """Those that were made by then and are not visible yet, oldest first."""
     rows = connection.execute(_WAITING, {"until_ms": until_ms, "most": limit})
     return [_publication(row, row.decision_outcome, row.decision_parts, row.decision_failure) for row in rows]
+
+
+def left_decisions(connection: Connection, limit: int) -> list[Publication]:
+    """Those of jobs that ended as publish_failed while parts of them may have been visible.
+
+    Where another job has been given the same names since, its outcome replaces the parts, and none is listed.
+    """
+    found = []
+    for row in connection.execute(_LEFT, {"most": limit}).all():
+        where = {"bucket": row.result_bucket, "key": row.result_key, "job_id": row.id}
+        parts = [] if connection.execute(_OTHERS, where).scalar() else row.decision_parts
+        found.append(_publication(row, row.decision_outcome, parts, row.decision_failure))
+    return found
 
 
 def _publication(row: JobRow, outcome: str, parts: Any, failure: Any) -> Publication:

@@ -12,7 +12,7 @@ from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.commands.forget import ended_until, inputs_named
 from seatrial.adapters.sql.commands.submit import made_before
 from seatrial.adapters.sql.database import Database
-from seatrial.adapters.sql.deciding import read_decision, waiting_decisions
+from seatrial.adapters.sql.deciding import left_decisions, read_decision, waiting_decisions
 from seatrial.adapters.sql.job_rows import to_job
 from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
@@ -103,6 +103,10 @@ class SqlJobStore:
         """See the port."""
         return await self._database.read(partial(_read_publication, job_id=job_id))
 
+    async def withdrawals(self, limit: int) -> list[Publication]:
+        """See the port."""
+        return await self._database.read(partial(left_decisions, limit=limit))
+
     async def still_needed(self, words: Sequence[str]) -> set[str]:
         """See the port."""
         return await self._database.read(partial(_read_needed, words=words))
@@ -157,7 +161,7 @@ def _read_counts(connection: Connection, endpoint_id: str) -> Mapping[JobState, 
 
 def _read_publication(connection: Connection, job_id: str) -> Publication | None:
     row = connection.execute(_JOB, {"job_id": job_id}).first()
-    return None if row is None or row.state != JobState.PUBLISHING else read_decision(connection, row)
+    return None if row is None else read_decision(connection, row)
 
 
 def _read_needed(connection: Connection, words: Sequence[str]) -> set[str]:

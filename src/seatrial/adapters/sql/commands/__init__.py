@@ -9,7 +9,7 @@ from seatrial.adapters.sql.commands.cancel import cancel
 from seatrial.adapters.sql.commands.expire import expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
 from seatrial.adapters.sql.commands.forget import forget_jobs, forget_keys
-from seatrial.adapters.sql.commands.publication import give_up, published
+from seatrial.adapters.sql.commands.publication import give_up, published, withdrawn
 from seatrial.adapters.sql.commands.release import release
 from seatrial.adapters.sql.commands.servers import beat, close_lapsed
 from seatrial.adapters.sql.commands.sessions import close_server_sessions, close_session, open_session
@@ -27,6 +27,7 @@ EXECUTORS: dict[type, Executor] = {
     commands.Finish: finish,
     commands.Published: published,
     commands.GiveUp: give_up,
+    commands.Withdrawn: withdrawn,
     commands.Release: release,
     commands.OpenSession: open_session,
     commands.CloseSession: close_session,

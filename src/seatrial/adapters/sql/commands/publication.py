@@ -13,7 +13,17 @@ from seatrial.adapters.sql.ending import document_of, ended_state, not_shown
 from seatrial.adapters.sql.job_rows import JobRow, to_job, visible_part
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
-from seatrial.domain.commands import Finished, GivenUp, GiveUp, Outcome, Publication, Published, Stale
+from seatrial.domain.commands import (
+    Finished,
+    GivenUp,
+    GiveUp,
+    Noted,
+    Outcome,
+    Publication,
+    Published,
+    Stale,
+    Withdrawn,
+)
 from seatrial.domain.jobs import TERMINAL, JobState
 
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id")).with_for_update(key_share=True)
@@ -29,6 +39,15 @@ def give_up(run: Run, commands: Sequence[GiveUp]) -> list[GivenUp | Stale]:
     return [_give_up(run, command) for command in commands]
 
 
+def withdrawn(run: Run, commands: Sequence[Withdrawn]) -> list[Noted]:
+    """All of them; a decision that is still to be published stays."""
+    for command in commands:
+        row = run.connection.execute(_JOB, {"job_id": command.job_id}).first()
+        if row is None or row.state in TERMINAL:
+            drop_decision(run.connection, command.job_id)
+    return [Noted()] * len(commands)
+
+
 def _published(run: Run, command: Published) -> Finished | Stale:
     row = run.connection.execute(_JOB, {"job_id": command.job_id}).first()
     if row is not None and row.state in TERMINAL:
@@ -37,7 +56,8 @@ def _published(run: Run, command: Published) -> Finished | Stale:
     if row is None or publication is None or publication.outcome is not command.outcome:
         return Stale()
     (job,) = conclude(run, [_conclusion(row, publication, command)])
-    drop_decision(run.connection, row.id)
+    if command.not_published is None or not publication.parts:
+        drop_decision(run.connection, row.id)  # else parts of it may show: they are withdrawn when that is possible
     return Finished(job, superseded=run.superseded.get(job.id, ()))
 
 
