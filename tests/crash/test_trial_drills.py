@@ -200,31 +200,40 @@ async def test_bad_requests_are_refused_and_reported(make_engine: Any) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("does", "says"),
-    [
-        ("return {'ok': True}", "malformed JSON succeeded"),
-        ("os._exit(1)", "cost a worker its life"),
-    ],
-)
-async def test_an_undeclared_handler_must_refuse_by_itself(make_engine: Any, does: str, says: str) -> None:
+INFERENCE = """
+import json, os
+def model_fn(d):
+    return None
+def input_fn(body, content_type):
+    try:
+        return json.loads(body)
+    except ValueError:
+        {does}
+def predict_fn(data, model):
+    return data
+"""
+
+
+async def test_an_undeclared_handler_that_dies_of_a_bad_request_fails(make_engine: Any) -> None:
     engine = await make_engine()
-    inference = f"""
-    import json, os
-    def model_fn(d):
-        return None
-    def input_fn(body, content_type):
-        try:
-            return json.loads(body)
-        except ValueError:
-            {does}
-    def predict_fn(data, model):
-        return data
-    """
-    endpoint = await tried(engine, {"code/inference.py": inference, "samples/any.json": '{"task": "any"}'})
+    files = {"code/inference.py": INFERENCE.format(does="os._exit(1)"), "samples/any.json": '{"task": "any"}'}
+    endpoint = await tried(engine, files)
     assert endpoint.status is EndpointStatus.FAILED
     assert endpoint.failure_reason.startswith("refuse: ")
-    assert says in endpoint.failure_reason
+    assert "cost a worker its life" in endpoint.failure_reason
+
+
+async def test_an_undeclared_handler_may_take_what_it_likes_and_that_is_told(make_engine: Any) -> None:
+    engine = await make_engine()
+    files = {"code/inference.py": INFERENCE.format(does="return {'text': 1}"), "samples/any.json": '{"task": "any"}'}
+    endpoint = await tried(engine, files)
+    assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
+    refuse = (await stages(engine))[TrialStage.REFUSE]
+    assert "2 succeeded" in refuse.message
+    assert refuse.details["warnings"] == [
+        "A request with malformed JSON succeeded.",
+        "A request with an unknown task succeeded.",
+    ]
 
 
 # ---------------------------------------------------------------------- aliases and forms

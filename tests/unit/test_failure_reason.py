@@ -1,5 +1,7 @@
 from seatrial.domain.errors import Unproven
+from seatrial.domain.failures import Failure
 from seatrial.engine.trial import failure_reason
+from seatrial.engine.trial.reason import unproven
 
 
 def test_it_names_the_stage_the_traceback_and_the_remedy():
@@ -18,3 +20,9 @@ def test_it_never_exceeds_the_wire_and_keeps_the_remedy():
     reason = failure_reason(error)
     assert len(reason) == 1024
     assert reason.endswith("… Remedy: Mend the handler.")
+
+
+def test_a_module_that_is_missing_is_named_in_the_remedy():
+    failure = Failure("handler_error", "ModuleNotFoundError: No module named 'boto3'")
+    reason = failure_reason(unproven("prove", "Sample 'one' failed", failure))
+    assert reason.endswith("Remedy: Add 'boto3' to the package's requirements, then deploy again.")

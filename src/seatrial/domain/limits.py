@@ -137,6 +137,7 @@ TRIAL_OVERSIZED_BYTES_MAX = 16 * MIB  # a file made to be refused; fields that t
 DRILL_SECONDS_DEFAULT = 5  # of repeated runs (setting); 0 leaves the drill out
 DRILL_RUNS_MAX = 400  # of all samples together
 DRILL_RUNS_MIN = 60  # aimed at, for which a drill may take DRILL_STRETCH times its seconds
+DRILL_QUICK_SECONDS = 0.5  # all samples once; a drill of slower ones is not stretched
 DRILL_STRETCH = 4  # how many times as long as the samples a drill takes
 DRILL_SIDE_BY_SIDE = 8  # requests under way at once
 DRILL_WORKERS = 2  # of a drill

@@ -16,6 +16,7 @@ from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import (
     DRILL_GROWTH_BYTES_MAX,
     DRILL_GROWTH_BYTES_PER_RUN_MAX,
+    DRILL_QUICK_SECONDS,
     DRILL_RUNS_MAX,
     DRILL_RUNS_MIN,
     DRILL_SIDE_BY_SIDE,
@@ -59,6 +60,7 @@ class Drilling:
         self._progress = progress
         self._order = random.Random(SEED)  # noqa: S311 - an order, not a secret
         self._suspicion = Suspicion(court, crew, runs, STAGE)
+        self._once_seconds = sum(proof.seconds for proof in proofs)  # each sample once
         self._done = 0
 
     async def run(self) -> tuple[None, str, dict[str, Any]]:
@@ -88,16 +90,17 @@ class Drilling:
         return None, message, details
 
     def _goes_on(self, seconds: float) -> bool:
-        """For the time that was given, and on a busy machine for some runs more."""
+        """For the time that was given; with quick handlers, on a busy machine, for some runs more."""
         if self._done >= DRILL_RUNS_MAX:
             return False
-        return seconds < self._seconds or (self._done < DRILL_RUNS_MIN and seconds < self._seconds * DRILL_STRETCH)
+        stretched = self._once_seconds < DRILL_QUICK_SECONDS and self._done < DRILL_RUNS_MIN
+        return seconds < (self._seconds * DRILL_STRETCH if stretched else self._seconds)
 
     # ------------------------------------------------------------------ side by side
 
     async def _round(self, number: int) -> None:
         """Every sample, in an order of its own: one by one in the first round, then side by side."""
-        copies = 1 if number == 0 else max(1, min(8, int(1 / max(0.001, sum(one.seconds for one in self._proofs)))))
+        copies = 1 if number == 0 else max(1, min(8, int(1 / max(0.001, self._once_seconds))))
         requests = list(self._proofs) * copies
         self._order.shuffle(requests)
         self._progress(f"round {number + 1}", self._done, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,12 +16,16 @@ REMEDIES = {  # for failures that bring none of their own
     errors.INVOCATION_TIMEOUT: "Raise invocation_timeout_seconds in [worker], or make the sample smaller.",
     errors.WORKER_CRASHED: "Run the handler by hand on the sample; `seatrial logs NAME` has what it printed last.",
 }
+_MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 MEND = "Mend the handler, then deploy again."
 
 
 def unproven(stage: str, what: str, failure: Failure) -> Unproven:
     """The end of a trial: `what` went wrong at the stage, and why."""
+    missing = _MISSING_MODULE.search(failure.message)
     remedy = {"remedy": REMEDIES.get(failure.error_type, MEND)}
+    if missing is not None:
+        remedy = {"remedy": f"Add {missing[1].partition('.')[0]!r} to the package's requirements, then deploy again."}
     details = remedy | dict(failure.details) | {"error": failure.error_type}
     return Unproven(stage, f"{what}: {failure.message}", details=details)
 

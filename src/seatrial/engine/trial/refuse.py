@@ -46,6 +46,7 @@ class Bad:
     submission: Submission
     wanted: frozenset[str] = frozenset()
     field: str | None = None
+    may_succeed: bool = False  # without a contract nobody but the handler knows what is bad: then it is only told
 
 
 class Refusing:
@@ -60,6 +61,7 @@ class Refusing:
         self._crew = crew
         self._progress = progress
         self._left_out: list[str] = []
+        self._warnings: list[str] = []
 
     async def run(self) -> tuple[None, str, dict[str, Any]]:
         """The words and details of the report.
@@ -74,8 +76,12 @@ class Refusing:
             refused.append(await self._refuse(bad))
         if not refused:
             return None, "nothing to refuse: no sample says what a request looks like", {}
-        message = f"{len(refused)} bad requests refused, every worker lives"
-        return None, message, {"refused": refused} | ({"left_out": self._left_out} if self._left_out else {})
+        accepted = sum(one["error_type"] is None for one in refused)
+        message = f"{len(refused) - accepted} bad requests refused, every worker lives"
+        if accepted:
+            message += f"; {accepted} succeeded, which the handler alone can judge: a contract would refuse them"
+        notes = {"left_out": self._left_out, "warnings": self._warnings}
+        return None, message, {"refused": refused} | {name: said for name, said in notes.items() if said}
 
     async def _refuse(self, bad: Bad) -> dict[str, Any]:
         before = self._crew.worker_ids()
@@ -86,16 +92,22 @@ class Refusing:
         except SeatrialError as error:  # refused at the door, which is as good
             return {"request": bad.words, "error_type": error.error_type, "message": error.message}
         self._check(bad, job)
+        if job.state is JobState.SUCCEEDED:
+            self._warnings.append(f"A request with {bad.words} succeeded.")
         after = self._crew.worker_ids()
         if after != before:
             message = f"A request with {bad.words} cost a worker its life."
             raise Unproven(STAGE, message, details={"remedy": REMEDY, "job_id": job.id})
         failure = failure_of(job)
         await self._runs.forget([job])
+        if job.state is JobState.SUCCEEDED:
+            return {"request": bad.words, "error_type": None, "message": "succeeded"}
         return {"request": bad.words, "error_type": failure.error_type, "message": failure.message}
 
     def _check(self, bad: Bad, job: Job) -> None:
         if job.state is JobState.SUCCEEDED:
+            if bad.may_succeed:
+                return
             message = f"A request with {bad.words} succeeded: its answer cannot be a result."
             raise Unproven(STAGE, message, details={"remedy": REMEDY, "job_id": job.id})
         failure = failure_of(job)
@@ -128,15 +140,16 @@ class Refusing:
                     yield bad
 
     async def _undeclared(self) -> AsyncIterator[Bad]:
-        """Without a contract it is the handler that refuses: what no sample looks like must not become a result."""
+        """Without a contract it is the handler that refuses or takes them; either way it has to live."""
         for sample in self._contract.loose_samples[:1]:
             payload = await self._requests.payload(self._contract, Task(""), sample)
             if payload is None:
                 continue
-            yield Bad("malformed JSON", await self._requests.of_body(b'{"task": ', JSON, None, "malformed"))
+            malformed = await self._requests.of_body(b'{"task": ', JSON, None, "malformed")
+            yield Bad("malformed JSON", malformed, may_succeed=True)
             if self._contract.task_field in payload:
                 body = payload | {self._contract.task_field: NO_TASK}
-                yield Bad("an unknown task", await self._sent(body))
+                yield Bad("an unknown task", await self._sent(body), may_succeed=True)
 
     async def _media(self, task: Task, one: Field, payload: dict[str, Any]) -> AsyncIterator[Bad]:
         """Too large, and of no use."""

@@ -33,6 +33,7 @@ from seatrial.package.layout import SERVED
 from seatrial.package.manifest import Manifest, contract_to_json
 
 T = TypeVar("T")
+QUIET = frozenset({TrialStage.REFUSE, TrialStage.DRILL})  # how far they are is shown, and fills no log
 Stage = tuple[T, str, dict[str, Any]]  # what it brings, its words, its details
 
 
@@ -218,7 +219,8 @@ class Trial:
 
     def _show(self, stage: TrialStage, what: str, done: int, total: int | None) -> None:
         message = f"{what} {done:,} of {total:,}" if total else what
-        self._court.say(self.version, f"trial: {stage} {message}")
+        if stage not in QUIET:
+            self._court.say(self.version, f"trial: {stage} {message}")
         details = {"what": what, "done": done, "total": total}
         stages = [
             replace(one, message=message, details=details)
