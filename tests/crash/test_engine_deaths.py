@@ -14,6 +14,7 @@ from seatrial.domain.errors import BadInput, Conflict
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import RESTARTS_PER_WINDOW_MAX, WORKER_DEATHS_MAX
 from seatrial.domain.objects import ObjectName
+from seatrial.http.api.views import JobView
 
 LOOP = "[None for _ in iter(int, 1)]"
 
@@ -278,3 +279,36 @@ async def test_a_sample_that_nobody_can_begin_ends_the_trial(clock: Any, engine:
     endpoint = await engine.settled()
     assert endpoint.status is EndpointStatus.FAILED
     assert "exit code 3" in endpoint.failure_reason
+
+
+async def test_the_memory_of_a_job_is_kept_and_shown(engine: Any) -> None:
+    await engine.deploy(memory_growth_bytes_max=200_000_000)
+    passing = await engine.ended(await engine.submit("len(b'x' * 100_000_000)"))
+    failing = await engine.ended(await engine.submit("[globals().update(kept=b'x' * 50_000_000), 1 / 0]"))
+    assert passing.memory.peak_bytes > 100_000_000
+    assert failing.memory.growth_bytes > 40_000_000
+    assert JobView.of(failing).memory.growth_bytes == failing.memory.growth_bytes
+    worker = await engine.run("os.getpid()")
+    await engine.run("globals().update(kept=b'x' * 300_000_000)")
+    assert await engine.run("os.getpid()") != worker, "it has grown too far, and was replaced"
+    assert [one for one in await engine.lines() if one.startswith("[seatrial] the worker is replaced: its memory has")]
+    assert (await engine.deployer.endpoint("e")).status is EndpointStatus.IN_SERVICE
+
+
+async def test_a_worker_that_dies_while_loading_has_three_starts(engine: Any) -> None:
+    inference = """\
+        import os
+
+        def model_fn(model_dir):
+            print("loading", flush=True)
+            os._exit(3)
+
+        def predict_fn(data, model):
+            return data
+        """
+    await engine.create(engine.package({"code/inference.py": inference, "samples/one.json": "{}"}))
+    endpoint = await engine.settled()
+    assert endpoint.status is EndpointStatus.FAILED
+    assert "exit code 3" in endpoint.failure_reason
+    assert "Remedy: " in endpoint.failure_reason
+    assert (await engine.lines()).count("loading") == 3

@@ -123,13 +123,27 @@ def _row(job: dict[str, Any]) -> tuple[Any, ...]:
     return job["id"], job["endpoint"], job["task"], job["status"], job["submitted_at"], error
 
 
+def _memory(memory: dict[str, Any] | None) -> str | None:
+    """Such as "at most 120.5 MiB, 3.0 MiB more after it; device at most 1024.0 MiB"."""
+    if memory is None:
+        return None
+    growth, device = memory["growth_bytes"], memory["device_peak_bytes"]
+    after = f"{_mebibytes(abs(growth))} {'less' if growth < 0 else 'more'} after it"
+    said = f"at most {_mebibytes(memory['peak_bytes'])}, {after}"
+    return said if device is None else f"{said}; device at most {_mebibytes(device)}"
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"
+
+
 def _print_job(job: dict[str, Any]) -> None:
     error = job["error"] or {}
     waits = f"{job['waits_for']}, until {job['waits_until']}" if job["waits_for"] else None
     facts = [("job", job["id"]), ("endpoint", job["endpoint"]), ("task", job["task"]), ("status", job["status"])]
     facts += [("waits for", waits), ("attempt", job["attempt"]), ("submitted", job["submitted_at"])]
     facts += [("started", job["started_at"]), ("ended", job["ended_at"]), ("retry of", job["retry_of"])]
-    facts += [("superseded by", job["superseded_by"])]
+    facts += [("superseded by", job["superseded_by"]), ("memory", _memory(job["memory"]))]
     facts += [
         (part["name"], f"{part['uri']} ({part['media_type']}, {part['size_bytes']} bytes)") for part in job["parts"]
     ]

@@ -14,6 +14,7 @@ from typing import Any
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job, JobState, NewJob
 from seatrial.domain.limits import ATTEMPTS_MAX, WORKER_DEATHS_MAX
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, Sealed
 
 # ---------------------------------------------------------------- submission
@@ -178,6 +179,7 @@ class Finish:
     parts: tuple[StagedPart, ...] = ()
     failure: Failure | None = None
     started_at_ms: int | None = None
+    memory: MemoryUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ class CloseSession:
     """The session's worker is gone, every descendant seen gone (or its server was killed).
 
     Claims go back to the queue. Where `death` is set, the worker died by itself: a job in `begun` that was
-    alone in its process is charged one death, and at `deaths_max` fails with it. Charged or not,
+    alone in its process is charged one death, and at `deaths_max` fails with it; of several nobody is charged, and
+    each of them is a suspect from then on, which runs alone. Charged or not,
     whose `attempts_max` attempts all ended so fails as attempts_exhausted. Without `death`, nobody is charged.
     """
 

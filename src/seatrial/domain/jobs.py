@@ -13,6 +13,7 @@ from typing import Any
 
 from seatrial.domain.delivery import Target
 from seatrial.domain.limits import PRIORITY_AGE_SECONDS
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef
 
 
@@ -182,6 +183,8 @@ class Job:
     failure: Mapping[str, Any] | None = None  # the failure document, see domain/failures.py
     retry_of: str | None = None
     publish_by_ms: int | None = None  # of a decided job: when its publication is given up
+    memory: MemoryUse | None = None  # what its last attempt with an answer did to its worker's
+    suspect: bool = False  # it was in a worker that died with several jobs: it runs alone until it is known which
     superseded_by: str | None = None  # the later job whose outcome took the same chosen name
     notify: tuple[Target, ...] = ()
     affinity: str | None = None

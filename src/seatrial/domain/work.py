@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import CANCEL_GRACE_SECONDS_DEFAULT
+from seatrial.domain.memory import MemoryUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +74,6 @@ class Work:
     def has_files(self) -> bool:
         """True when some of it lies in files of its own."""
         return isinstance(self.body, Path) or any(isinstance(one, Path) for one in self.media.values())
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
-    """What a job did to the memory of its worker's process, in bytes.
-
-    `peak_bytes` were resident at once while it ran; `growth_bytes` more (or less) are resident after it than before.
-    `device_peak_bytes` is what torch had allocated on the device at once; None without CUDA in use.
-    """
-
-    peak_bytes: int
-    growth_bytes: int
-    device_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import MEMORY_READINGS_MAX, WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkTimedOut
 from seatrial.engine.affinities import Affinities
 from seatrial.engine.ahead import Ahead
@@ -66,8 +67,10 @@ class Runner:
         self._held: dict[str, asyncio.Task[None]] = {}
         self._job_of: dict[str, str] = {}  # token -> job of what is held
         self._memory: list[int] = []
+        self._memory_of: dict[str, MemoryUse] = {}  # by token, once the handler has answered
         self._preparing: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()  # tokens whose cancel was wished
+        self._alone: str | None = None  # the token of a suspect, which has the worker for itself
         self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
         self._suspect: str | None = None
         self._answered = False
@@ -238,7 +241,7 @@ class Runner:
         if session is None:
             raise RuntimeError("a runner takes work only inside serve()")
         while not self._retired.is_set():
-            limit = self._ahead.limit()
+            limit = self._ahead.limit() if self._alone not in self._held else 1
             if len(self._held) > limit // 2:
                 self._room.clear()
                 await self._room.wait()
@@ -249,6 +252,8 @@ class Runner:
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
                 self._job_of[claim.token] = claim.job.id
+                if claim.job.suspect:
+                    self._alone = claim.token
             self._look_later()
 
     async def _run(self, claim: Claim) -> None:
@@ -261,6 +266,7 @@ class Runner:
         finally:
             del self._held[claim.token]
             del self._job_of[claim.token]
+            self._memory_of.pop(claim.token, None)
             self._cancelled.discard(claim.token)
             self._room.set()
 
@@ -289,9 +295,13 @@ class Runner:
         """The decision that this attempt brings; None when the worker was lost under it."""
         try:
             parts, started_at_ms = await self._work(claim)
-            return Finish(claim.token, Outcome.SUCCEEDED, self._clock.now_ms(), parts, started_at_ms=started_at_ms)
+            memory = self._memory_of.get(claim.token)
+            now_ms = self._clock.now_ms()
+            return Finish(claim.token, Outcome.SUCCEEDED, now_ms, parts, started_at_ms=started_at_ms, memory=memory)
         except HandlerFailed as failed:
             self._answered = True
+            if failed.memory is not None:
+                self._memory_of[claim.token] = failed.memory
             return self._failed(claim, failed.failure)
         except Withdrawn:
             raise
@@ -326,6 +336,8 @@ class Runner:
             if claim.token in self._cancelled:
                 raise Withdrawn
             self._ahead.ran(produced.handler_ms)
+            if produced.memory is not None:
+                self._memory_of[claim.token] = produced.memory
             if len(self._memory) < MEMORY_READINGS_MAX:
                 self._memory.append(produced.memory_bytes)
             sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task, claim.token)
@@ -352,7 +364,8 @@ class Runner:
         return replace(work, timeout_ms=claim.time_left_ms) if claim.time_left_ms < work.timeout_ms else work
 
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
-        return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure)
+        memory = self._memory_of.get(claim.token)
+        return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure, memory=memory)
 
     def _defect(self, claim: Claim, error: Exception) -> Finish:
         return self._failed(claim, Failure(errors.INTERNAL_ERROR, f"The server failed to run the job: {error}"))

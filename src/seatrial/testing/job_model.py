@@ -155,6 +155,7 @@ class JobModel:
         if not chosen and any(one.job.exclusive for one in waiting):
             others = self._waiting_for(session, command, exclusive_too=False)
             chosen = self._quotas(self._admitted(others, session, command.now_ms), command)
+        chosen = self._alone_if_suspect(chosen, command.session)
         for entry, token in zip(chosen, command.tokens, strict=False):
             entry.token, entry.session = token, command.session
             entry.job = replace(
@@ -165,6 +166,14 @@ class JobModel:
                 started_at_ms=command.now_ms,
             )
         return self._claims(command)
+
+    def _alone_if_suspect(self, chosen: list[Entry], session: str) -> list[Entry]:
+        first = next((at for at, one in enumerate(chosen) if one.job.suspect), None)
+        if first is None:
+            return chosen
+        if first > 0:
+            return chosen[:first]
+        return [] if any(one.session == session for one in self._in_state(JobState.RUNNING)) else chosen[:1]
 
     def _may_have(self, session: OpenSession, entry: Entry) -> bool:
         mine = {session.version_id} | ({None} if session.version_id == self.active_version else set())
@@ -332,6 +341,8 @@ class JobModel:
             begun = [one for one in held if one.token in command.begun]
             for entry in held:
                 died = command.death is not None and begun == [entry]
+                shared = command.death is not None and len(begun) > 1 and entry in begun
+                entry.job = replace(entry.job, suspect=entry.job.suspect or shared)
                 self._lose(entry, command, begun=entry in begun, died=died)
                 (ended.append(entry.job) if entry.job.ended else requeued.append(entry.job.id))
         return Closed(tuple(requeued), tuple(ended))

@@ -65,6 +65,7 @@ from seatrial.domain.limits import (
     PRIORITY_AGE_SECONDS,
     ROW_INLINE_BYTES_MAX,
 )
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef, Sealed
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.registry import Registry
@@ -785,21 +786,46 @@ class SessionExamples:
         await world.do(CloseSession(session, 5_000, begun[:1], None, deaths_max=1))
         assert [(await job_of(world, job_id)).deaths for job_id in ids] == [0, 0]
 
+    async def test_after_a_shared_death_each_suspect_has_a_worker_for_itself(self, world: World) -> None:
+        suspects = [await submit(world) for _ in range(2)]
+        session = await open_session(world)
+        claims = await take(world, session, 2)
+        await world.do(CloseSession(session, 5_000, tuple(claim.token for claim in claims), DEATH, deaths_max=1))
+        other = await submit(world)
+        first, second = await open_session(world, "first"), await open_session(world, "second")
+        (one,) = await take(world, first, 3)
+        assert (one.job.id, one.job.suspect) == (suspects[0], True)
+        assert await take(world, first, 3) == [], "it is not alone any more with another"
+        (two,) = await take(world, second, 3)
+        assert two.job.id == suspects[1]
+        closed = as_a(Closed, await world.do(CloseSession(first, 6_000, (one.token,), DEATH, deaths_max=1)))
+        assert [job.id for job in closed.ended] == [suspects[0]], "alone, it is charged"
+        (three,) = await take(world, second, 3)
+        assert (three.job.id, three.job.suspect) == (other, False)
+
+    async def test_what_a_job_did_to_memory_is_kept(self, world: World) -> None:
+        claim = await held(world)
+        memory = MemoryUse(3_000_000_000, -4_096, 5_000_000_000)
+        done = Finish(claim.token, Outcome.FAILED, 9_000, failure=FAILURE, memory=memory)
+        job = as_a(Finished, await world.do(done)).job
+        assert job.memory == memory
+        assert (await job_of(world, job.id)).memory == memory
+
     async def test_attempts_that_lost_their_worker_are_counted_others_are_not(self, world: World) -> None:
         ids = [await submit(world) for _ in range(2)]
 
         async def lose(number: int, death: Failure | None) -> Closed:
             session = await open_session(world, f"s{number}")
             begun = tuple(claim.token for claim in await take(world, session, 2))
-            return as_a(Closed, await world.do(CloseSession(session, 5_000, begun, death, attempts_max=3)))
+            closing = CloseSession(session, 5_000, begun, death, deaths_max=9, attempts_max=2)
+            return as_a(Closed, await world.do(closing))
 
         for number in range(4):
             assert (await lose(number, None)).ended == (), "our own kill excuses the attempt"
         assert (await lose(4, DEATH)).ended == ()
-        assert (await lose(5, DEATH)).ended == ()
-        ended = (await lose(6, DEATH)).ended
-        assert {job.id for job in ended} == set(ids)
-        assert {(error_type(job), job.attempt, job.deaths) for job in ended} == {("attempts_exhausted", 7, 0)}
+        ended = [job for number in (5, 6) for job in (await lose(number, DEATH)).ended]
+        assert [job.id for job in ended] == ids, "after the death that they shared, each alone"
+        assert {(error_type(job), job.attempt, job.deaths) for job in ended} == {("attempts_exhausted", 6, 1)}
 
     async def test_places_in_the_queue(self, world: World) -> None:
         ids = [await submit(world, priority=priority) for priority in (5, 0, 5)]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.adapters.processes.scratch import answer_file
-from seatrial.domain.work import MemoryUse, Produced, Work
+from seatrial.domain.memory import MemoryUse
+from seatrial.domain.work import Produced, Work
 from seatrial.worker import protocol
 
 

@@ -36,11 +36,11 @@ from seatrial.domain.limits import (
     WORKER_STOP_GRACE_SECONDS,
     WORKERS_WATCHED_EVERY_MS,
 )
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.work import (
     HandlerFailed,
     Loaded,
     LoadFailed,
-    MemoryUse,
     Produced,
     Withdrawn,
     Work,

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, null, update
 
-from seatrial.adapters.sql.job_rows import JobRow, part_values, to_job
+from seatrial.adapters.sql.job_rows import MEMORY_COLUMNS, JobRow, memory_values, part_values, to_job
 from seatrial.adapters.sql.outbox_rows import post
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, reserved_names
 from seatrial.domain.jobs import Job, JobState, Part
+from seatrial.domain.memory import MemoryUse
 
 _END = Prepared(
     update(jobs)
@@ -21,7 +22,10 @@ _END = Prepared(
     .values(
         {
             name: bindparam(name)
-            for name in ("state", "token", "deaths", "started_at_ms", "ended_at_ms", "parts", "failure")
+            for name in (
+                *("state", "token", "deaths", "started_at_ms", "ended_at_ms", "parts", "failure"),
+                *MEMORY_COLUMNS,
+            )
         }
         | {"session": null(), "publish_by_ms": null()}
     )
@@ -65,6 +69,7 @@ class Conclusion:
     token: str | None
     started_at_ms: int | None
     deaths: int
+    memory: MemoryUse | None
 
 
 def conclude(run: Run, conclusions: Sequence[Conclusion]) -> list[Job]:
@@ -93,6 +98,7 @@ def _ended(one: Conclusion) -> Job:
             "ended_at_ms": one.now_ms,
             "parts": one.parts,
             "failure": one.failure,
+            "memory": one.memory,
             "publish_by_ms": None,
         },
     )
@@ -109,6 +115,7 @@ def _values(one: Conclusion) -> dict[str, Any]:
         "ended_at_ms": one.now_ms,
         "parts": [part_values(part) for part in one.parts] if succeeded else None,
         "failure": one.failure,
+        **memory_values(one.memory),
     }
 
 

@@ -9,19 +9,23 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, null, select, update
 
-from seatrial.adapters.sql.job_rows import JobRow, to_job
+from seatrial.adapters.sql.job_rows import MEMORY_COLUMNS, JobRow, memory_values, to_job
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import decisions, jobs, word
 from seatrial.domain.commands import Outcome, Publication, StagedPart
 from seatrial.domain.jobs import Job, JobEvent, JobState, after
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, Sealed
 
 _DECIDE = Prepared(
     update(jobs)
     .where(jobs.c.seq == bindparam("at"))
     .values(
-        {name: bindparam(name) for name in ("state", "token", "deaths", "started_at_ms", "publish_by_ms")}
+        {
+            name: bindparam(name)
+            for name in ("state", "token", "deaths", "started_at_ms", "publish_by_ms", *MEMORY_COLUMNS)
+        }
         | {"session": null()}
     )
 )
@@ -62,6 +66,7 @@ class Decision:
     token: str | None
     started_at_ms: int | None
     deaths: int
+    memory: MemoryUse | None
 
 
 def decide(run: Run, made: Sequence[Decision], publish_within_ms: int) -> list[Job]:
@@ -124,6 +129,7 @@ def _decided(one: Decision, publish_within_ms: int) -> Job:
             "state": after(JobState(one.row.state), JobEvent.DECIDED),
             "deaths": one.deaths,
             "started_at_ms": one.started_at_ms,
+            "memory": one.memory,
             "publish_by_ms": one.now_ms + publish_within_ms,
         },
     )
@@ -137,6 +143,7 @@ def _job_values(one: Decision, job: Job) -> dict[str, Any]:
         "deaths": job.deaths,
         "started_at_ms": job.started_at_ms,
         "publish_by_ms": job.publish_by_ms,
+        **memory_values(one.memory),
     }
 
 

@@ -15,6 +15,7 @@ from seatrial.domain.commands import Outcome, StagedPart
 from seatrial.domain.errors import CANCELLED, PUBLISH_FAILED
 from seatrial.domain.failures import Failure, failure_body, failure_document
 from seatrial.domain.jobs import Job, JobEvent, JobState, after
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, Sealed
 
 WISHED = Failure(CANCELLED, "The job was cancelled.")
@@ -41,6 +42,7 @@ class Ending:
     token: str | None = None
     started_at_ms: int | None = None
     deaths: int | None = None  # None: unchanged
+    memory: MemoryUse | None = None
 
 
 def failed(row: JobRow, failure: Failure, now_ms: int, deaths: int | None = None) -> Ending:
@@ -87,6 +89,7 @@ def _decision(ending: Ending) -> Decision:
         token=ending.token,
         started_at_ms=ending.started_at_ms,
         deaths=_deaths(ending),
+        memory=ending.memory,
     )
 
 
@@ -106,6 +109,7 @@ def _shown(run: Run, ending: Ending) -> Conclusion:
         token=ending.token,
         started_at_ms=ending.started_at_ms,
         deaths=_deaths(ending),
+        memory=ending.memory,
     )
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import Row
 from seatrial.domain.commands import StagedPart
 from seatrial.domain.delivery import Target, TargetKind
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan, Part, rank_ms
+from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef
 
 JobRow = Row[Any]
+MEMORY_COLUMNS = ("memory_peak_bytes", "memory_growth_bytes", "device_peak_bytes")
 
 # The columns that a new job sets.
 NEW_COLUMNS = (
@@ -129,6 +131,8 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "stop_confirmed": not row.presumed,
         "parts": tuple(_part(values) for values in row.parts or ()),
         "failure": row.failure,
+        "memory": memory_of(row),
+        "suspect": row.suspect,
         "retry_of": row.retry_of,
         "affinity": row.affinity,
         "exclusive": row.exclusive,
@@ -139,6 +143,21 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
     if changes is not None:
         values.update(changes)
     return Job(**values)
+
+
+def memory_values(memory: MemoryUse | None) -> dict[str, int | None]:
+    """The columns of a job's memory."""
+    if memory is None:
+        return dict.fromkeys(MEMORY_COLUMNS)
+    values = (memory.peak_bytes, memory.growth_bytes, memory.device_peak_bytes)
+    return dict(zip(MEMORY_COLUMNS, values, strict=True))
+
+
+def memory_of(row: JobRow) -> MemoryUse | None:
+    """What those columns hold."""
+    if row.memory_peak_bytes is None:
+        return None
+    return MemoryUse(row.memory_peak_bytes, row.memory_growth_bytes, row.device_peak_bytes)
 
 
 def output_plan(row: JobRow) -> OutputPlan:

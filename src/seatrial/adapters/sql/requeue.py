@@ -18,7 +18,7 @@ _REQUEUE = Prepared(
     update(jobs)
     .where(jobs.c.seq == bindparam("at"))
     .values(
-        {name: bindparam(name) for name in ("state", "attempt", "deaths", "excused", "expires_at_ms")}
+        {name: bindparam(name) for name in ("state", "attempt", "deaths", "excused", "suspect", "expires_at_ms")}
         | {"token": null(), "session": null(), "started_at_ms": null()}
     )
 )
@@ -32,6 +32,7 @@ class Return:
     begun: bool
     died: bool = False
     excused: bool = False
+    suspect: bool = False
 
 
 def requeue(run: Run, returns: Sequence[Return]) -> None:
@@ -53,5 +54,6 @@ def _values(one: Return) -> dict[str, Any]:
         "attempt": attempt,
         "deaths": row.deaths + one.died,
         "excused": row.excused + one.excused,
+        "suspect": row.suspect or one.suspect,
         "expires_at_ms": 0 if row.cancel_requested else deadline_ms,
     }

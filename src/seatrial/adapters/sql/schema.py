@@ -188,6 +188,10 @@ jobs = Table(
     Column("input_key", Text),
     Column("input_etag", Text),
     Column("input_inline", LargeBinary),
+    Column("memory_peak_bytes", BigInteger),
+    Column("memory_growth_bytes", BigInteger),
+    Column("device_peak_bytes", BigInteger),
+    Column("suspect", Boolean, nullable=False, server_default=false()),  # runs alone, after a death that it shared
     Column("excused", Integer, nullable=False, server_default="0"),  # attempts that we or a server's end broke off
     Column("presumed", Boolean, nullable=False, server_default=false()),  # a session of it ended, its processes unseen
     Column("name_chosen", Boolean, nullable=False, server_default=false()),

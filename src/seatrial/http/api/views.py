@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, StageReport
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.logs import LogLine
+from seatrial.domain.memory import MemoryUse
 from seatrial.engine.waits import Wait, wait_of
 
 PRIMARY = "result"
@@ -77,6 +78,21 @@ class InputView(BaseModel):
     uri: str | None = None
 
 
+class MemoryView(BaseModel):
+    """What a job did to the memory of its worker's process, in bytes."""
+
+    peak_bytes: int = Field(description="Resident at once while it ran.")
+    growth_bytes: int = Field(description="More (or less) resident after it than before.")
+    device_peak_bytes: int | None = Field(None, description="What torch had allocated on the device at once.")
+
+    @classmethod
+    def of(cls, memory: MemoryUse) -> MemoryView:
+        """The view of a job's memory."""
+        return cls(
+            peak_bytes=memory.peak_bytes, growth_bytes=memory.growth_bytes, device_peak_bytes=memory.device_peak_bytes
+        )
+
+
 class JobView(BaseModel):
     """A job as it is now."""
 
@@ -91,6 +107,7 @@ class JobView(BaseModel):
     priority: int
     attempt: int
     deaths: int = Field(description="Worker deaths charged to this job.")
+    memory: MemoryView | None = Field(None, description="Once its handler has answered.")
     door: str
     purpose: str
     submitted_at: str
@@ -129,6 +146,7 @@ class JobView(BaseModel):
             priority=job.priority,
             attempt=job.attempt,
             deaths=job.deaths,
+            memory=None if job.memory is None else MemoryView.of(job.memory),
             door=job.door,
             purpose=job.purpose,
             submitted_at=instant(job.submitted_at_ms),

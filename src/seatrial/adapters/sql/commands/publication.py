@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from seatrial.adapters.sql.concluding import Conclusion, conclude
 from seatrial.adapters.sql.deciding import drop_decision, read_decision, replace_decision
 from seatrial.adapters.sql.ending import document_of, ended_state, not_shown
-from seatrial.adapters.sql.job_rows import JobRow, to_job, visible_part
+from seatrial.adapters.sql.job_rows import JobRow, memory_of, to_job, visible_part
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import (
@@ -74,6 +74,7 @@ def _conclusion(row: JobRow, publication: Publication, command: Published) -> Co
         token=row.token,
         started_at_ms=row.started_at_ms,
         deaths=row.deaths,
+        memory=memory_of(row),
     )
 
 

@@ -82,6 +82,7 @@ def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
     rows = run.connection.execute(_HELD, {"session": command.session}).all()
     begun = {row.token for row in rows if all_begun or row.token in command.begun}
     charged = begun if command.death is not None and len(begun) == 1 else set()
+    suspects = begun if command.death is not None and len(begun) > 1 else set()
     endings: list[Ending] = []
     returns: list[Return] = []
     for row in rows:
@@ -95,6 +96,7 @@ def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
                     begun=row.token in begun,
                     died=row.token in charged,
                     excused=row.token in begun and command.death is None,
+                    suspect=row.token in suspects,
                 )
             )
     requeue(run, returns)

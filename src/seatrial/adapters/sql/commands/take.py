@@ -20,6 +20,7 @@ _TAKEN = after(JobState.QUEUED, JobEvent.TAKEN)
 
 _SESSION = select(sessions).where(sessions.c.id == bindparam("session"))
 _SESSION_KEPT = _SESSION.with_for_update(read=True, key_share=True)
+_HELD = select(jobs.c.seq).where(jobs.c.session == bindparam("session")).limit(1)
 _TAKEN_WITH = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
 _MARK_TAKEN = Prepared(
     update(jobs)
@@ -121,7 +122,19 @@ def _choose(run: Run, session: Row[Any], command: Take) -> tuple[list[JobRow], b
     if not chosen and any(row.exclusive for row in candidates):  # others may pass those that have to wait
         candidates = _candidates(run, session, command, room, active, exclusive_too=False) or candidates
         chosen = room.fill(admitted(run, candidates, may_take, command.now_ms))
+    chosen = _alone_if_suspect(run, chosen, command.session)
     return chosen, bool(room.full_owners) or len(chosen) < len(candidates)
+
+
+def _alone_if_suspect(run: Run, chosen: list[JobRow], session: str) -> list[JobRow]:
+    """After a death that several jobs shared each of them has a worker for itself: the next death tells which it is."""
+    first = next((at for at, row in enumerate(chosen) if row.suspect), None)
+    if first is None:
+        return chosen
+    if first > 0:
+        return chosen[:first]
+    holds_others = run.connection.execute(_HELD, {"session": session}).first() is not None
+    return [] if holds_others else chosen[:1]
 
 
 def _candidates(
