@@ -29,6 +29,7 @@ from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.patience import Patience
 from seatrial.engine.prepare import Preparer, discard_inputs
+from seatrial.engine.timeouts import HandlerLimit, handler_limit
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import StoreUnavailable
@@ -69,6 +70,7 @@ class Runner:
         self._memory: list[int] = []
         self._memory_of: dict[str, MemoryUse] = {}  # by token, once the handler has answered
         self._preparing: set[asyncio.Task[None]] = set()
+        self._limits: dict[str, HandlerLimit] = {}  # token -> bound of what is held and prepared
         self._cancelled: set[str] = set()  # tokens whose cancel was wished
         self._alone: str | None = None  # the token of a suspect, which has the worker for itself
         self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
@@ -267,6 +269,7 @@ class Runner:
             del self._held[claim.token]
             del self._job_of[claim.token]
             self._memory_of.pop(claim.token, None)
+            self._limits.pop(claim.token, None)
             self._cancelled.discard(claim.token)
             self._room.set()
 
@@ -309,7 +312,7 @@ class Runner:
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
         except WorkTimedOut as late:
             self._ended_by_us |= late.process_gone
-            return self._failed(claim, _timeout(claim, late.process_gone))
+            return self._failed(claim, _timeout(claim, self._limits[claim.token], late.process_gone))
         except WorkerDied as died:
             self._lost[claim.token] = claim.job.id
             if died.by_us:
@@ -361,7 +364,8 @@ class Runner:
             raise
         finally:
             self._preparing.discard(task)
-        return replace(work, timeout_ms=claim.time_left_ms) if claim.time_left_ms < work.timeout_ms else work
+        limit = self._limits[claim.token] = handler_limit(claim.job, self.version, contract, work.task)
+        return replace(work, timeout_ms=min(limit.timeout_ms, claim.time_left_ms))
 
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
         memory = self._memory_of.get(claim.token)
@@ -371,12 +375,18 @@ class Runner:
         return self._failed(claim, Failure(errors.INTERNAL_ERROR, f"The server failed to run the job: {error}"))
 
 
-def _timeout(claim: Claim, process_gone: bool) -> Failure:
+def _timeout(claim: Claim, limit: HandlerLimit, process_gone: bool) -> Failure:
     how = "it was stopped and its process is gone" if process_gone else "it was asked to stop, and did"
-    if claim.time_left_ms < claim.job.invocation_timeout_ms:
+    if claim.time_left_ms < limit.timeout_ms:
         message = f"The job's deadline passed while the handler ran; {how}."
         return Failure(errors.DEADLINE_EXCEEDED, message)
-    seconds = claim.job.invocation_timeout_ms / 1000
+    seconds = limit.timeout_ms / 1000
+    if limit.setting is not None:
+        return Failure(
+            errors.INVOCATION_TIMEOUT,
+            f"The handler ran longer than {limit.setting} allows ({seconds:g} s); {how}.",
+            {"field": limit.setting, "remedy": f"Raise {limit.setting} in seatrial.toml, or make the job smaller."},
+        )
     return Failure(
         errors.INVOCATION_TIMEOUT,
         f"The handler ran longer than {seconds:g} s; {how}.",

@@ -35,6 +35,7 @@ from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.submission import StagedBody, Submission
+from seatrial.engine.timeouts import job_timeout_seconds
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -287,7 +288,8 @@ class Submitter:
     ) -> NewJob:
         settings = version.settings
         ttl_seconds = submission.queue_ttl_seconds or settings.queue_ttl_seconds
-        timeout_seconds = submission.invocation_timeout_seconds or settings.invocation_timeout_seconds
+        contract = self._directory.version(version.id).contract
+        timeout_seconds = job_timeout_seconds(version, contract, task, submission.invocation_timeout_seconds)
         now_ms = self._clock.now_ms()
         attempt_seconds = timeout_seconds + settings.load_timeout_seconds + RESTART_BACKOFF_SECONDS_MAX
         run_seconds = self._bounds.attempts_max * (attempt_seconds + HAND_OVER_SECONDS_MAX)
@@ -307,7 +309,7 @@ class Submitter:
             accept=submission.accept,
             priority=submission.priority,
             affinity=submission.affinity,
-            **_device(version, self._directory.version(version.id).contract, task),
+            **_device(version, contract, task),
             purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
             version_id=submission.version_id,
             attributes=submission.attributes,
