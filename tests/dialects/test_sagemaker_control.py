@@ -95,12 +95,16 @@ def test_an_endpoint_lives(sagemaker: Any, put_model: Callable[..., None]) -> No
 def test_a_package_that_does_not_load_ends_the_wait_with_its_reason(
     sagemaker: Any, put_model: Callable[..., None]
 ) -> None:
-    put_model("broken", "broken_import")
+    output = {"OutputConfig": {"S3OutputPath": "s3://plans/out"}}
+    put_model("broken", "broken_import", AsyncInferenceConfig=output)
     sagemaker.create_endpoint(EndpointName="broken", EndpointConfigName="broken-config")
     with pytest.raises(WaiterError, match="Failed") as ended:
         sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="broken", WaiterConfig=SOON)
     assert ended.value.last_response["EndpointStatus"] == "Failed"
     assert "load" in ended.value.last_response["FailureReason"]
+    described = sagemaker.describe_endpoint(EndpointName="broken")
+    assert (described["EndpointConfigName"], described["AsyncInferenceConfig"]) == ("broken-config", output)
+    assert described["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == "gen3d:v1.0"
 
 
 def test_an_update_that_fails_leaves_the_old_configuration_in_service(

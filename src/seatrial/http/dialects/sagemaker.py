@@ -311,14 +311,16 @@ def describe_endpoint(
     endpoint_arn: str,
     active: EndpointVersion | None,
     target: EndpointVersion | None,
+    newest: EndpointVersion,
     workers: int,
 ) -> dict[str, Any]:
-    """DescribeEndpoint; `workers` are those that are ready now."""
-    config = configuration(endpoint, active or target)
+    """DescribeEndpoint; `workers` are those that are ready now. One that failed shows its newest version."""
+    shown = active or target or newest
+    config = configuration(endpoint, shown)
     answer: dict[str, Any] = {**endpoint_summary(endpoint, endpoint_arn)}
     answer["EndpointConfigName"] = _config_name(endpoint, config)
     answer["ProductionVariants"] = [_variant(endpoint, config, target, workers)]
-    asynchronous = config.get("async") or _async_config(active or target)
+    asynchronous = config.get("async") or _async_config(shown)
     if asynchronous:
         answer["AsyncInferenceConfig"] = asynchronous
     if endpoint.failure_reason:

@@ -106,8 +106,11 @@ class SageMakerDoor:
         if document is not None:
             return dialect.describe_config(document, config_arn)
         for endpoint in await self._deployer.endpoints():
-            version = await self._version(endpoint.active_version or endpoint.target_version)
-            if endpoint.name == name and not dialect.configuration(endpoint, version):
+            if endpoint.name != name:
+                continue
+            newest = (await self._deployer.versions(name))[-1]
+            version = await self._version(endpoint.active_version or endpoint.target_version) or newest
+            if not dialect.configuration(endpoint, version):
                 raise dialect.without_config(name, config_arn)
         raise dialect.missing(ENDPOINT_CONFIG, config_arn)
 
@@ -142,6 +145,7 @@ class SageMakerDoor:
             self._arn(call, ENDPOINT, endpoint.name),
             await self._version(endpoint.active_version),
             await self._version(endpoint.target_version),
+            (await self._deployer.versions(endpoint.name))[-1],
             self._deployer.workers(endpoint.name),
         )
 
