@@ -118,6 +118,23 @@ async def test_too_much_memory_while_loading(yard: Any) -> None:
     assert "memory_bytes_max" in failed.value.failure.details["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("threading.Thread(target=time.sleep, args=(99,), name='lazy', daemon=True).start()", "threads behind"),
+        ("time.sleep(0.002) or subprocess.Popen(['sleep', '99'], start_new_session=True)", "processes behind"),
+    ],
+)
+async def test_what_a_job_leaves_behind_is_named_and_ends_with_the_worker(yard: Any, code: str, said: str) -> None:
+    worker = await yard.python(DO, TASKS)
+    await yard.run(worker, task="run", fields={"code": code})
+    line = await yard.logs.until(lambda text: said in text)
+    assert "lazy" in line.text or "(sleep)" in line.text
+    assert (await yard.run(worker, task="look")).body == str(worker.pid).encode()
+    await worker.stop(5)
+    assert worker._family.members() == []
+
+
 # ---------------------------------------------------------------------- memory of jobs
 
 

@@ -22,7 +22,7 @@ from .link import Link
 from .permits import Permits
 from .request import Request
 from .streams import Streams
-from .vitals import Vitals, cuda, device
+from .vitals import MOMENT_MS, Vitals, cuda, device, has_children
 
 Handle = Callable[[Request], Answer]
 LAYOUTS = ("sagemaker", "python")
@@ -108,6 +108,7 @@ class _Desk:
         self._growth = growth
         self._streams = streams
         self._threads = threading.active_count()
+        self._has_children = has_children()
 
     def work(self) -> None:
         """Until the server closes the socket, or the process is fit for no more work.
@@ -147,10 +148,15 @@ class _Desk:
             complaint = cause_of(error).unfit
             _release_device_memory()
         self._streams.flush()
-        header.update(self._vitals.measured((time.perf_counter() - started) * 1_000))
+        took_ms = (time.perf_counter() - started) * 1_000
+        header.update(self._vitals.measured(took_ms))
         complaint = complaint or self._growth.complaint(header["memory"])
         if complaint:
             header["unfit"] = complaint
+        if took_ms >= MOMENT_MS:  # no process is started in less
+            had_children, self._has_children = self._has_children, has_children()
+            if self._has_children and not had_children:
+                header["children"] = True
         threads = threading.active_count()
         if threads > self._threads:
             header["threads"] = _newest_threads(threads - self._threads)

@@ -136,13 +136,15 @@ class Begun(TypedDict):
 class _After(TypedDict, total=False):
     """What is said of the process after a job. Memory in bytes: resident now, its peak during the job, and torch's.
 
-    `threads`: those that the work left behind. `unfit`: why the process does no more work; it leaves.
+    `threads`: those that the work left behind; `children`: it also left processes.
+    `unfit`: why the process does no more work; it leaves.
     """
 
     memory: int
     memory_peak: int
     device_peak: int
     threads: List[str]  # noqa: UP006
+    children: bool
     unfit: str
 
 

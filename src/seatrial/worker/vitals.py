@@ -10,7 +10,7 @@ from typing import Any, Optional
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FORGET_PEAK = b"5"  # proc(5), /proc/pid/clear_refs: the peak resident set size counts from now on
 _PEAK = b"VmHWM:"
-_MOMENT_MS = 2
+MOMENT_MS = 2
 
 
 class Vitals:
@@ -41,7 +41,7 @@ class Vitals:
         tell than such a job may take.
         """
         before, self._memory = self._memory, self.memory_bytes()
-        peak = max(before, self._memory) if took_ms < _MOMENT_MS else max(self._memory, self._peak_bytes())
+        peak = max(before, self._memory) if took_ms < MOMENT_MS else max(self._memory, self._peak_bytes())
         measured = {"memory": self._memory, "memory_peak": peak}
         module = cuda()
         if module is not None:
@@ -65,6 +65,15 @@ def cuda() -> Optional[Any]:
     torch = sys.modules.get("torch")
     module = getattr(torch, "cuda", None)
     return module if module is not None and module.is_initialized() else None
+
+
+def has_children() -> bool:
+    """True if some process is this one's child, be it dead and not awaited."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def synchronise() -> None:

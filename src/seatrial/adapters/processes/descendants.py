@@ -26,6 +26,7 @@ class Process:
     group: int
     session: int
     is_dead: bool  # it ended, and waits for its parent to take note
+    name: str
 
     def may_be_from(self, instant_ms: int) -> bool:
         """False only if it was there before that time, in milliseconds since boot."""
@@ -48,8 +49,12 @@ def look_at(pid: int) -> Process | None:
             text = file.read()
     except OSError:
         return None
-    fields = text.rpartition(b")")[2].split()
-    return Process(pid, int(fields[19]), int(fields[1]), int(fields[2]), int(fields[3]), fields[0] in (b"Z", b"X"))
+    named, _, rest = text.rpartition(b")")
+    fields = rest.split()
+    name = named.partition(b"(")[2].decode("utf-8", "replace")
+    return Process(
+        pid, int(fields[19]), int(fields[1]), int(fields[2]), int(fields[3]), fields[0] in (b"Z", b"X"), name
+    )
 
 
 def environment_value(pid: int, variable: str) -> str | None:
@@ -159,9 +164,14 @@ async def end_all(find: Callable[[], Iterable[Process]], leave: int = 0) -> int:
 
 def _end_groups(alive: Sequence[Process]) -> None:
     for group in {one.group for one in alive} - {os.getpgrp(), 0}:
-        if any(look_at(one.pid) == one for one in alive if one.group == group):  # else its number may be reused by now
+        if any(_is_in_it(one) for one in alive if one.group == group):  # else its number may be reused by now
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
+
+
+def _is_in_it(one: Process) -> bool:
+    now = look_at(one.pid)
+    return now is not None and (now.started, now.group) == (one.started, one.group)
 
 
 async def _end(process: Process) -> None:

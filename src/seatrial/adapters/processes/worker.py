@@ -51,6 +51,7 @@ from seatrial.domain.work import (
 from seatrial.worker import protocol
 
 IDLE_REMEDY = "Look for a thread of the handler's that keeps the interpreter to itself, or that stopped the process."
+PROCESSES_NAMED_MAX = 20
 MEMORY_REMEDY = "Raise memory_bytes_max in [worker], or use a smaller model, smaller inputs or smaller batches."
 PROCESSES_REMEDY = "Let the handler start fewer processes, and wait for those that it has started."
 PROTOCOL_REMEDY = "Let the handler leave alone every file descriptor that it did not open itself: one is the server's."
@@ -442,10 +443,19 @@ class ProcessWorker:
         if past is not None and "threads" in header:
             past.threads = [str(name) for name in header["threads"]]
             self._output.say(f"the job left threads behind, which go on in its worker: {', '.join(past.threads)}")
+        if past is not None and header.get("children"):
+            self._spawn(self._tell_of_processes(past))
         before, self._memory_bytes = self._memory_bytes, int(header["memory"])
         device = header.get("device_peak")
         growth_bytes = self._memory_bytes - before
         return MemoryUse(int(header["memory_peak"]), growth_bytes, None if device is None else int(device))
+
+    async def _tell_of_processes(self, past: _Past) -> None:
+        family = await asyncio.to_thread(self._family.members)
+        left = [one for one in family if one.pid != self.pid and not one.is_dead and one.may_be_from(past.began_at_ms)]
+        if left:
+            names = ", ".join(f"{one.pid} ({one.name})" for one in left[:PROCESSES_NAMED_MAX])
+            self._output.say(f"the job left processes behind, which end with its worker: {names}")
 
     def _leave_if_unfit(self, header: dict[str, Any]) -> None:
         if "unfit" in header and self._recycled is None:
