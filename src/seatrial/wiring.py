@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.failures import DatabaseUnusable
 from seatrial.adapters.sql.incarnation import read_incarnation
 from seatrial.adapters.sql.job_store import SqlJobStore
+from seatrial.adapters.sql.lease import begin_lease, end_lease
 from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.sql.log_store import SqlLogStore
 from seatrial.adapters.sql.object_names import SqlObjectNames
@@ -68,7 +70,7 @@ from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
 from seatrial.engine.inspect import Inspector
-from seatrial.engine.leases import Leases
+from seatrial.engine.leases import LEASE_MS, Leases
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
@@ -176,7 +178,7 @@ async def _put_together(settings: Settings, folders: Folders, home: str, url: st
     clock = SystemClock()
     incarnation = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
-        database, logs = await _open_databases(settings, folders, stack)
+        database, logs = await _open_databases(settings, folders, incarnation, home, stack)
         keyring = Keyring(load_or_create_credentials(folders.data, settings.region))
         store = SqlJobStore(database, None if settings.objects is None else settings.publish_seconds_max * 1000)
         registry = SqlRegistry(database)
@@ -302,6 +304,24 @@ async def _database(settings: Settings, folders: Folders) -> Database:
         raise StartError(str(error)) from error
 
 
+@asynccontextmanager
+async def _alone(database: Database, incarnation: str, home: str) -> AsyncIterator[None]:
+    """While no server with another data folder uses the database: its packages and blobs are not in this one."""
+    holder = await database.write(partial(begin_lease, server=incarnation, home=home, lease_ms=LEASE_MS))
+    if holder is not None:
+        raise StartError(
+            f"{holder}, is using this database; stop it first. If it is gone for good, start again in "
+            f"{math.ceil(holder.left_ms / 1000)} s, when its lease has lapsed"
+        )
+    try:
+        yield
+    finally:
+        try:
+            await database.write(partial(end_lease, server=incarnation))
+        except StoreUnavailable as error:
+            log.warning("stop.lease_not_ended", error=str(error))  # it lapses by itself
+
+
 async def _belong(settings: Settings, data: Path, registry: SqlRegistry, clock: SystemClock) -> None:
     """A data folder has the blobs and packages of one database: with another one they would be swept away."""
     with contextlib.suppress(AlreadyThere):
@@ -342,9 +362,13 @@ async def _clear_up(
     reached(CrashPoint.START_SESSIONS_CLOSED)
 
 
-async def _open_databases(settings: Settings, folders: Folders, stack: AsyncExitStack) -> tuple[Database, SqlLogStore]:
+async def _open_databases(
+    settings: Settings, folders: Folders, incarnation: str, home: str, stack: AsyncExitStack
+) -> tuple[Database, SqlLogStore]:
     database = await _database(settings, folders)
     stack.push_async_callback(database.close)
+    if settings.database is not None:
+        await stack.enter_async_context(_alone(database, incarnation, home))
     logs = await SqlLogStore.open(folders.data / "logs.db")
     stack.push_async_callback(logs.close)
     return database, logs

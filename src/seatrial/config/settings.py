@@ -54,9 +54,9 @@ class Settings(BaseSettings):
     database: str | None = _setting(
         None,
         "URL",
-        "PostgreSQL database of jobs, endpoints and object names, as postgresql://user@host:5432/name; servers may "
-        "share it. Its password is better given as PGPASSWORD or in ~/.pgpass, where no list of processes shows it. "
-        "Unset: a SQLite file in the data folder.",
+        "PostgreSQL database of jobs, endpoints and object names, as postgresql://user@host:5432/name; one "
+        "server at a time. Its password is better given as PGPASSWORD or in ~/.pgpass, where no list of processes "
+        "shows it. Unset: a SQLite file in the data folder.",
         repr=False,
     )
     host: str = _setting(

@@ -32,7 +32,7 @@ class Health:
         self._questions: Mapping[str, Callable[[], Awaitable[Any]]] = {
             "jobs": services.inspector.check,
             "objects": services.objects.check,
-            "endpoints": services.deployer.endpoints,
+            "endpoints": services.registry.endpoints,
             "logs": services.logs.groups,
         }
 

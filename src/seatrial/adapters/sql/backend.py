@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from seatrial.domain.errors import BadInput
 from seatrial.ports.job_store import StoreUnavailable
 
 
@@ -42,6 +43,10 @@ class Backend(Protocol):
 
     def unavailable(self, error: BaseException) -> StoreUnavailable | None:
         """What the port calls this failure; None: it is the statement's, not the database's or the machine's."""
+        ...
+
+    def refused(self, error: BaseException) -> BadInput | None:
+        """What a request is told that has a value which this kind of database cannot keep; None: it is not that."""
         ...
 
     def lost_race(self, error: BaseException) -> bool:

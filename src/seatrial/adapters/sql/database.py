@@ -190,7 +190,7 @@ class Database:
                 connection.close()
                 if not fresh and self._backend.uncommitted(error):
                     continue  # it broke while it was idle
-                raise self._backend.unavailable(error) or error from error
+                raise self._backend.unavailable(error) or self._backend.refused(error) or error from error
             self._idle_readers.put(connection)
             return result
 
@@ -267,7 +267,7 @@ class Database:
             if not self._backend.lost_race(failure):
                 break
         if len(units) == 1:
-            units[0].error = failure
+            units[0].error = failure and (self._backend.refused(failure) or failure)
             return
         for unit in units:
             self._run_bundle(connection, [unit])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from seatrial.adapters.sql.announcing import announced
 from seatrial.adapters.sql.failures import DatabaseUnusable
 from seatrial.adapters.sql.migrate import migrate
+from seatrial.domain.errors import INVALID_FIELD, BadInput
 from seatrial.domain.limits import (
     DATABASE_BUSY_TIMEOUT_MS,
     DATABASE_CONNECT_SECONDS_MAX,
@@ -117,6 +119,14 @@ class PostgresBackend:
             return None
         return StoreUnavailable(f"PostgreSQL is not available: {_first_line(cause)}")
 
+    def refused(self, error: BaseException) -> BadInput | None:
+        """A NUL character: PostgreSQL has none in its texts, and the driver says so before it asks."""
+        cause = _cause(error)
+        if not isinstance(cause, psycopg.DataError) or "NUL" not in str(cause):
+            return None
+        said = "A text of the request has a NUL character, which cannot be stored or looked for."
+        return BadInput(INVALID_FIELD, said, field=_field_with_nul(error), valid="a text without NUL characters")
+
     def lost_race(self, error: BaseException) -> bool:
         """Another transaction made the unique row first."""
         return getattr(_cause(error), "sqlstate", None) == _TAKEN
@@ -198,6 +208,13 @@ def _why_not(url: str, error: psycopg.Error) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", 1)[0] or type(error).__name__
+
+
+def _field_with_nul(error: BaseException) -> str | None:
+    given: Any = error.params if isinstance(error, DBAPIError) else None
+    rows = [row for row in (given if isinstance(given, list | tuple) else [given]) if isinstance(row, Mapping)]
+    names = [name for row in rows for name, value in row.items() if isinstance(value, str) and "\0" in value]
+    return re.sub(r"_\d+$", "", names[0]) if names else None  # SQLAlchemy numbers those that it names itself
 
 
 def _cause(error: BaseException) -> BaseException | None:

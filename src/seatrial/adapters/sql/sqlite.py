@@ -62,6 +62,9 @@ class SqliteBackend:
         """See `as_unavailable`."""
         return as_unavailable(error)
 
+    def refused(self, error: BaseException) -> None:
+        """SQLite keeps every text."""
+
     def lost_race(self, error: BaseException) -> bool:
         """There is no other writer to lose against."""
         return False

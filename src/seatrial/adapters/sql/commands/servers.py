@@ -32,7 +32,7 @@ def _now_in_postgresql(_element: _Now, _compiler: Any, **_: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
-_NOW = select(_Now())
+NOW = select(_Now())
 _LAST = select(servers.c.beat_at_ms).where(servers.c.id == bindparam("server")).with_for_update()
 _FIRST = insert(servers)
 _AGAIN = update(servers).where(servers.c.id == bindparam("server")).values(beat_at_ms=bindparam("at_ms"))
@@ -62,7 +62,7 @@ def close_lapsed(run: Run, commands: Sequence[CloseLapsed]) -> list[Closed]:
 
 def _beat(run: Run, command: Beat) -> Beaten:
     last_ms = run.connection.execute(_LAST, {"server": command.server}).scalar()
-    now_ms = run.connection.execute(_NOW).scalar_one()
+    now_ms = run.connection.execute(NOW).scalar_one()
     if last_ms is None:
         run.connection.execute(_FIRST, {"id": command.server, "home": command.home, "beat_at_ms": now_ms})
         return Beaten(None)
@@ -71,7 +71,7 @@ def _beat(run: Run, command: Beat) -> Beaten:
 
 
 def _close_lapsed(run: Run, command: CloseLapsed) -> Closed:
-    since_ms = run.connection.execute(_NOW).scalar_one() - command.lease_ms
+    since_ms = run.connection.execute(NOW).scalar_one() - command.lease_ms
     which = {"server": command.server}
     lapsed = run.connection.execute(_LAPSED, which | {"since_ms": since_ms}).scalars().all()
     if lapsed:
