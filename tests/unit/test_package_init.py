@@ -46,19 +46,43 @@ def test_tasks_and_fields_are_guessed_from_the_code_and_the_sample(handler: Path
         "session_id": (FieldType.STRING, False),
         "top": (FieldType.INTEGER, False),
     }
-    assert types(mesh.fields) == {"image": (FieldType.STRING, True), "quality": (FieldType.STRING, False)}
+    assert types(mesh.fields) == {"image": (FieldType.IMAGE, True), "quality": (FieldType.STRING, False)}
     assert [one.input for one in embedding.samples] == ["samples/pay-load.json"]
     assert [one.message for one in inspect(manifest, handler, Target())] == [
         "The task 'generate_3d' has no sample: no [[tasks.generate_3d.samples]]."
     ]
 
 
-def test_a_sample_of_a_task_that_the_code_does_not_know_is_told(handler: Path) -> None:
+def test_a_task_that_only_the_sample_names_is_declared_and_told(handler: Path) -> None:
     done = initialise(handler, payload(handler, {"task": "initialization", "image": PIXEL}))
     assert any(
         "names the task 'initialization'" in note and "get_embedding, generate_3d" in note for note in done.to_fill_in
     )
-    assert all(task.samples == () for task in read_manifest(handler).contract.tasks)
+    samples = {task.name: len(task.samples) for task in read_manifest(handler).contract.tasks}
+    assert samples == {"get_embedding": 0, "generate_3d": 0, "initialization": 1}
+    assert any("(get_embedding, generate_3d)" in note for note in done.to_fill_in)
+
+
+def test_a_method_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text("class Plans:\n    def rooms(self): ...\n    def walls(self): ...\n")
+    done = initialise(tmp_path, payload(tmp_path / "x", {"task": "doors"}))
+    assert any("names the task 'doors'" in note and "rooms, walls" in note for note in done.to_fill_in)
+    assert all(task.samples == () for task in read_manifest(tmp_path).contract.tasks)
+
+
+def test_a_task_that_the_code_only_refuses_the_others_for(tmp_path: Path) -> None:
+    (tmp_path / "m" / "code").mkdir(parents=True)
+    (tmp_path / "m" / "code" / "inference.py").write_text(
+        "def predict_fn(d, model):\n"
+        "    if d['task'] == 'boom':\n        raise RuntimeError(d['n'])\n"
+        "    if d.get('task') != 'hello':\n        raise ValueError('unknown')\n"
+        "    return {'n': d['n'], 'name': d.get('name')}\n"
+    )
+    initialise(tmp_path / "m", payload(tmp_path / "m", {"task": "hello", "n": 2.5, "name": "x"}))
+    boom, hello = read_manifest(tmp_path / "m").contract.tasks
+    assert types(hello.fields) == {"n": (FieldType.NUMBER, True), "name": (FieldType.STRING, False)}
+    assert types(boom.fields)["n"] == (FieldType.NUMBER, True)
+    assert ([one.input for one in hello.samples], boom.samples) == (["samples/pay-load.json"], ())
 
 
 def test_nothing_is_overwritten(handler: Path) -> None:

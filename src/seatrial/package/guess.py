@@ -134,7 +134,10 @@ def _text(node: ast.AST) -> str | None:
 
 
 def _branches(function: Function, task_field: str) -> Iterator[tuple[list[str], list[ast.stmt]]]:
-    """Names of tasks with what is done for them: `if task == "a"`, `if task in ("a", "b")`, `match task`."""
+    """Names of tasks with what is done for them: `if task == "a"`, `if task in ("a", "b")`, `match task`.
+
+    `if task != "a": raise` names a task as well; what is done for it is what the other branch does, and the rest.
+    """
     names = {"task", task_field}
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and (read := _read(node.value)) and read[1] == task_field:
@@ -147,20 +150,21 @@ def _branches(function: Function, task_field: str) -> Iterator[tuple[list[str], 
     for node in ast.walk(function):
         if isinstance(node, ast.If):
             compared = [one for one in ast.walk(node.test) if isinstance(one, ast.Compare) and is_task(one.left)]
-            found = [text for one in compared for text in _compared_texts(one)]
-            if found:
-                yield found, node.body
+            for negated, body in ((False, node.body), (True, node.orelse)):
+                found = [text for one in compared for text in _compared_texts(one, negated=negated)]
+                if found:
+                    yield found, body
         elif isinstance(node, ast.Match) and is_task(node.subject):
             for case in node.cases:
                 values = [one.value for one in ast.walk(case.pattern) if isinstance(one, ast.MatchValue)]
                 yield [text for value in values if (text := _text(value)) is not None], case.body
 
 
-def _compared_texts(compare: ast.Compare) -> list[str]:
+def _compared_texts(compare: ast.Compare, *, negated: bool) -> list[str]:
     operator, value = compare.ops[0], compare.comparators[0]
-    if isinstance(operator, ast.Eq):
+    if isinstance(operator, ast.NotEq if negated else ast.Eq):
         found = [_text(value)]
-    elif isinstance(operator, ast.In) and isinstance(value, ast.Tuple | ast.List | ast.Set):
+    elif isinstance(operator, ast.NotIn if negated else ast.In) and isinstance(value, ast.Tuple | ast.List | ast.Set):
         found = [_text(one) for one in value.elts]
     else:
         found = []

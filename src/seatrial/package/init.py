@@ -64,8 +64,9 @@ def initialise(directory: Path, sample: Path | None = None) -> Initialised:
             target.write_bytes(body)
             written.append(target)
     manifest.write_text(text, "utf-8")
-    if task is None:
-        draft.notes.append("Add a sample for every task: a package is only deployed with one (or --unproven).")
+    bare = ", ".join(name for name in draft.tasks if name != task)
+    if bare:
+        draft.notes.append(f"Add a sample for every task ({bare}): each is proved by one, or deployed --unproven.")
     draft.notes.append("Check each field's type, limits and whether it is required, and describe each task.")
     return Initialised(tuple(written), tuple(draft.notes))
 
@@ -150,15 +151,12 @@ def _source(directory: Path, path: Path) -> Source:
 
 
 def _place_payload(draft: _Draft, payload: Mapping[str, Any]) -> str | None:
-    """The task that the payload is a sample of; its fields are added to that task."""
+    """The task that the payload is a sample of; its fields are added to that task, their types to all."""
     if not payload:
         return None
     named = payload.get(TASK_FIELD)
-    if not draft.layout_lines and list(draft.tasks) == [ONLY_TASK] and isinstance(named, str):
-        draft.tasks = {
-            named: draft.tasks[ONLY_TASK]
-        }  # the code tells no tasks apart; the sample has a word for its own
-        _named_tasks(draft)
+    if isinstance(named, str) and named not in draft.tasks and not draft.layout_lines:
+        _declare(draft, named)
     only = next(iter(draft.tasks)) if len(draft.tasks) == 1 else None
     task = only if named is None or named == only else named if named in draft.tasks else None
     if task is None or (named is not None and named != task):
@@ -172,9 +170,24 @@ def _place_payload(draft: _Draft, payload: Mapping[str, Any]) -> str | None:
             continue
         if name not in fields:
             draft.notes.append(f"The sample has the field {name!r}, which the handler does not seem to read.")
-        field = fields.setdefault(name, GuessedField(required=False))
-        field.type = field.type or _type_of(value)
+            fields[name] = GuessedField(required=False)
+        for field in (one.fields[name] for one in draft.tasks.values() if name in one.fields):
+            field.type = field.type or _type_of(value)
     return task
+
+
+def _declare(draft: _Draft, named: str) -> None:
+    """A task that the sample names and the code does not tell apart: it is the only one, or one more."""
+    if list(draft.tasks) == [ONLY_TASK]:
+        draft.tasks = {named: draft.tasks[ONLY_TASK]}
+    elif re.match(NAME_PATTERN, named):
+        known = ", ".join(draft.tasks)
+        draft.notes.append(
+            f"The sample names the task {named!r}, but the handler's tasks seem to be: {known}. It is declared from "
+            "the sample alone."
+        )
+        draft.tasks[named] = GuessedTask()
+    _named_tasks(draft)
 
 
 def _type_of(value: object) -> str:
