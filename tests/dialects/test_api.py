@@ -339,6 +339,7 @@ def test_a_job_from_submission_to_its_result(served: httpx.Client) -> None:
 
     again = served.post(accepted["links"]["retry"])
     assert again.status_code == 202
+    assert (again.json()["retry_of"], accepted["retry_of"]) == (job["id"], None)
     retried = served.get(again.headers["location"], params={"wait": 30}).json()
     assert (retried["retry_of"], retried["status"]) == (job["id"], "succeeded")
     problem(served.post(accepted["links"]["cancel"]), 409, "job_already_ended")
@@ -385,6 +386,15 @@ def test_raw_bytes_forms_and_references_reach_the_media_field(served: httpx.Clie
     stored = {"Content-Type": "application/octet-stream", **wait}
     done = served.post(JOBS, params={"task": "measure", "input": place["uri"]}, headers=stored).json()
     assert (done["status"], done["input"]["uri"]) == ("succeeded", place["uri"])
+
+
+def test_an_upload_url_needs_no_body_and_no_media_type(api: httpx.Client) -> None:
+    assert api.post("/v1/uploads").json()["uri"].startswith("s3://seatrial-inputs/uploads/")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl says of `-d`
+    assert api.post("/v1/uploads", content=b'{"key": "a"}', headers=form).json()["uri"] == "s3://seatrial-inputs/a"
+    refused = problem(api.post("/v1/uploads", content=b"key=a", headers=form), 400, "malformed_input")
+    assert refused["valid"] == "a JSON object"
+    problem(api.post("/v1/uploads", content=b" " * 2_000_000), 413, "payload_too_large")
 
 
 def test_a_stored_body_is_what_it_was_stored_as(served: httpx.Client) -> None:

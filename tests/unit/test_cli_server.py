@@ -34,6 +34,8 @@ aliases = ["duplicate"]
 type = "image"
 form = "bytes"
 required = true
+key_field = "image_key"
+bucket_field = "image_bucket"
 [tasks.copy.input.times]
 type = "integer"
 default = 1
@@ -155,6 +157,7 @@ def test_describe_shows_tasks_fields_and_limits(server: Any, own_package: Path) 
     server.cli("deploy", str(own_package), "--name", "own")
     shown = server.cli("describe", "own").stdout
     assert "task copy (also duplicate)" in shown
+    assert "or an object key in 'image_key'; a key's bucket in 'image_bucket'" in shown
     assert re.search(r"times\tinteger\tno\t≤ 9; default 1", shown)
     told = json.loads(server.cli("describe", "own", "--task", "shout", "--json").stdout)
     assert list(told["calls"]) == ["shout"]

@@ -111,6 +111,16 @@ def _limits(field: Mapping[str, Any]) -> list[str]:
         formats = [", ".join(field["formats"])] if field["formats"] else []
         pixels = [f"{field['pixels_max'] / 1e6:g} megapixels"] if field["type"] == "image" else []
         sources = f"as {', '.join(field['sources'])}"
-        return [*formats, f"at most {field['bytes_max'] / 2**20:g} MiB", *pixels, sources]
+        return [*formats, f"at most {field['bytes_max'] / 2**20:g} MiB", *pixels, sources, *_key_words(field)]
     limits = [words.format(field["schema"][key]) for key, words in _LIMITS.items() if key in field["schema"]]
     return limits if field["default"] is None else [*limits, f"default {field['default']}"]
+
+
+def _key_words(field: Mapping[str, Any]) -> list[str]:
+    """The request fields beside a media field that may name its object."""
+    if "key" not in field["sources"]:
+        return []
+    key = [f"or an object key in {field['key_field']!r}"] if field["key_field"] else []
+    bucket = [f"a key's bucket in {field['bucket_field']!r}"] if field["bucket_field"] else []
+    default = [f"a key's default bucket {field['bucket_default']}"] if field["bucket_default"] else []
+    return [*key, *bucket, *default]

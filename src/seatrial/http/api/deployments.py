@@ -134,7 +134,7 @@ async def read_asked(request: Request, uploads: Path) -> Asked:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     named = request.path_params.get("name")
     if media_type == "application/json":
-        return _by_name(await _json_body(request), named)
+        return _by_name(await json_body(request), named)
     if media_type == "multipart/form-data":
         return await _from_form(request, uploads, named)
     if media_type not in ARCHIVE_TYPES:
@@ -208,11 +208,12 @@ def _prefix(field: str, uri: str) -> ObjectName:
     return ObjectName(bucket, key if not key or key.endswith("/") else key + "/")
 
 
-async def _json_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
+    """A small body as it came. Raises BadInput: it has more than DEPLOY_SETTINGS_BYTES_MAX bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > DEPLOY_SETTINGS_BYTES_MAX:
             valid = f"at most {DEPLOY_SETTINGS_BYTES_MAX} bytes of JSON"
-            raise BadInput(errors.PAYLOAD_TOO_LARGE, "The settings are too large.", field="body", valid=valid)
+            raise BadInput(errors.PAYLOAD_TOO_LARGE, "The body is too large.", field="body", valid=valid)
     return bytes(body)

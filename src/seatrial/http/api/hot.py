@@ -81,12 +81,13 @@ class HotRoutes:
         return await result_response(job, part_name, self._services.objects, at_hand)
 
 
-def accepted_view(accepted: Accepted, endpoint_name: str) -> JobAccepted:
-    """What the client of a new job is told."""
+def accepted_view(accepted: Accepted, endpoint_name: str, retry_of: str | None = None) -> JobAccepted:
+    """What the client of a new job is told; of a retry, also whose."""
     return JobAccepted(
         id=accepted.job_id,
         endpoint=endpoint_name,
         existing=accepted.existing,
+        retry_of=retry_of,
         result=accepted.output.result.uri,
         failure=accepted.output.failure.uri,
         links=JobLinks.of(accepted.job_id),

@@ -102,7 +102,7 @@ class JobRoutes:
         accepted = await self._services.submitter.retry(id, idempotency_key(request))
         job = await self._services.inspector.job(accepted.job_id)
         response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
-        return accepted_view(accepted, job.endpoint_name)
+        return accepted_view(accepted, job.endpoint_name, job.retry_of)
 
     async def input(self, id: str) -> Response:
         """The body that the job was submitted with."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seatrial.domain import errors
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
+from seatrial.domain.media_types import JSON
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET
+from seatrial.http.api.deployments import json_body
 from seatrial.http.api.submission import ensure_bucket
+from seatrial.http.errors import invalid
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 
@@ -39,6 +43,9 @@ class UploadView(BaseModel):
     expires_in_seconds: int
 
 
+_BODY: dict[str, Any] = {"requestBody": {"content": {JSON: {"schema": UploadRequest.model_json_schema()}}}}
+
+
 class UploadRoutes:
     """Hands out upload URLs."""
 
@@ -49,12 +56,18 @@ class UploadRoutes:
         """The route, under /v1."""
         router = APIRouter(prefix="/v1", tags=["uploads"])
         router.add_api_route(
-            "/uploads", self.create, methods=["POST"], status_code=201, summary="Ask for an upload URL"
+            "/uploads",
+            self.create,
+            methods=["POST"],
+            status_code=201,
+            summary="Ask for an upload URL",
+            openapi_extra=_BODY,
         )
         return router
 
-    async def create(self, request: Request, asked: UploadRequest) -> UploadView:
-        """A URL that takes one PUT without further credentials, for an hour."""
+    async def create(self, request: Request) -> UploadView:
+        """A URL that takes one PUT without further credentials, for an hour. The body may be left out."""
+        asked = await _asked(request)
         key = asked.key or f"uploads/{uuid.uuid4()}"
         if len(key.encode()) > KEY_BYTES_MAX:
             valid = f"at most {KEY_BYTES_MAX} bytes"
@@ -67,3 +80,12 @@ class UploadRoutes:
         keyring = self._services.keyring
         url = presigned_url(keyring, "PUT", str(request.base_url), name, UPLOAD_URL_SECONDS, headers)
         return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=UPLOAD_URL_SECONDS)
+
+
+async def _asked(request: Request) -> UploadRequest:
+    """JSON whatever its Content-Type says (curl says that of a form); no body asks for nothing in particular."""
+    body = await json_body(request)
+    try:
+        return UploadRequest.model_validate_json(body) if body else UploadRequest()
+    except ValidationError as error:
+        raise invalid(error.errors()[0], UploadRequest.model_json_schema()) from None

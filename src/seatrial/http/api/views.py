@@ -54,6 +54,7 @@ class JobAccepted(BaseModel):
     status: str = "queued"
     endpoint: str
     existing: bool = False
+    retry_of: str | None = Field(None, description="Of a retry: the job whose input it runs again.")
     result: str = Field(description="The s3:// URI that the result will have.")
     failure: str = Field(description="The s3:// URI that a failure document would have.")
     links: JobLinks
