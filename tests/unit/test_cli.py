@@ -65,6 +65,21 @@ def test_the_help_of_serve_shows_every_setting() -> None:
         assert setting.default in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        (["--allow-private-urls"], "yes"),
+        (["--allow-private-urls", "--port", "x"], "yes"),
+        (["--allow-private-urls", "no"], "no"),
+        (["--allow-private-urls=no"], "no"),
+        (["--port", "1"], None),
+    ],
+)
+def test_a_switch_of_serve_may_come_without_a_value(arguments: list[str], given: str | None) -> None:
+    parsed = EVERY["serve",].make_context("serve", list(arguments))
+    assert parsed.params["allow_private_urls"] == given
+
+
 def test_the_exit_codes_are_documented() -> None:
     reference = REFERENCE.read_text()
     for code in ExitCode:

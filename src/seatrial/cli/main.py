@@ -17,7 +17,7 @@ from seatrial.cli.invoke import invoke
 from seatrial.cli.logs import logs
 from seatrial.cli.options import example
 from seatrial.cli.pack import pack
-from seatrial.cli.serve import PRECEDENCE, serve_command
+from seatrial.cli.serve import PRECEDENCE, ServeCommand, serve_command
 from seatrial.cli.validate import validate
 from seatrial.cli.version import version
 
@@ -31,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=example("seatrial init mymodel --sample payload.json"))(init)
-app.command("serve", epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(serve_command)
+app.command("serve", cls=ServeCommand, epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(
+    serve_command
+)
 app.command(epilog=example('eval "$(seatrial env --data seatrial-data)"'))(env)
 app.command(
     epilog=example(

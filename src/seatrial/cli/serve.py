@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
+from typer.core import TyperCommand
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.config import ConfigError, Setting, Settings, all_settings, load_settings
 from seatrial.domain.limits import START_BYTES_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 PRECEDENCE = (
     "Each setting comes from the command line, else its SEATRIAL_* variable, else the TOML file (--config, "
     "SEATRIAL_CONFIG, or server.toml in the data folder), else its default."
 )
+
+SWITCHED_ON = "yes"
 
 
 def serve(config: Path | None, json: bool, **given: Any) -> None:
@@ -139,8 +142,24 @@ def _signature() -> inspect.Signature:
     return inspect.Signature([config, as_json, *(_option(setting) for setting in all_settings())])
 
 
+class ServeCommand(TyperCommand):
+    """`serve`, whose switches may come without a value: `--allow-private-urls` means yes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments as click takes them: every option with its value."""
+        return super().parse_args(ctx, list(_with_values(args)))
+
+
+def _with_values(arguments: Sequence[str]) -> Iterator[str]:
+    switches = {setting.option for setting in all_settings() if setting.is_switch}
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        bare = argument in switches and following.startswith("-")
+        yield f"{argument}={SWITCHED_ON}" if bare else argument
+
+
 def _option(setting: Setting) -> inspect.Parameter:
-    text = f"{setting.description} [env: {setting.variable}] [default: {setting.default}]"
+    switch = "Without a value: yes. " if setting.is_switch else ""
+    text = f"{setting.description} {switch}[env: {setting.variable}] [default: {setting.default}]"
     option = typer.Option(setting.option, help=_escaped(text), show_default=False, metavar=setting.unit)
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]

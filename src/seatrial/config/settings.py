@@ -224,6 +224,7 @@ class Setting:
     unit: str
     default: str
     description: str
+    is_switch: bool = False
 
     @property
     def variable(self) -> str:
@@ -247,7 +248,7 @@ def _described(name: str, field: FieldInfo) -> Setting:
     default = "unset" if field.default is None else str(field.default)
     if isinstance(field.default, bool):
         default = "on" if field.default else "off"
-    return Setting(name, str(unit), default, field.description or "")
+    return Setting(name, str(unit), default, field.description or "", isinstance(field.default, bool))
 
 
 def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Settings:
