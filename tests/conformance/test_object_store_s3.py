@@ -75,6 +75,14 @@ async def store(service: S3Service, home: Home, clock: SetClock) -> AsyncIterato
             pass
 
 
+@pytest.fixture
+async def bare_store(service: S3Service, clock: SetClock) -> S3Objects:
+    """With a home of its own, where nobody else has staged anything."""
+    home = Home(free_bucket("bare"), "some/where/")
+    await service.call("create_bucket", Bucket=home.bucket)
+    return S3Objects(service, home, "life", clock)
+
+
 async def staged(store: S3Objects) -> list[str]:
     """What lies in the staging folder, without its prefix."""
     return [one.rpartition("staging/")[2] for one in await keys(store, store._home.bucket) if "/staging/" in one]
@@ -100,11 +108,12 @@ async def test_own_buckets_lie_below_the_home(store: S3Objects, service: S3Servi
     await store.delete(name)
 
 
-async def test_what_a_claim_staged_stays_until_it_is_discarded(store: S3Objects) -> None:
-    await store.create_bucket("bucket-a")
+async def test_what_a_claim_staged_stays_until_it_is_discarded(bare_store: S3Objects) -> None:
+    store, bucket = bare_store, free_bucket("named")
+    await store.create_bucket(bucket)
     one, two = [await store.stage(SMALL, LIMIT_BYTES, claim="token") for _ in range(2)]
     assert one.blob != two.blob  # each upload is a new key
-    target = ObjectName("bucket-a", "k")
+    target = ObjectName(bucket, "k")
     await store.reveal(one, target, "a/b", {}, PutCondition(if_none_match=True))
     assert len(await staged(store)) == 2
     await store.reveal(one, target, "a/b", {}, PutCondition(if_none_match=True))  # repeated: already
@@ -149,7 +158,8 @@ async def test_a_copy_beyond_one_request_is_made_in_parts(store: S3Objects, monk
     await store.discard([sealed, other])
 
 
-async def test_a_sweep_removes_what_no_claim_needs(store: S3Objects, clock: SetClock) -> None:
+async def test_a_sweep_removes_what_no_claim_needs(bare_store: S3Objects, clock: SetClock) -> None:
+    store = bare_store
     living = await store.stage(SMALL, LIMIT_BYTES, claim="living")
     await store.stage(SMALL, LIMIT_BYTES, claim="dead")
     await store.stage(LARGE, LIMIT_BYTES)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -155,6 +156,12 @@ async def test_a_failed_build_says_the_installers_last_lines(environments: UvEnv
     assert any("no-such-thing" in line for line in caught.value.details["installer"])
 
 
+def pip_wheel() -> Path:
+    """The wheel that venv installs: beside ensurepip, or where the distribution keeps its wheels (as Debian does)."""
+    folders = [Path(ensurepip.__file__).parent / "_bundled", Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or "_")]
+    return next(wheel for folder in folders for wheel in folder.glob("pip-*.whl"))
+
+
 def make_base(folder: Path, *wheels: Path) -> Path:
     """A virtual environment that holds these already, as a hand-made one with torch would."""
     python = folder / "bin" / "python"
@@ -164,7 +171,7 @@ def make_base(folder: Path, *wheels: Path) -> Path:
 
 
 async def test_a_layer_over_an_environment_takes_what_that_has(environments: UvEnvironments, package: Path) -> None:
-    pip = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+    pip = pip_wheel()
     base = await asyncio.to_thread(
         make_base, package.parent / "base", pip, make_wheel(package / "old", "answer", "1.1")
     )
@@ -181,7 +188,7 @@ async def test_a_layer_over_an_environment_takes_what_that_has(environments: UvE
 async def test_a_layer_names_the_base_once_and_follows_what_that_names(
     environments: UvEnvironments, package: Path
 ) -> None:
-    pip = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+    pip = pip_wheel()
     base = await asyncio.to_thread(
         make_base, package.parent / "base", pip, make_wheel(package / "old", "answer", "1.1")
     )

@@ -240,8 +240,9 @@ def test_a_bomb_is_refused_by_its_header() -> None:
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     )
     verdict = looked_at(bomb)
-    assert failed(verdict) == ["image.header"]
-    assert "3600000000 pixels" in verdict.reason
+    # Pillow's own guard, or ours where something else of this process has turned that one off.
+    assert failed(verdict) in (["image.header"], ["image.pixels"])
+    assert "pixels" in (verdict.reason or "")
     assert not any(one.id == "image.decodes" and one.outcome is Outcome.OK for one in verdict.findings)
 
 
