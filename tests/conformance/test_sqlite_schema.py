@@ -32,6 +32,7 @@ from seatrial.domain.commands import (
     Published,
     Release,
     Take,
+    Withdrawn,
 )
 from seatrial.domain.jobs import JobFilter, JobState
 from seatrial.testing.job_store import BUCKET, ENDPOINT, FAILURE, idempotency, part, submission, version
@@ -142,6 +143,7 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         Finish("c" * 32, Outcome.SUCCEEDED, 4, (part(job.job),)),
         Published(job.job.id, Outcome.SUCCEEDED, 5),
         GiveUp(job.job.id, FAILURE, 5),
+        Withdrawn(job.job.id),
         Cancel(job.job.id, 5),
         CloseServerSessions("other", 6),
         CloseServerSessions("other", 6, "home"),

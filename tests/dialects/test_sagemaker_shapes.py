@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from seatrial.domain.endpoint import Endpoint, EndpointStatus
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
 from seatrial.http import aws_shapes
 from seatrial.http.aws_shapes import Malformed, ServiceShapes, check, describe, protocol_of, read_headers
 from seatrial.http.dialects import sagemaker
@@ -132,7 +132,9 @@ def test_protocols_of_other_services_are_known_by_their_signing_names() -> None:
 
 def test_what_describe_and_list_say_is_what_the_model_knows() -> None:
     endpoint = Endpoint("id", "Plans", "000000000000", EndpointStatus.FAILED, 1_000, 2_500, failure_reason="load: no")
-    answer = sagemaker.describe_endpoint(endpoint, "arn:aws:sagemaker:r:000000000000:endpoint/plans", None, None, 0)
+    version = EndpointVersion("v", "id", "Plans", 1, PackageRef("", ""), VersionSettings(), 1_000)
+    arn = "arn:aws:sagemaker:r:000000000000:endpoint/plans"
+    answer = sagemaker.describe_endpoint(endpoint, arn, None, None, version, 0)
     shape = SAGEMAKER.operation("DescribeEndpoint").output_shape
     assert isinstance(shape, StructureShape)
     assert not list(aws_shapes._check(shape, answer, ()))
