@@ -173,7 +173,7 @@ def test_postgresql_is_away(make_server: Any, api_of: Any, postgres: Any, gate: 
     try:
         gate.open()
         refusals(api, "away")
-        assert health(api)[1] == {"jobs": "down", "objects": "down", "endpoints": "ok", "logs": "ok"}
+        assert health(api)[1] == {"jobs": "down", "objects": "down", "endpoints": "down", "logs": "ok"}
     finally:
         postgres.start()
     assert api.value(running) == 7

@@ -342,8 +342,9 @@ class JobModel:
             for entry in held:
                 died = command.death is not None and begun == [entry]
                 shared = command.death is not None and len(begun) > 1 and entry in begun
-                entry.job = replace(entry.job, suspect=entry.job.suspect or shared)
                 self._lose(entry, command, begun=entry in begun, died=died)
+                if shared and not entry.job.ended:
+                    entry.job = replace(entry.job, suspect=True)
                 (ended.append(entry.job) if entry.job.ended else requeued.append(entry.job.id))
         return Closed(tuple(requeued), tuple(ended))
 

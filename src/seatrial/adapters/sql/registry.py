@@ -15,7 +15,7 @@ from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.failures import is_taken
 from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import documents, endpoints, jobs, sessions, versions
+from seatrial.adapters.sql.schema import documents, endpoints, job_counts, jobs, sessions, versions
 from seatrial.domain.endpoint import (
     Endpoint,
     EndpointStatus,
@@ -26,6 +26,7 @@ from seatrial.domain.endpoint import (
     TrialStage,
     VersionSettings,
 )
+from seatrial.domain.jobs import JobState
 from seatrial.domain.objects import ObjectName
 from seatrial.ports.registry import AlreadyThere, NotThere
 
@@ -51,6 +52,7 @@ class SqlRegistry:
 
         def work(connection: Connection) -> None:
             _insert_new(connection, endpoints, _endpoint_values(endpoint), endpoint.name)
+            _add_counts(connection, endpoint.id)
             connection.execute(insert(versions), _version_values(version))
 
         await self._database.write(work)
@@ -132,6 +134,14 @@ class SqlRegistry:
             statement = statement.where(endpoints.c.name == name)
         found = await self._database.read(lambda connection: [_endpoint(row) for row in connection.execute(statement)])
         return sorted(found, key=lambda endpoint: endpoint.name)
+
+
+def _add_counts(connection: Connection, endpoint_id: str) -> None:
+    """A row for each state from the start: two servers never find one missing and add it at once."""
+    known = set(connection.scalars(select(job_counts.c.state).where(job_counts.c.endpoint_id == endpoint_id)))
+    rows = [{"endpoint_id": endpoint_id, "state": one.value, "count": 0} for one in JobState if one.value not in known]
+    if rows:
+        connection.execute(insert(job_counts), rows)
 
 
 def _insert_new(connection: Connection, table: Table, values: Mapping[str, Any], name: str) -> None:
