@@ -71,6 +71,10 @@ DIES = {
     "os._exit": ("os._exit(7)", "worker_crashed"),
     "a segfault": ("ctypes.string_at(0)", "worker_crashed"),
     "every descriptor closed": ("os.closerange(3, 1024)", "link_lost"),
+    "every descriptor closed beside a thread that goes on": (
+        "threading.Thread(target=lambda: time.sleep(600)).start() or os.closerange(3, 1024)",
+        "link_lost",
+    ),
     "rubbish to the server": (
         "[os.write(fd, b'rubbish!' * 9) for fd in range(200, 220) if os.path.exists(f'/proc/self/fd/{fd}')]",
         "link_broken",

@@ -4,6 +4,7 @@ Nothing of ours may stand in the way of the user's modules: this folder leaves s
 imported, and the rest of it is loaded as a package with a private name.
 """
 
+import os
 import sys
 
 _FOLDER = __file__.rpartition("/")[0]
@@ -36,4 +37,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if exit_code:
+        os._exit(exit_code)  # the server is out of reach: threads that the handler left behind are not waited for
+    sys.exit(exit_code)
