@@ -381,3 +381,9 @@ def test_a_sample_that_cannot_be_taken_out_stays(tmp_path: Path) -> None:
         declaring.Manifest(path).declare("copy", "crash", TABLE)
     assert ended.value.exit_code == ExitCode.FAILED
     assert "samples = [" in path.read_text()
+
+
+def test_a_trial_is_shown_without_saying_so() -> None:
+    short, long = (RUNNER.invoke(app, ["trial", *words, "echo", "--data", "nowhere"]) for words in ([], ["show"]))
+    assert (short.exit_code, short.output) == (long.exit_code, long.output)
+    assert short.exit_code == ExitCode.UNREACHABLE

@@ -44,7 +44,9 @@ def show(name: NameArgument, data: DataOption = None, json: JsonOption = False) 
     for version in endpoint["versions"]:
         active = " (active)" if version["id"] == endpoint["active_version"] else ""
         print(f"\nversion {version['number']}{active}  {version['package']}  {version['package_sha256'][:12]}")
-        print_table(["stage", "state", "seconds", "what"], [_stage(one) for one in version["stages"]], "no trial yet")
+        print_table(
+            ["stage", "state", "seconds", "what"], [stage_row(one) for one in version["stages"]], "no trial yet"
+        )
 
 
 @app.command("delete", epilog=example("seatrial endpoints delete floorplan"))
@@ -78,7 +80,8 @@ def workers(endpoint: dict[str, Any]) -> str:
     return f"{endpoint['workers']['ready']}/{endpoint['workers']['desired']}"
 
 
-def _stage(stage: dict[str, Any]) -> tuple[Any, ...]:
+def stage_row(stage: dict[str, Any]) -> tuple[Any, ...]:
+    """A stage for a table of stages."""
     seconds = stage_seconds(stage)
     return stage["stage"], stage["state"], None if seconds is None else f"{seconds:.1f}", stage["message"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seatrial.cli import deliveries, endpoints, jobs
+from seatrial.cli import deliveries, endpoints, jobs, trials
 from seatrial.cli.backup import backup, restore
 from seatrial.cli.check import check
 from seatrial.cli.demo import demo
@@ -45,6 +45,7 @@ app.command(
 app.command(epilog=example("seatrial pack mymodel -o model.tar.gz"))(pack)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
+app.add_typer(trials.app, name="trial")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)
 app.command(
     epilog=example(
