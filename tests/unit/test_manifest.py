@@ -337,6 +337,26 @@ TASK = "[tasks.t.input.x]\ntype = 'string'\n"
         ),
         ("[tasks.a]\naliases = ['x', 'x']\n", "[tasks.a] aliases: 'x' already means the task 'a'"),
         ("[tasks.t.input.x]\n", "[tasks.t.input.x] type: is missing"),
+        (
+            "[tasks.t.output]\nmedia_type = 'image/png'\nvalidate = 'studoi'\n",
+            "[tasks.t.output] validate: there is no profile 'studoi'; did you mean 'studio'? (valid: default, studio,",
+        ),
+        (
+            "[tasks.t.output]\nmedia_type = 'image/png'\nvalidate = { image = { wide = 3 } }\n",
+            "[tasks.t.output] validate: validate: image.wide: unknown; valid: bytes_min",
+        ),
+        (
+            "[tasks.t.output.parts.p]\nmedia_type = 'image/png'\nvalidate = { image = { blank_share_max = 50 } }\n",
+            "[tasks.t.output.parts.p] validate: validate: image.blank_share_max: a share is between 0 and 1",
+        ),
+        (
+            "[tasks.t.output.parts.p]\nmedia_type = 'image/png'\nvalidate = 'p.toml'\n",
+            "[tasks.t.output.parts.p] validate: 'p.toml' is no file of the package",
+        ),
+        (
+            "[tasks.t.output]\nmedia_type = 'text/plain'\nvalidate = 'default'\n",
+            "[tasks.t.output] validate: there are no validators for the media type text/plain (valid: a media type of",
+        ),
         ("[tasks.t.input.x]\ntype = 'str'\n", "type: found 'str'; did you mean 'string'? (valid: string, integer"),
         ("[tasks.t.input.x]\ntype = 'string'\nform = 'path'\n", "[tasks.t.input.x] form: is no key of this table"),
         ("[tasks.t.input.x]\ntype = 'string'\nminimum = 1\n", "minimum: means nothing for the type 'string'"),

@@ -95,10 +95,21 @@ def _print_task(task: Mapping[str, Any] | None, contract: Mapping[str, Any]) -> 
     output = task["output"]
     parts = ", ".join(f"{one['name']} ({one['media_type']})" for one in output["parts"])
     timeout = task["timeout_seconds"]
-    facts = [("returns", output["media_type"] or "JSON"), ("with parts", parts)]
+    facts = [("returns", output["media_type"] or "JSON"), ("with parts", parts), ("validated", _validated(output))]
     print_facts([*facts, ("runs at most", f"{timeout} s" if timeout else None), ("samples", len(task["samples"]))])
     if len(contract["tasks"]) > 1:
         print(f"the request names it in the field {contract['task_field']!r}")
+
+
+def _validated(output: Mapping[str, Any]) -> str:
+    """Such as "picture by studio": which parts of an answer the validators look at, and by which profile."""
+    named = [("the answer", output.get("validate"))]
+    named += [(one["name"], one.get("validate")) for one in output["parts"]]
+    said = [(name, dict(table)) for name, table in named if table is not None]
+    return ", ".join(
+        f"{name} by {table.pop('extends', 'default')}{' with thresholds of its own' if table else ''}"
+        for name, table in said
+    )
 
 
 def _field(field: Mapping[str, Any]) -> tuple[Any, ...]:

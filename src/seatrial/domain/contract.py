@@ -78,11 +78,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class OutputPart:
-    """A secondary object of a result: the answer's field `name` holds its bytes, and then a reference to it."""
+    """A secondary object of a result: the answer's field `name` holds its bytes, and then a reference to it.
+
+    `validate` is a table of thresholds as `Output.validate` has it.
+    """
 
     name: str
     media_type: str
     required: bool = True
+    validate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class Output:
 
     `soft_failures`: an answer that says itself that it failed is a failure (see checking/soft_failures.py).
     `varying` are the answer's fields and parts that may differ between two runs of one request; numbers of the
-    others may differ by `tolerance`, relative to the larger.
+    others may differ by `tolerance`, relative to the larger. `validate` is what the validators (`prove/validate`)
+    hold the answer's bytes against: a profile as a table, `{"extends": "studio", "image": {…}}`; None: nothing.
     """
 
     media_type: str | None = None  # None: whatever the handler says
@@ -100,6 +105,7 @@ class Output:
     soft_failures: bool = True
     varying: tuple[str, ...] = ()
     tolerance: float = TOLERANCE_DEFAULT
+    validate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ INPUT_NOT_FOUND = "input_not_found"
 INPUT_CHANGED = "input_changed"
 INPUT_UNREACHABLE = "input_unreachable"
 OUTPUT_CONTRACT = "output_contract"
+OUTPUT_INVALID = "output_invalid"  # a validator that the contract names found it wanting
 OUTPUT_NOT_SERIALISABLE = "output_not_serialisable"
 OUTPUT_TOO_LARGE = "output_too_large"
 SOFT_FAILURE = "soft_failure"  # the handler answered that it failed, without a word of its own for it

@@ -158,6 +158,8 @@ IMAGE_CHECKS_AT_ONCE_MAX = 2  # each may hold a whole decoded picture
 # Checking requests and answers
 JSON_INPUT_BYTES_MAX = 64 * MIB  # JSON and forms for a declared contract are parsed in memory
 JSON_OUTPUT_BYTES_MAX = 64 * MIB  # JSON answers of a declared contract are parsed in memory
+OUTPUT_VALIDATIONS_AT_ONCE_MAX = 2  # by the validators that contracts name: each may hold a whole decoded picture
+VALIDATED_IN_MEMORY_BYTES_MAX = 64 * MIB  # of an output that validators look at; larger ones are read from their file
 JSON_DEPTH_MAX = 100  # arrays and objects in each other
 JSON_PARSED_ON_LOOP_BYTES_MAX = 64 * KIB  # beyond it parsing and checking leave the event loop
 BODY_IN_MEMORY_BYTES_MAX = 8 * MIB  # bodies that are passed on unread: beyond it as a file

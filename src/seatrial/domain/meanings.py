@@ -48,6 +48,11 @@ _OUTPUT = {
         "The handler's answer breaks its contract, so it was not published.",
         "Mend what the handler returns, or the task's output in the contract.",
     ),
+    e.OUTPUT_INVALID: Meaning(
+        "A validator that the contract names found the answer damaged, blank or otherwise wanting, so it was not "
+        "published.",
+        "Mend what the handler returns, or the thresholds of `validate` in the contract.",
+    ),
     e.OUTPUT_NOT_SERIALISABLE: Meaning(
         "The handler returned a value that cannot be sent.", "Return plain Python values: float(x), x.tolist()."
     ),

@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.domain.checking import base64_bytes, check_answer, soft_failure
 from seatrial.domain.checking.media_values import normal_base64
 from seatrial.domain.commands import StagedPart
-from seatrial.domain.contract import Contract, OutputPart, Task
+from seatrial.domain.contract import Contract, Output, OutputPart, Task
 from seatrial.domain.errors import OUTPUT_CONTRACT, OUTPUT_TOO_LARGE, SeatrialError
 from seatrial.domain.jobs import Job, OutputPlan
 from seatrial.domain.json_text import parse_answer_json
@@ -20,10 +20,12 @@ from seatrial.domain.limits import (
     JSON_PARSED_ON_LOOP_BYTES_MAX,
     KEY_BYTES_MAX,
     OUTPUT_BYTES_MAX,
+    VALIDATED_IN_MEMORY_BYTES_MAX,
 )
 from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
+from seatrial.engine.validation import OutputValidator
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import ObjectStore, TooLarge
 from seatrial.ports.storage import as_unavailable
@@ -39,6 +41,7 @@ class OutputSealer:
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
+        self._validator = OutputValidator()
 
     async def seal(
         self, job: Job, contract: Contract, produced: Produced, task: str | None = None, claim: str | None = None
@@ -51,8 +54,8 @@ class OutputSealer:
         {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it.
 
         Raises:
-            SeatrialError: output_contract, output_too_large, or the handler's own words in an answer that says
-                itself that it failed; then nothing stays staged.
+            SeatrialError: output_contract, output_invalid, output_too_large, media_support_missing, or the handler's
+                own words in an answer that says itself that it failed; then nothing stays staged.
         """
         staging = _Staging(self._objects, job.output, claim)
         try:
@@ -75,6 +78,7 @@ class OutputSealer:
             elif task.output.schema is not None or task.output.parts or produced.parts:
                 wanted = "application/json, as its contract has a schema or parts"
                 raise _broken(task, f"its media type is {produced.media_type!r}, and must be {wanted}")
+            body = await self._valid(task, task.output, body, produced.media_type)
         elif is_json(produced.media_type):
             await _check_undeclared(produced.body)
         await staging.add(PRIMARY, staging.plan.result, body, produced.media_type)
@@ -88,11 +92,21 @@ class OutputSealer:
         contents = _part_contents(task, answer, produced.parts)
         for part, content in contents:
             await _check_part(task, part, content)
+            content = await self._valid(task, part, content, part.media_type)  # noqa: PLW2901
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
             answer[part.name] = _reference(name, part, sealed)
         await _off_loop(len(source), check_answer, task, answer)
         return (await _off_loop(len(source), json.dumps, answer)).encode() if contents else source
+
+    async def _valid(self, task: Task, declared: Output | OutputPart, content: Content, media_type: str) -> Content:
+        """What the validators have seen is what is staged: a file that is not large is read once, for both."""
+        if declared.validate is None:
+            return content
+        if isinstance(content, Path) and await asyncio.to_thread(_size, content) <= VALIDATED_IN_MEMORY_BYTES_MAX:
+            content = await asyncio.to_thread(_head, content, VALIDATED_IN_MEMORY_BYTES_MAX + 1)
+        await self._validator.check(task, declared, content, media_type)
+        return content
 
 
 class _Staging:
@@ -247,6 +261,13 @@ def _head(file: Path, bytes_max: int) -> bytes:
     except OSError as error:
         if as_unavailable(error) is not None:
             raise
+        raise SeatrialError(OUTPUT_CONTRACT, f"A file of the output cannot be read: {error.strerror}") from None
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
         raise SeatrialError(OUTPUT_CONTRACT, f"A file of the output cannot be read: {error.strerror}") from None
 
 

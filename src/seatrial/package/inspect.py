@@ -28,6 +28,7 @@ from seatrial.package.checks.shards import check_shards
 from seatrial.package.checks.stand_ins import check_stand_ins
 from seatrial.package.checks.start_command import check_application, check_start_command
 from seatrial.package.checks.syntax import check_syntax
+from seatrial.package.checks.validators import check_validators
 from seatrial.package.checks.weights.onnx import check_external_data
 from seatrial.package.closure.conditions import Conditions
 from seatrial.package.closure.walk import Closure, Start, follow
@@ -66,6 +67,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     found += check_device(manifest.device, lines, target)
     found += check_samples(manifest.contract)
     found += check_sample_inputs(manifest.contract, root)
+    found += check_validators(manifest.contract)
     found += check_hard_coded_paths(manifest, root, files, target)
     found += check_external_data(files)
     found += check_shards(files, tuple(one.path for one in manifest.weights))

@@ -33,6 +33,8 @@ MEDIA_TYPE_PATTERN = r"^[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+*-]+( *;.*)?$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 IDENTIFIER_PATTERN = r"^[^\W\d]\w*$"
 
+VALIDATE = "the name of a profile (default, studio), the path of a profile in the package, or its table"
+
 Number = int | float
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -212,13 +214,17 @@ class OutputTable(Table):
     soft_failures: bool = Field(True, description="true or false")
     varying: list[Text] = Field([], description="a list of the answer's fields and parts that differ between runs")
     tolerance: Annotated[Number, Field(ge=0, lt=1)] = Field(TOLERANCE_DEFAULT, description="a number from 0 to below 1")
+    checked: str | dict[str, Any] | None = Field(None, alias="validate", description=VALIDATE)
 
 
 class PartTable(Table):
     """`[tasks.NAME.output.parts.PART]`."""
 
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_by_name=False)
+
     media_type: MediaTypeText = Field(description="a media type such as 'image/png'")
     required: bool = Field(True, description="true or false")
+    checked: str | dict[str, Any] | None = Field(None, alias="validate", description=VALIDATE)
 
 
 class SampleTable(Table):

@@ -14,6 +14,7 @@ from seatrial.package.problems import Problems, shown
 from seatrial.package.samples import read_samples
 from seatrial.package.schema import read_schema
 from seatrial.package.tables import NAME_PATTERN, OutputTable, PartTable, TaskTable
+from seatrial.package.validation import read_validation
 
 PRIMARY_PART = "result"
 
@@ -68,14 +69,15 @@ def _read_output(root: Path, values: object, table: str, problems: Problems) -> 
     return Output(
         media_type=parsed.media_type,
         schema=schema,
-        parts=_read_parts(parsed.parts, where, problems),
+        parts=_read_parts(root, parsed.parts, where, problems),
         soft_failures=parsed.soft_failures,
         varying=tuple(parsed.varying),
         tolerance=float(parsed.tolerance),
+        validate=read_validation(root, parsed.checked, parsed.media_type, f"[{where}]", problems),
     )
 
 
-def _read_parts(values: Mapping[str, Any], where: str, problems: Problems) -> tuple[OutputPart, ...]:
+def _read_parts(root: Path, values: Mapping[str, Any], where: str, problems: Problems) -> tuple[OutputPart, ...]:
     if len(values) > OUTPUT_PARTS_MAX:
         problems.add(f"[{where}.parts]", None, f"found {len(values)} parts", f"at most {OUTPUT_PARTS_MAX}")
     parts = []
@@ -84,7 +86,8 @@ def _read_parts(values: Mapping[str, Any], where: str, problems: Problems) -> tu
         if name == PRIMARY_PART:
             problems.add(table, None, f"{PRIMARY_PART!r} is the answer itself", "another name")
         if parsed := problems.parse(PartTable, one, table):
-            parts.append(OutputPart(name, parsed.media_type, parsed.required))
+            checked = read_validation(root, parsed.checked, parsed.media_type, table, problems)
+            parts.append(OutputPart(name, parsed.media_type, parsed.required, checked))
     return tuple(parts)
 
 

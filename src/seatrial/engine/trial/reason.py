@@ -13,6 +13,7 @@ from seatrial.domain.jobs import Job
 
 REMEDIES = {  # for failures that bring none of their own
     errors.OUTPUT_CONTRACT: "Mend what the handler returns, or the task's output in the contract.",
+    errors.OUTPUT_INVALID: "Mend what the handler returns, or the thresholds of `validate` in the contract.",
     errors.INVOCATION_TIMEOUT: "Raise invocation_timeout_seconds in [worker], or make the sample smaller.",
     errors.WORKER_CRASHED: "Run the handler by hand on the sample; `seatrial logs NAME` has what it printed last.",
 }

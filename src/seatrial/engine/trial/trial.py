@@ -27,6 +27,7 @@ from seatrial.engine.trial.refuse import Refusing
 from seatrial.engine.trial.runs import Runs
 from seatrial.engine.trial.samples import OutsideSamples, SampleRequests
 from seatrial.package.checks import samples as samples_check
+from seatrial.package.checks import validators as validators_check
 from seatrial.package.finding import Finding
 from seatrial.package.inspect import inspect as inspect_package
 from seatrial.package.layout import SERVED
@@ -98,7 +99,7 @@ class Trial:
     def _is_fatal(self, finding: Finding) -> bool:
         if finding.id == samples_check.ID:
             return not self.version.settings.unproven
-        return finding.level == "error"
+        return finding.level == "error" or finding.id == validators_check.ID
 
     async def _environment(self, manifest: Manifest) -> Stage[Path]:
         python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))

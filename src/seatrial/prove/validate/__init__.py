@@ -13,9 +13,16 @@ from __future__ import annotations
 
 from seatrial.prove.finding import Finding, Outcome
 from seatrial.prove.validate.check import MissingLibrary
-from seatrial.prove.validate.kinds import Kind
+from seatrial.prove.validate.kinds import Kind, kind_of_name
 from seatrial.prove.validate.profile import DEFAULT, PROFILES, STUDIO, Profile
-from seatrial.prove.validate.profile_file import BadProfile, load_profile, load_schema, profile_of
+from seatrial.prove.validate.profile_file import (
+    BadProfile,
+    load_profile,
+    load_schema,
+    profile_from,
+    profile_of,
+    read_profile_table,
+)
 from seatrial.prove.validate.run import checks_of, validate_bytes, validate_file
 from seatrial.prove.validate.verdict import Verdict
 
@@ -31,9 +38,12 @@ __all__ = [
     "Profile",
     "Verdict",
     "checks_of",
+    "kind_of_name",
     "load_profile",
     "load_schema",
+    "profile_from",
     "profile_of",
+    "read_profile_table",
     "validate_bytes",
     "validate_file",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from seatrial.prove.validate.content import Content
 
@@ -51,6 +52,11 @@ _BEGINNINGS: tuple[tuple[Kind, int, bytes], ...] = (
     (Kind.VIDEO, 4, b"ftyp"),
     (Kind.VIDEO, 0, b"\x1a\x45\xdf\xa3"),
 )
+
+
+def kind_of_name(name: str) -> Kind:
+    """The kind that a name claims by its extension; OTHER of one that claims none."""
+    return _BY_EXTENSION.get(Path(name).suffix.lower(), Kind.OTHER)
 
 
 def kind_of(content: Content) -> Kind:

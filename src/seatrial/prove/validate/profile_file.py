@@ -47,21 +47,40 @@ def load_profile(path: Path) -> Profile:
     Raises:
         BadProfile: unreadable, no TOML, an unknown key or a value of the wrong type, named by its path.
     """
+    return profile_from(read_profile_table(path), str(path), path.stem)
+
+
+def read_profile_table(path: Path) -> dict[str, Any]:
+    """What a TOML file says of a profile, not checked yet; a schema that it names is read in its place.
+
+    Raises:
+        BadProfile: unreadable or no TOML, the file or its schema.
+    """
     try:
         told = tomllib.loads(_bounded_text(path, PROFILE_BYTES_MAX))
     except tomllib.TOMLDecodeError as error:
         raise BadProfile(f"{path} is no TOML: {error}") from None
+    section = told.get("json")
+    if isinstance(section, dict) and isinstance(section.get("schema"), str):
+        section["schema"] = load_schema(path.parent / section["schema"])
+    return told
+
+
+def profile_from(told: Mapping[str, Any], where: str, name: str) -> Profile:
+    """The profile of such a table: what it says, over what it `extends`. `where` begins every message.
+
+    Raises:
+        BadProfile: an unknown key or a value of the wrong type, named by its path.
+    """
+    told = dict(told)
     base = told.pop("extends", "default")
     if base not in PROFILES:
-        raise BadProfile(f"{path}: extends: there is no profile {base!r}; valid: {', '.join(PROFILES)}")
-    merged: dict[str, Any] = asdict(PROFILES[base]) | {"name": path.stem}
+        raise BadProfile(f"{where}: extends: there is no profile {base!r}; valid: {', '.join(PROFILES)}")
+    merged: dict[str, Any] = asdict(PROFILES[base]) | {"name": name}
     for section, value in told.items():
         known = merged.get(section)
         merged[section] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
-    schema = told.get("json", {}).get("schema") if isinstance(told.get("json"), dict) else None
-    if isinstance(schema, str):
-        merged["json"]["schema"] = load_schema(path.parent / schema)
-    return _checked(merged, path)
+    return _checked(merged, where)
 
 
 def load_schema(path: Path) -> Mapping[str, Any]:
@@ -86,43 +105,43 @@ def load_schema(path: Path) -> Mapping[str, Any]:
     return schema
 
 
-def _checked(merged: Mapping[str, Any], path: Path) -> Profile:
+def _checked(merged: Mapping[str, Any], where: str) -> Profile:
     from pydantic import TypeAdapter, ValidationError
 
-    _refuse_unknown(merged, path)
+    _refuse_unknown(merged, where)
     try:
         profile = TypeAdapter(Profile).validate_python(merged)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadProfile(f"{path}: {where}: {first['msg']}") from None
-    _refuse_out_of_range(profile, path)
+        at = ".".join(str(part) for part in first["loc"])
+        raise BadProfile(f"{where}: {at}: {first['msg']}") from None
+    _refuse_out_of_range(profile, where)
     return profile
 
 
-def _refuse_unknown(merged: Mapping[str, Any], path: Path) -> None:
+def _refuse_unknown(merged: Mapping[str, Any], where: str) -> None:
     sections = {one.name for one in fields(Profile)}
     for section, value in merged.items():
         if section not in sections:
-            raise BadProfile(f"{path}: {section}: unknown; valid: extends, {', '.join(sorted(sections - {'name'}))}")
+            raise BadProfile(f"{where}: {section}: unknown; valid: extends, {', '.join(sorted(sections - {'name'}))}")
         if section == "name" or not isinstance(value, dict):
             continue
         known = [one.name for one in fields(getattr(DEFAULT, section))]
         for key in value:
             if key not in known:
-                raise BadProfile(f"{path}: {section}.{key}: unknown; valid: {', '.join(known)}")
+                raise BadProfile(f"{where}: {section}.{key}: unknown; valid: {', '.join(known)}")
 
 
-def _refuse_out_of_range(profile: Profile, path: Path) -> None:
+def _refuse_out_of_range(profile: Profile, where: str) -> None:
     for section in (profile.image, profile.mesh, profile.array, profile.json, profile.audio, profile.video):
         for one in fields(section):
-            value, where = getattr(section, one.name), f"{path}: {_section_name(section)}.{one.name}"
+            value, at = getattr(section, one.name), f"{where}: {_section_name(section)}.{one.name}"
             if isinstance(value, int | float) and value < 0:
-                raise BadProfile(f"{where}: must not be negative")
+                raise BadProfile(f"{at}: must not be negative")
             if "share" in one.name and isinstance(value, int | float) and value > 1:
-                raise BadProfile(f"{where}: a share is between 0 and 1, such as {value / 100:g}")
+                raise BadProfile(f"{at}: a share is between 0 and 1, such as {value / 100:g}")
     if profile.image.pixels_max > IMAGE_PIXELS_CEILING:
-        raise BadProfile(f"{path}: image.pixels_max: at most {IMAGE_PIXELS_CEILING:,}")
+        raise BadProfile(f"{where}: image.pixels_max: at most {IMAGE_PIXELS_CEILING:,}")
 
 
 def _section_name(section: object) -> str:
