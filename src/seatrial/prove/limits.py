@@ -31,3 +31,20 @@ OGG_PAGES_SUMMED = 64  # whose checksums are recomputed: the first and the last 
 MPEG_FRAMES_MAX = 10_000_000
 FLAC_TAIL_BYTES = 1 * MIB  # searched for the last frame
 PROBLEMS_NAMED_MAX = 5  # in one message
+
+# Talking to targets
+TARGET_ANSWER_BYTES_MAX = 1 * GIB  # of one answer of a server
+TARGET_ANSWER_SECONDS_MAX = 60.0  # that a server may take for one answer; long polls ask for less
+TARGET_CONNECT_SECONDS_MAX = 10.0
+LONG_POLL_SECONDS = 30
+POLL_SECONDS_MIN = 0.1  # between two looks at a job; grows to POLL_SECONDS_MAX
+POLL_SECONDS_MAX = 2.0
+FAILURES_LISTED_MAX = 100_000  # names in a failure location
+LOG_LINES_MAX = 50_000  # read of a target's log at once
+CLOSING_SECONDS_MAX = 5.0  # that threads with an open call are waited for at the end
+CONTRACT_BYTES_MAX = 1 * MIB
+SAMPLE_BYTES_MAX = 1 * GIB
+COLD_START_SECONDS_DEFAULT = 900.0  # that the first answer may take when no worker is there
+INFERENCE_SECONDS_DEFAULT = 900.0  # that an answer is waited for
+TOLERANCE_DEFAULT = 1e-5  # how far numbers of two answers to one request may differ, relative to the larger
+SAGEMAKER_CONNECTIONS_MAX = 64  # of each of boto3's clients: requests of a stress run go side by side
