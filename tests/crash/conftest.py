@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from seatrial import wiring
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, environment_value, processes, wait_readable
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
@@ -31,6 +30,7 @@ from seatrial.engine.deploy import Deployment
 from seatrial.engine.submission import Submission
 from seatrial.engine.submit import Accepted
 from seatrial.ports.object_store import NoSuchObject
+from seatrial.wiring import parts
 
 PACKAGES = Path(__file__).resolve().parents[1] / "packages"
 PATIENCE_SECONDS = 30
@@ -278,7 +278,7 @@ class Engine:
     async def start(self, **settings: Any) -> "Engine":
         self.data.mkdir(exist_ok=True)
         chosen = Settings(data=self.data, **{"drill_seconds": 0.0} | settings)
-        put_together = wiring._put_together(chosen, wiring.Folders(self.data), "home", "http://127.0.0.1:1")
+        put_together = parts.put_together(chosen, parts.Folders(self.data), "home", "http://127.0.0.1:1")
         server = await self._stack.enter_async_context(put_together)
         self.deployer, self.dispatcher, self.reaper = server.deployer, server.dispatcher, server.reaper
         self.inspector, self.canceller = server.services.inspector, server.services.canceller
@@ -446,7 +446,7 @@ def until_vanished() -> Callable[[int], Any]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> HastyClock:
     """Ask for it before the engine, and nobody in there sleeps."""
     hasty = HastyClock()
-    monkeypatch.setattr(wiring, "SystemClock", lambda: hasty)
+    monkeypatch.setattr(parts, "SystemClock", lambda: hasty)
     return hasty
 
 

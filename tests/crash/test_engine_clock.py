@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from seatrial import wiring
 from seatrial.domain.jobs import JobState
+from seatrial.wiring import parts
 
 HOUR_MS = 3_600_000
 
 
-class JumpyClock(wiring.SystemClock):
+class JumpyClock(parts.SystemClock):
     """The machine's, whose wall time the test moves; monotonic time stands still while a host is suspended."""
 
     ahead_ms = 0
@@ -26,7 +26,7 @@ async def test_healthy_work_is_not_run_again_because_a_clock_jumped(
     monkeypatch: pytest.MonkeyPatch, make_engine: Callable[..., Any], jump_ms: int
 ) -> None:
     clock = JumpyClock()
-    monkeypatch.setattr(wiring, "SystemClock", lambda: clock)
+    monkeypatch.setattr(parts, "SystemClock", lambda: clock)
     engine = await make_engine()
     await engine.deploy()
     gate = engine.gate()

@@ -50,7 +50,8 @@ def _run(settings: Settings, say_ready: Callable[[str], None]) -> None:
 
     from seatrial.adapters.sql.lock import DataFolderInUse
     from seatrial.ports.storage import StoreUnavailable
-    from seatrial.wiring import StartError, run_server
+    from seatrial.wiring.parts import StartError
+    from seatrial.wiring.server import run_server
 
     set_up_logs(settings)
     try:

@@ -1,0 +1,536 @@
+"""A server made of its parts, each of what was made before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from seatrial import __version__
+from seatrial.adapters.environments.uv import UvEnvironments
+from seatrial.adapters.objects.blobs import BlobFiles
+from seatrial.adapters.objects.embedded import EmbeddedObjects
+from seatrial.adapters.packages.folder import FolderPackages
+from seatrial.adapters.processes.pool import ProcessPool
+from seatrial.adapters.sql.backup import DumpedElsewhere, SqliteCopier
+from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.failures import DatabaseUnusable
+from seatrial.adapters.sql.incarnation import read_incarnation
+from seatrial.adapters.sql.job_store import SqlJobStore
+from seatrial.adapters.sql.lease import begin_lease, end_lease
+from seatrial.adapters.sql.log_store import SqlLogStore
+from seatrial.adapters.sql.object_names import SqlObjectNames
+from seatrial.adapters.sql.opening import listening, open_database
+from seatrial.adapters.sql.outbox import SqlOutbox
+from seatrial.adapters.sql.registry import SqlRegistry
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.adapters.system.memory import free_memory_bytes
+from seatrial.adapters.system.secrets import SecretReader
+from seatrial.adapters.urls.guarded import GuardedUrls
+from seatrial.adapters.urls.posting import GuardedPosts
+from seatrial.adapters.weights.store import FolderWeights
+from seatrial.config import (
+    CONFIG_FILE,
+    CREDENTIALS_FILE,
+    Settings,
+    load_or_create_credentials,
+)
+from seatrial.domain import commands as c
+from seatrial.domain.credentials import Keyring
+from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.home import Home
+from seatrial.domain.limits import STORE_POLL_MS
+from seatrial.domain.logs import LogLine
+from seatrial.engine.backup import DATABASE, BackupTaker
+from seatrial.engine.bells import Bells
+from seatrial.engine.bounds import DAY_MS, Bounds
+from seatrial.engine.cancel import Canceller
+from seatrial.engine.crew import Bench, Crew
+from seatrial.engine.deliver import OUTBOX, Deliverer, Sender
+from seatrial.engine.deploy import Deployer
+from seatrial.engine.directory import Directory
+from seatrial.engine.dispatch import Dispatcher
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.leases import LEASE_MS, Leases
+from seatrial.engine.multipart import MultipartUploads
+from seatrial.engine.outfit import Outfit, Outfitter
+from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.prepare import Preparer
+from seatrial.engine.publish import Publisher
+from seatrial.engine.reap import Reaper
+from seatrial.engine.retain import Retainer, Retention, Unused
+from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
+from seatrial.engine.trial import Court
+from seatrial.engine.waits import Waits
+from seatrial.engine.watch import Watch
+from seatrial.http.presigned import presigned_url
+from seatrial.http.services import Services
+from seatrial.ports.backup import Keeper, Member
+from seatrial.ports.crash_points import CrashPoint, reached
+from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectRefused, ObjectStore
+from seatrial.ports.registry import AlreadyThere
+from seatrial.ports.storage import StoreUnavailable
+from seatrial.ports.urls import UrlReader
+
+if TYPE_CHECKING:
+    from seatrial.adapters.objects.s3 import S3Objects
+
+log = structlog.get_logger()
+
+TRIAL_URL_SECONDS = 3_600
+LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
+
+
+class StartError(Exception):
+    """The server cannot start; one line, with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where each kind of thing lies in the data folder."""
+
+    data: Path
+
+    def made(self, name: str) -> Path:
+        """The folder of that name, made for its owner only."""
+        folder = self.data / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+
+def private_folder(data: Path) -> Path:
+    """The data folder, made if need be: jobs, objects and keys are their owner's, also in one that was there before."""
+    folder = data.absolute()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server put together, not yet serving."""
+
+    services: Services
+    deployer: Deployer
+    dispatcher: Dispatcher
+    reaper: Reaper
+    publisher: Publisher
+    retainer: Retainer
+    leases: Leases | None  # where other servers share the database
+
+    def rounds(self) -> list[asyncio.Task[None]]:
+        """Begin what it does again and again; each goes on until it is cancelled."""
+        runs = [one.run() for one in (self.reaper, self.publisher, self.services.deliverer, self.retainer)]
+        return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every part stands on. `url` is the server's own; `incarnation` names this run of it."""
+
+    settings: Settings
+    folders: Folders
+    home: str
+    url: str
+    clock: SystemClock
+    bells: Bells
+    watch: Watch
+    incarnation: str
+
+    @property
+    def shared(self) -> bool:
+        """Whether other servers may use the database."""
+        return self.settings.database is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What is kept, and where."""
+
+    database: Database
+    logs: SqlLogStore
+    keyring: Keyring
+    jobs: SqlJobStore
+    registry: SqlRegistry
+    kept: _Kept
+    packages: FolderPackages
+    weights: FolderWeights
+    environments: UvEnvironments
+
+
+@dataclass(frozen=True, slots=True)
+class _Doers:
+    """What works on jobs, before there are endpoints."""
+
+    directory: Directory
+    inspector: Inspector
+    submitter: Submitter
+    bench: Bench
+    pool: ProcessPool
+
+
+@asynccontextmanager
+async def put_together(
+    settings: Settings, folders: Folders, home: str, url: str, own_urls: UrlReader | None = None
+) -> AsyncIterator[Server]:
+    """A server, ready to serve at `url`; what it holds is let go of at the end.
+
+    `own_urls` reads URLs below `url` that trials make; without one they are fetched as any other.
+
+    Raises:
+        StartError: the database, or the place for objects, cannot be used as it is set up.
+    """
+    ground = _Ground(settings, folders, home, url, SystemClock(), Bells(), Watch(), uuid.uuid4().hex)
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(ground, stack)
+        pool = ProcessPool(stores.logs, folders.data, ground.clock)
+        leases = None
+        if ground.shared:
+            leases = Leases(stores.jobs, ground.watch, ground.bells, ground.clock, ground.incarnation, home)
+        await _clear_up(stores.jobs, pool, folders, ground.incarnation, leases, ground.clock)
+        await _system_buckets(stores.kept.objects)
+        stack.enter_context(listening(settings.database, ground.bells.ring_some))
+        urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
+        any_urls = await stack.enter_async_context(GuardedUrls(allow_private=True))
+        dispatcher = _dispatcher(ground, stores)
+        doers = await _made_doers(
+            ground, stores, pool, dispatcher, Preparer(stores.kept.objects, urls, own_urls or any_urls)
+        )
+        deployer = _deployer(ground, stores, doers)
+        deliverer = await _open_deliverer(ground, stores, stack)
+        services = _services(ground, stores, doers, deployer, deliverer)
+        objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
+        yield Server(
+            services=services,
+            deployer=deployer,
+            dispatcher=dispatcher,
+            reaper=Reaper(stores.jobs, watch, services.multipart, clock, deployer.end_session),
+            publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
+            retainer=_retainer(ground, stores, deployer),
+            leases=leases,
+        )
+
+
+async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
+    settings, folders = ground.settings, ground.folders
+    database, logs = await _open_databases(settings, folders, ground.incarnation, ground.home, stack)
+    jobs = SqlJobStore(database, None if settings.objects is None else settings.publish_seconds_max * 1000)
+    registry = SqlRegistry(database)
+    await _belong(settings, folders.data, registry, ground.clock)
+    kept = await _open_objects(settings, folders, database, jobs, ground.clock, stack)
+    return _Stores(
+        database=database,
+        logs=logs,
+        keyring=Keyring(load_or_create_credentials(folders.data, settings.region)),
+        jobs=jobs,
+        registry=registry,
+        kept=kept,
+        packages=FolderPackages(folders.made("packages")),
+        weights=FolderWeights(folders.made("weights"), kept.objects, allow_private=settings.allow_private_urls),
+        environments=UvEnvironments(folders.made("environments"), settings.python),
+    )
+
+
+def _dispatcher(ground: _Ground, stores: _Stores) -> Dispatcher:
+    poll_ms = STORE_POLL_MS if ground.shared else None
+    return Dispatcher(
+        stores.jobs, ground.watch, ground.bells, ground.clock, ground.incarnation, _bounds(ground.settings), poll_ms
+    )
+
+
+async def _made_doers(
+    ground: _Ground, stores: _Stores, pool: ProcessPool, dispatcher: Dispatcher, preparer: Preparer
+) -> _Doers:
+    directory = Directory(stores.registry, ground.bells)
+    await directory.load()
+    inspector = Inspector(stores.jobs, ground.watch)
+    objects, clock = stores.kept.objects, ground.clock
+    reach = Reach(stores.kept.home, ground.settings.private_webhooks)
+    submitter = Submitter(
+        stores.jobs,
+        objects,
+        directory,
+        preparer,
+        inspector,
+        ground.watch,
+        ground.bells,
+        clock,
+        _bounds(ground.settings),
+        reach,
+    )
+    return _Doers(
+        directory, inspector, submitter, Bench(pool, dispatcher, preparer, OutputSealer(objects), clock), pool
+    )
+
+
+def _deployer(ground: _Ground, stores: _Stores, doers: _Doers) -> Deployer:
+    settings, folders, url, clock = ground.settings, ground.folders, ground.url, ground.clock
+    outfitter = Outfitter(
+        stores.packages,
+        stores.environments,
+        stores.weights,
+        SecretReader(settings.secrets_dir),
+        stores.keyring,
+        folders.made("scratch"),
+        lambda: url,
+    )
+
+    def make_crew(version: EndpointVersion, outfit: Outfit) -> Crew:
+        make_spec = partial(outfitter.spec, version, outfit)  # a fresh scratch folder per worker
+        return Crew(doers.directory.version(version.id), make_spec, doers.bench, deployer.broken)
+
+    def say(version: EndpointVersion, text: str) -> None:
+        log.info("endpoint", endpoint=version.endpoint_name, said=text)
+        group = LOG_GROUP_PREFIX + version.endpoint_name
+        stores.logs.append([LogLine(group, f"trial/{version.number}", clock.now_ms(), text)])
+
+    court = Court(
+        packages=stores.packages,
+        outfitter=outfitter,
+        directory=doers.directory,
+        submitter=doers.submitter,
+        inspector=doers.inspector,
+        objects=stores.kept.objects,
+        clock=clock,
+        isolation=doers.pool.isolation,
+        make_crew=make_crew,
+        say=say,
+        url_of=lambda name: presigned_url(stores.keyring, "GET", f"{url}/", name, TRIAL_URL_SECONDS),
+        free_memory_bytes=free_memory_bytes,
+        drill_seconds=settings.drill_seconds,
+    )
+    deployer = Deployer(
+        court,
+        doers.directory,
+        stores.packages,
+        stores.jobs,
+        stores.kept.objects,
+        ground.watch,
+        ground.bells,
+        clock,
+    )
+    return deployer
+
+
+def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deployer, deliverer: Deliverer) -> Services:
+    objects, clock = stores.kept.objects, ground.clock
+    return Services(
+        submitter=doers.submitter,
+        inspector=doers.inspector,
+        canceller=Canceller(stores.jobs, ground.watch, doers.inspector, clock, deployer.stop_work),
+        deployer=deployer,
+        deliverer=deliverer,
+        objects=objects,
+        registry=stores.registry,
+        logs=stores.logs,
+        keyring=stores.keyring,
+        clock=clock,
+        uploads=ground.folders.made("uploads"),
+        base_url=ground.url,
+        multipart=MultipartUploads(objects, clock),
+        waits=Waits(stores.jobs, deployer),
+        home=stores.kept.home,
+        backups=_backups(ground, stores),
+    )
+
+
+def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:
+    data = ground.folders.data
+    return BackupTaker(
+        DumpedElsewhere() if ground.shared else SqliteCopier(data / DATABASE),
+        [*stores.kept.keepers, stores.packages, stores.weights],
+        [Member(name, data / name) for name in (CREDENTIALS_FILE, CONFIG_FILE)],
+        ground.folders.made("backups"),
+        ground.clock,
+    )
+
+
+def _retainer(ground: _Ground, stores: _Stores, deployer: Deployer) -> Retainer:
+    kinds: list[tuple[str, Unused, Callable[[], Collection[str]]]] = [
+        ("packages", stores.packages, deployer.packages_in_use),
+        ("environments", stores.environments, tuple),
+        ("weights", stores.weights, tuple),
+    ]
+    return Retainer(stores.jobs, stores.kept.objects, kinds, _retention(ground.settings), ground.clock)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        deaths_max=settings.worker_deaths_max,
+        attempts_max=settings.attempts_max,
+        key_life_ms=settings.idempotency_days * DAY_MS,
+        owner_concurrency_max=settings.owner_concurrency_max,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        jobs_ms=settings.job_retention_days * DAY_MS,
+        keys_ms=settings.idempotency_days * DAY_MS,
+        unused_ms=settings.unused_retention_days * DAY_MS,
+    )
+
+
+async def _database(settings: Settings, folders: Folders) -> Database:
+    try:
+        return await open_database(folders.data / DATABASE, settings.database)
+    except DatabaseUnusable as error:
+        raise StartError(str(error)) from error
+
+
+@asynccontextmanager
+async def _alone(database: Database, incarnation: str, home: str) -> AsyncIterator[None]:
+    """While no server with another data folder uses the database: its packages and blobs are not in this one."""
+    holder = await database.write(partial(begin_lease, server=incarnation, home=home, lease_ms=LEASE_MS))
+    if holder is not None:
+        raise StartError(
+            f"{holder}, is using this database; stop it first. If it is gone for good, start again in "
+            f"{math.ceil(holder.left_ms / 1000)} s, when its lease has lapsed"
+        )
+    try:
+        yield
+    finally:
+        try:
+            await database.write(partial(end_lease, server=incarnation))
+        except StoreUnavailable as error:
+            log.warning("stop.lease_not_ended", error=str(error))  # it lapses by itself
+
+
+async def _belong(settings: Settings, data: Path, registry: SqlRegistry, clock: SystemClock) -> None:
+    """A data folder has the blobs and packages of one database: with another one they would be swept away."""
+    with contextlib.suppress(AlreadyThere):
+        await registry.put_document("store", "id", {"id": uuid.uuid4().hex}, clock.now_ms())
+    store = (await registry.document("store", "id") or {})["id"]
+    note = data / "store.id"
+    if not note.exists():
+        draft = note.with_suffix(".new")
+        draft.write_text(store)
+        draft.replace(note)
+    elif note.read_text() != store:
+        raise StartError(
+            f"{data} belongs to another database, whose blobs and packages it holds; name that database with "
+            "--database (none: the SQLite file in the folder), or choose another folder with --data"
+        )
+    await _stay_put(settings, registry, clock)
+
+
+async def _clear_up(
+    store: SqlJobStore,
+    pool: ProcessPool,
+    folders: Folders,
+    incarnation: str,
+    leases: Leases | None,
+    clock: SystemClock,
+) -> None:
+    """What an earlier server of this folder left: its processes first, then their files and sessions."""
+    orphans = await pool.kill_orphans()
+    if orphans:
+        log.warning("start.orphans_ended", processes=orphans)
+    reached(CrashPoint.START_ORPHANS_ENDED)
+    for name in ("scratch", "uploads", "backups"):
+        await asyncio.to_thread(shutil.rmtree, folders.made(name))
+        folders.made(name)
+    if leases is not None:
+        await leases.beat()
+    await store.apply([c.CloseServerSessions(incarnation, clock.now_ms(), leases.home if leases else None)])
+    reached(CrashPoint.START_SESSIONS_CLOSED)
+
+
+async def _open_databases(
+    settings: Settings, folders: Folders, incarnation: str, home: str, stack: AsyncExitStack
+) -> tuple[Database, SqlLogStore]:
+    database = await _database(settings, folders)
+    stack.push_async_callback(database.close)
+    if settings.database is not None:
+        await stack.enter_async_context(_alone(database, incarnation, home))
+    logs = await SqlLogStore.open(folders.data / "logs.db")
+    stack.push_async_callback(logs.close)
+    return database, logs
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where objects are kept. `sweep` removes what was staged in vain, later than at the start."""
+
+    objects: ObjectStore
+    home: Home | None
+    sweep: Callable[[], Awaitable[int]]
+    keepers: tuple[Keeper, ...] = ()  # of what a backup takes along
+
+
+async def _open_objects(
+    settings: Settings,
+    folders: Folders,
+    database: Database,
+    store: SqlJobStore,
+    clock: SystemClock,
+    stack: AsyncExitStack,
+) -> _Kept:
+    if settings.objects is None:
+        blobs = BlobFiles(folders.made("blobs"))
+        stack.callback(blobs.close)
+        embedded = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
+        await embedded.sweep()
+        return _Kept(embedded, None, _nothing_to_sweep, (embedded,))
+    try:
+        from seatrial.adapters.objects.s3 import S3Access, S3Objects, S3Service  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise StartError(f"objects in S3 need {error.name}: pip install 'seatrial[s3]'") from None
+    region = settings.objects_region or settings.region
+    service = S3Service(S3Access(region, settings.objects_endpoint, settings.objects_credentials))
+    stack.callback(service.close)
+    home = Home.from_uri(settings.objects)
+    objects = S3Objects(service, home, await database.read(read_incarnation), clock)
+    await _try_out(objects, home)
+    return _Kept(objects, home, partial(objects.sweep, store.still_needed))
+
+
+async def _stay_put(settings: Settings, registry: SqlRegistry, clock: SystemClock) -> None:
+    """Jobs and inputs name objects where they were put: with another place for them, none would be found."""
+    place = "the data folder" if settings.objects is None else Home.from_uri(settings.objects).uri
+    with contextlib.suppress(AlreadyThere):
+        await registry.put_document("store", "objects", {"place": place}, clock.now_ms())
+    before = (await registry.document("store", "objects") or {})["place"]
+    if before != place:
+        remedy = "leave --objects out" if before == "the data folder" else f"give --objects {before}"
+        raise StartError(f"the objects of this server are kept in {before}, not in {place}: {remedy}")
+
+
+async def _try_out(objects: S3Objects, home: Home) -> None:
+    """A service that is away may come back; a bucket that is not there, or not ours, does not by itself."""
+    try:
+        await objects.try_out()
+    except StoreUnavailable as error:
+        log.warning("start.objects_unavailable", objects=home.uri, error=str(error))
+    except NoSuchBucket:
+        raise StartError(f"bucket {home.bucket!r} does not exist: make it, or name another with --objects") from None
+    except ObjectRefused as error:
+        remedy = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file with --objects-credentials"
+        raise StartError(f"{home.uri} cannot be used: {error}; {remedy}") from None
+
+
+async def _nothing_to_sweep() -> int:
+    return 0
+
+
+async def _open_deliverer(ground: _Ground, stores: _Stores, stack: AsyncExitStack) -> Deliverer:
+    urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
+    sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
+    ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
+    return Deliverer(SqlOutbox(stores.database), GuardedPosts(urls), sender, ground.bells, ground.clock)
+
+
+async def _system_buckets(objects: ObjectStore) -> None:
+    for bucket in (INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET):
+        with contextlib.suppress(BucketExists):
+            await objects.create_bucket(bucket)
