@@ -6,6 +6,7 @@ import typer
 
 from seatrial.cli import deliveries, endpoints, jobs, trials
 from seatrial.cli.backup import backup, restore
+from seatrial.cli.callbacks import callbacks
 from seatrial.cli.check import check
 from seatrial.cli.demo import demo
 from seatrial.cli.deploy import deploy
@@ -59,6 +60,9 @@ app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
 app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)
 app.command(epilog=example("seatrial validate outputs/ --profile studio --junit report.xml"))(validate)
+app.command(
+    epilog=example("seatrial callbacks --secret test-secret", "curl -X PUT localhost:8092/control -d '{\"fail\": 3}'")
+)(callbacks)
 app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)
 app.command(epilog=example("seatrial demo --plan plan.png"))(demo)
 app.command(epilog=example("seatrial version --json"))(version)

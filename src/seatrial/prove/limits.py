@@ -48,3 +48,16 @@ COLD_START_SECONDS_DEFAULT = 900.0  # that the first answer may take when no wor
 INFERENCE_SECONDS_DEFAULT = 900.0  # that an answer is waited for
 TOLERANCE_DEFAULT = 1e-5  # how far numbers of two answers to one request may differ, relative to the larger
 SAGEMAKER_CONNECTIONS_MAX = 64  # of each of boto3's clients: requests of a stress run go side by side
+
+# Receiving callbacks
+CALLBACK_BYTES_MAX = 256 * MIB  # of one request; it is held in memory while it is read
+CALLBACK_PARTS_MAX = 100  # of a multipart form, and pictures taken out of one JSON document
+CALLBACK_TEXT_CHARS_KEPT = 2_000  # of any text that is shown; the file beside it has all
+CALLBACKS_KEPT_MAX = 5_000  # the oldest are forgotten, with their files
+CALLBACKS_KEPT_BYTES_MAX = 4 * GIB
+CALLBACKS_SHOWN_MAX = 200  # on the page
+CALLBACK_AGE_SECONDS_MAX = 300  # of a signature's timestamp, either way
+CALLBACK_HANG_SECONDS_MAX = 600
+CALLBACK_WAIT_SECONDS_MAX = 30  # of one request for news
+CALLBACK_STOP_SECONDS = 2
+CONTROL_BYTES_MAX = 64 * KIB

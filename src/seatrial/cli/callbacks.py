@@ -1,0 +1,81 @@
+"""`seatrial callbacks`: a receiver to test with."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.options import JsonOption
+from seatrial.cli.screen import note
+from seatrial.prove.validate import BadProfile, Profile, profile_of
+
+
+def callbacks(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; one that others can reach needs --secret.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes any that is free.", min=0, max=65535)] = 8092,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="How senders reach it, where that differs: a tunnel, a gateway.", show_default=False),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What senders sign with: `whsec_…` of Standard Webhooks, or the word in X-Callback-Secret. May be "
+            "given several times. Callbacks without a valid signature are then refused.",
+            envvar="SEATRIAL_CALLBACK_SECRET",
+            show_default=False,
+        ),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where callbacks and their files are kept.")] = Path(
+        "seatrial-callbacks"
+    ),
+    profile: Annotated[
+        str, typer.Option(help="What outputs have to be like: default, studio, or a TOML file of your own.")
+    ] = "default",
+    fail_first: Annotated[
+        int, typer.Option("--fail", metavar="N", help="Answer the first N with --fail-status.", min=0)
+    ] = 0,
+    fail_status: Annotated[int, typer.Option(help="The status of those failures.", min=300, max=599)] = 503,
+    hang: Annotated[
+        int, typer.Option(metavar="N", help="Never answer the first N; before those that fail.", min=0)
+    ] = 0,
+    delay_seconds: Annotated[float, typer.Option(help="Answer that late.", min=0, max=600)] = 0.0,
+    json: JsonOption = False,
+) -> None:
+    """Receive callbacks: keep them, check their signatures, look at their pictures; a live page shows them.
+
+    Needs no server. GET /callbacks is what came, as JSON; PUT /control changes what is to go wrong.
+    """
+    from seatrial.prove.callbacks.inbox import Inbox
+    from seatrial.prove.callbacks.misbehaviour import Misbehaviour, Orders
+    from seatrial.prove.callbacks.server import CannotListen, listen
+
+    orders = Orders(Misbehaviour(fail=fail_first, fail_status=fail_status, hang=hang, delay_seconds=delay_seconds))
+    try:
+        inbox = Inbox(folder, _profile(profile))
+        receiver = listen(inbox, orders, host=host, port=port, base_url=base_url, secrets=secret or ())
+    except CannotListen as error:
+        fail(str(error), ExitCode.FAILED, error.remedy)
+    except OSError as error:
+        fail(f"{folder} cannot be used: {error.strerror}", ExitCode.USAGE, "name another one with --folder")
+    if json:
+        ready = {"url": receiver.url, "page": receiver.page_url, "folder": str(folder), "pid": os.getpid()}
+        print(json_text.dumps(ready), flush=True)
+    else:
+        print(f"Receiving callbacks at {receiver.url}", flush=True)
+        note(f"look at them: {receiver.page_url}/ (JSON: {receiver.page_url}/callbacks); kept in {folder}")
+    receiver.serve()
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return profile_of(name)
+    except BadProfile as error:
+        fail(str(error), ExitCode.USAGE)
