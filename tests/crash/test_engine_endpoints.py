@@ -367,9 +367,9 @@ async def test_a_server_that_was_killed_in_the_last_step_of_a_rollback(engine: A
     await directory.save_endpoint(replace(endpoint, status=EndpointStatus.ROLLING_BACK, failure_reason="Rolled back."))
     await engine.close()
     again = await engine.restarted()
-    endpoint = await again.deployer.endpoint("e")
+    endpoint = await again.settled()
     assert (endpoint.status, endpoint.failure_reason) == (EndpointStatus.IN_SERVICE, "Rolled back.")
-    await again.ready(1)
+    assert again.deployer.workers("e") == 1
     await again.update()
     await again.until(lambda one: one.status is EndpointStatus.IN_SERVICE and one.failure_reason is None)
 

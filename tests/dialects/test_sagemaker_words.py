@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.domain import errors
+from seatrial.domain.endpoint import UpdateWay
 from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, OutputPlan
 from seatrial.domain.objects import ObjectName
@@ -54,6 +55,12 @@ def test_workers_may_be_named_by_a_tag() -> None:
     assert sagemaker.plan(CONFIG, MODEL, {"seatrial:workers": "5"}).settings["workers"] == 5
     with pytest.raises(AwsError, match="must be a number from 1 to 64, not 'many'"):
         sagemaker.plan(CONFIG, MODEL, {"seatrial:workers": "many"})
+
+
+def test_the_way_of_an_update_may_be_named_by_a_tag() -> None:
+    assert sagemaker.plan(CONFIG, MODEL, {"seatrial:update": "replace"}).settings["update"] is UpdateWay.REPLACE
+    with pytest.raises(AwsError, match="must be one of blue_green, replace, not 'rolling'"):
+        sagemaker.plan(CONFIG, MODEL, {"seatrial:update": "rolling"})
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,14 @@ def deploy(
     device_group: Annotated[
         str | None, typer.Option(help="The same for endpoints that share a device.", show_default=False)
     ] = None,
+    replace: Annotated[
+        bool | None,
+        typer.Option(
+            "--replace/--beside",
+            help="Where a device holds one version only: the old one leaves first, and is restored if the trial fails.",
+            show_default=False,
+        ),
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="An endpoint of this name gets a new version.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the trial to its end.")] = True,
     data: DataOption = None,
@@ -129,6 +137,7 @@ def deploy(
         "trial_minutes_max": max_minutes,
         "concurrency_max": concurrency_max,
         "device_group": device_group,
+        "update": None if replace is None else ("replace" if replace else "blue_green"),
     }
     server = connect(data)
     if samples is not None:

@@ -28,6 +28,13 @@ class EndpointStatus(StrEnum):
     DELETING = "Deleting"
 
 
+class UpdateWay(StrEnum):
+    """How a new version comes into the place of the one in service."""
+
+    BLUE_GREEN = "blue_green"  # proved beside it, which serves on until then
+    REPLACE = "replace"  # the old one leaves first, and is restored when the new one fails: a device for one only
+
+
 class TrialStage(StrEnum):
     """The stages of a trial, in order."""
 
@@ -93,6 +100,7 @@ class VersionSettings:
     deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
     webhooks: tuple[str, ...] = ()  # URLs that are told of every job's end
     trial_minutes_max: int | None = None  # what a trial would run beyond it is left out, and named in its report
+    update: UpdateWay = UpdateWay.BLUE_GREEN  # how this version takes the place of the one before
 
 
 @dataclass(frozen=True, slots=True)

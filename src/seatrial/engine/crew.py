@@ -81,6 +81,7 @@ class Crew:
         self._broken_by: Failure | None = None
         self._rests_until_ms: int | None = None
         self._stopping = False
+        self._known = asyncio.Event()  # whether it serves: a worker has loaded, or none is to come
 
     @property
     def ready(self) -> int:
@@ -117,6 +118,11 @@ class Crew:
         self._desired = max(self._desired, 1)
         self._keep(self._serve_then_replace(worker, spec))
         return loaded
+
+    async def loaded(self) -> bool:
+        """Wait until a worker has loaded once; False: it gave up, or was retired, and serves no more."""
+        await self._known.wait()
+        return not self._stopping
 
     def scale(self, desired: int) -> None:
         """Aim for that many workers: more are started in the background, superfluous ones retire."""
@@ -158,9 +164,12 @@ class Crew:
         """For each worker that has answered, its memory in bytes after each answer."""
         return [runner.memory for runner in self._runners if runner.memory]
 
-    async def retire(self, grace_seconds: float) -> None:
-        """Let what runs end within the grace, then end every worker; none is left when this returns."""
-        self._stopping = True
+    async def retire(self, grace_seconds: float | None) -> None:
+        """Let what runs end within the grace, then end every worker; none is left when this returns.
+
+        None: the timeouts of what runs are bound enough. It may be called again meanwhile, with a shorter grace.
+        """
+        self._stop()
         for keeper in self._between:
             keeper.cancel()
         for runner in self._runners:
@@ -174,6 +183,10 @@ class Crew:
     async def stop_all(self) -> None:
         """End every serving worker now; what it held goes back to the queue."""
         await asyncio.gather(*(runner.stop(WORKER_STOP_GRACE_SECONDS) for runner in list(self._runners)))
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._known.set()
 
     def _taking(self) -> list[Runner]:
         """Those that take work; the others only end what they have."""
@@ -259,6 +272,7 @@ class Crew:
             self._deployed, spec.layout, worker, spec.scratch, bench.source, bench.preparer, bench.sealer, bench.clock
         )
         self._runners.add(runner)
+        self._known.set()
         if self._stopping:
             runner.retire()
         try:
@@ -287,8 +301,8 @@ class Crew:
         log.warning("worker.fell", endpoint=name, reason=fall.failure.message, reasons_lately=recent)
         others_serve = self._failed_loads > 0 and self._taking()
         if max(recent, self._failed_loads) > RESTARTS_PER_WINDOW_MAX and not others_serve:
-            self._stopping = True
             self._broken_by = fall.failure
+            self._stop()
             await self._on_broken(self._deployed.version, fall.failure)
             return False
         backoff_seconds = min(RESTART_BACKOFF_SECONDS_MAX, 2 ** (recent - 2))

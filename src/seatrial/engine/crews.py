@@ -22,8 +22,8 @@ class Crews:
         """The crew of that version, if it has one."""
         return self._of.get(version_id or "")
 
-    async def retire(self, version_id: str, grace_seconds: float) -> None:
-        """Let what runs end within the grace, then end every worker; may be called again with a shorter grace."""
+    async def retire(self, version_id: str, grace_seconds: float | None) -> None:
+        """Let what runs end within the grace, then end every worker; see Crew.retire."""
         crew = self._of.get(version_id)
         if crew is None:
             return
@@ -31,9 +31,9 @@ class Crews:
         if self._of.get(version_id) is crew:
             del self._of[version_id]
 
-    def retire_later(self, version_id: str, grace_seconds: float) -> None:
-        """The same in the background."""
-        leaving = asyncio.create_task(self.retire(version_id, grace_seconds))
+    def retire_later(self, version_id: str) -> None:
+        """In the background: it takes no more work, and what runs on it may end there, however long that takes."""
+        leaving = asyncio.create_task(self.retire(version_id, None))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 

@@ -23,11 +23,12 @@ from seatrial.domain.endpoint import (
     PackageRef,
     StageState,
     TrialStage,
+    UpdateWay,
     VersionSettings,
 )
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.failures import Failure
-from seatrial.domain.limits import SERVER_STOP_GRACE_SECONDS, STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.limits import STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
 from seatrial.engine.crew import Crew, CrewState
@@ -35,12 +36,13 @@ from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
 from seatrial.engine.outfit import Outfit
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
+from seatrial.engine.trial.reason import FAILURE_REASON_CHARS_MAX
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore, StoreUnavailable
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
-from seatrial.ports.packages import PackageStore
+from seatrial.ports.packages import PackageStore, Progress
 
 log = structlog.get_logger()
 
@@ -95,6 +97,7 @@ class Deployer:
         self._bells = bells
         self._clock = clock
         self._crews = Crews()
+        self._aside: set[str] = set()  # versions in service that left their device to one on trial
         self._turns: dict[str, asyncio.Lock] = {}  # by endpoint name
         self._proofs: dict[str, asyncio.Task[None]] = {}  # by endpoint name
         self._chores: set[asyncio.Task[None]] = set()
@@ -143,7 +146,9 @@ class Deployer:
         return endpoint
 
     async def update(self, deployment: Deployment) -> Endpoint:
-        """Prove a new version beside the active one, then let it take over; RollingBack when it fails.
+        """Prove a new version, then let it take over; RollingBack when it fails.
+
+        It is proved beside the active one, or in its place where the new version's `update` is `replace`.
 
         Raises:
             NotFound: no such endpoint.
@@ -274,10 +279,7 @@ class Deployer:
             if endpoint.status is EndpointStatus.DELETING:
                 self._background(self._insist(partial(self._delete, endpoint)))
                 continue
-            if endpoint.status is EndpointStatus.ROLLING_BACK:  # all but the last word of it was said
-                await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
-            if endpoint.active_version is not None:
-                self._background(self._restart(self._directory.version(endpoint.active_version).version))
+            self._resume_active(endpoint)
             if endpoint.target_version is not None and endpoint.name not in self._proofs:
                 self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
 
@@ -299,6 +301,17 @@ class Deployer:
         self._give_up(version, failure, "Workers keep failing.")
 
     # ------------------------------------------------------------------ inside
+
+    def _resume_active(self, endpoint: Endpoint) -> None:
+        if endpoint.active_version is None:
+            return
+        version = self._directory.version(endpoint.active_version).version
+        if endpoint.target_version is not None and _had_room(self._directory.version(endpoint.target_version).version):
+            self._aside.add(version.id)
+        elif endpoint.status is EndpointStatus.ROLLING_BACK:
+            self._background(self._insist(lambda: self._roll_back(version)))
+        else:
+            self._background(self._restart(version))
 
     def _turn(self, name: str) -> asyncio.Lock:
         return self._turns.setdefault(name, asyncio.Lock())
@@ -324,7 +337,7 @@ class Deployer:
             elif not version.package.sha256:
                 raise Unproven("inspect", "The server stopped before the package was stored. Remedy: deploy it again.")
             chosen = deployment.settings if deployment else _chosen(version)
-            proved = await Trial(self._court, version).run(frozenset(chosen))
+            proved = await Trial(self._court, version, self._make_room).run(frozenset(chosen))
             reached(CrashPoint.DEPLOY_PROVED)
             await self._insist(lambda: self._take_over(name, proved))
         except SeatrialError as error:
@@ -387,9 +400,37 @@ class Deployer:
                 await self._save(endpoint, status=EndpointStatus.FAILED, **changes)
             else:
                 changes["failure_reason"] = f"Rolled back. {reason}"
-                endpoint = await self._save(endpoint, status=EndpointStatus.ROLLING_BACK, **changes)
-                await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
+                await self._save(endpoint, status=EndpointStatus.ROLLING_BACK, **changes)
         self._court.say(version, f"trial: failed: {reason}")
+        if endpoint.active_version is not None:
+            await self._roll_back(self._directory.version(endpoint.active_version).version)
+
+    async def _make_room(self, version: EndpointVersion, progress: Progress) -> None:
+        """`replace`: the version in service takes no more, ends what it runs, and its workers leave the device."""
+        if version.settings.update is not UpdateWay.REPLACE:
+            return
+        async with self._turn(version.endpoint_name):
+            active = self._directory.endpoint(version.endpoint_name).active_version
+            if active is None:
+                return
+            self._aside.add(active)
+        old = self._directory.version(active).version
+        progress(f"version {old.number} ends what it runs, and leaves", 0, None)
+        await self._crews.retire(active, None)
+        self._court.say(version, f"version {old.number} has left; jobs wait until this one is proved")
+
+    async def _roll_back(self, version: EndpointVersion) -> None:
+        """RollingBack, until the version in service serves again: at once, unless it had left or is not loaded yet."""
+        self._aside.discard(version.id)
+        if self._crews.of(version.id) is None:
+            await self._restart(version)
+        crew = self._crews.of(version.id)
+        if crew is None or not await crew.loaded():
+            return  # it leaves service, with its reason
+        async with self._turn(version.endpoint_name):
+            endpoint = self._serving(version)
+            if endpoint is not None and endpoint.status is EndpointStatus.ROLLING_BACK:
+                await self._save(endpoint, status=EndpointStatus.IN_SERVICE)
 
     async def _take_over(self, name: str, proved: Proved) -> None:
         version, workers = proved.version, proved.version.settings.workers
@@ -410,7 +451,8 @@ class Deployer:
             )
             reached(CrashPoint.DEPLOY_IN_SERVICE)
             if endpoint.active_version is not None:
-                self._crews.retire_later(endpoint.active_version, SERVER_STOP_GRACE_SECONDS)
+                self._aside.discard(endpoint.active_version)
+                self._crews.retire_later(endpoint.active_version)
         proved.crew.scale(workers)
         self._bells.ring(endpoint.id)
         self._court.say(version, f"in service: version {version.number}" + (" (unproven)" if proved.unproven else ""))
@@ -430,7 +472,7 @@ class Deployer:
             return
         async with self._turn(version.endpoint_name):
             endpoint = self._serving(version)
-            if endpoint is not None:
+            if endpoint is not None and version.id not in self._aside:
                 self._court.make_crew(version, outfit).scale(endpoint.workers_desired)
 
     def _give_up(self, version: EndpointVersion, failure: Failure, what: str) -> None:
@@ -444,6 +486,10 @@ class Deployer:
             endpoint = self._serving(version)
             if endpoint is None:
                 return
+            if endpoint.status is EndpointStatus.ROLLING_BACK:
+                reason = _both(
+                    endpoint.failure_reason or "", f"Version {version.number} does not serve again: {reason}"
+                )
             await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
         self._court.say(version, f"out of service: {reason}")
 
@@ -504,6 +550,17 @@ class Deployer:
         self._chores.discard(chore)
         if not chore.cancelled() and chore.exception() is not None:
             log.error("deploy.defect", exc_info=chore.exception())
+
+
+def _had_room(version: EndpointVersion) -> bool:
+    """Whether the version before it may have left already: the trial had come to where that happens."""
+    return version.settings.update is UpdateWay.REPLACE and any(one.stage is TrialStage.LOAD for one in version.stages)
+
+
+def _both(first: str, second: str) -> str:
+    """Two reasons in the room of one, the first cut if need be."""
+    room = FAILURE_REASON_CHARS_MAX - len(second) - 1
+    return f"{first if len(first) <= room else first[: max(room - 1, 0)] + '…'} {second}"[:FAILURE_REASON_CHARS_MAX]
 
 
 def _setting_names() -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatrial.domain.endpoint import Endpoint, EndpointStatus
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, UpdateWay
 from seatrial.domain.errors import NotFound
 from seatrial.domain.jobs import Job, JobPurpose, JobState
 from seatrial.domain.limits import QUEUE_PLACES_COUNTED_MAX
@@ -63,12 +63,20 @@ class Waits:
             return f"an update of its endpoint, which is {endpoint.status}"
         workers = self._deployer.crew_state(job.version_id or endpoint.active_version)
         if workers is None:
-            return "its endpoint's workers, which are being prepared"
+            return await self._preparing(endpoint)
         if workers.ready:
             return await self._held_back(job, endpoint)
         if workers.backs_off_ms is not None:
             return f"a worker, which starts again in {workers.backs_off_ms / 1000:.0f} s after it fell"
         return "a worker, which is loading its model"
+
+    async def _preparing(self, endpoint: Endpoint) -> str:
+        target = endpoint.target_version
+        if target and (await self._deployer.version(target)).settings.update is UpdateWay.REPLACE:
+            return "the new version of its endpoint, which is proved in the place of the old one"
+        if endpoint.status is EndpointStatus.ROLLING_BACK:
+            return "the old version of its endpoint, which is loaded again"
+        return "its endpoint's workers, which are being prepared"
 
     async def _held_back(self, job: Job, endpoint: Endpoint) -> str | None:
         """What keeps workers from it that are there."""

@@ -62,7 +62,7 @@ class Manifest:
     command: tuple[str, ...] = ()
     device: str | None = None  # "cpu" or "cuda"
     worker: Mapping[str, int] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
-    endpoint: Mapping[str, bool] = field(default_factory=dict)  # what [endpoint] sets, under those names too
+    endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] sets, under those names too
 
     @property
     def settings(self) -> dict[str, Any]:

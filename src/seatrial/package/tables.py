@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from seatrial.domain.contract import FieldType, MediaForm, MediaSource
+from seatrial.domain.endpoint import UpdateWay
 from seatrial.domain.limits import (
     CANCEL_GRACE_SECONDS_DEFAULT,
     CANCEL_GRACE_SECONDS_MAX,
@@ -71,6 +72,7 @@ class EndpointTable(Table):
     """`[endpoint]`."""
 
     deduplicate_inference_id: bool = Field(False, description="true or false")
+    update: UpdateWay = Field(UpdateWay.BLUE_GREEN, strict=False, description=", ".join(UpdateWay))
 
 
 class SecretTable(Table):

@@ -24,6 +24,7 @@ from seatrial.domain.endpoint import (
     StageReport,
     StageState,
     TrialStage,
+    UpdateWay,
     VersionSettings,
 )
 from seatrial.domain.jobs import JobState
@@ -199,7 +200,8 @@ def _version(row: Row[Any]) -> EndpointVersion:
 
 def _settings(values: Mapping[str, Any]) -> VersionSettings:
     prefixes = {name: ObjectName(**values[name]) for name in ("output_prefix", "failure_prefix") if values.get(name)}
-    return VersionSettings(**{**values, **prefixes, "webhooks": tuple(values.get("webhooks", ()))})
+    words = {"update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN))}
+    return VersionSettings(**{**values, **prefixes, **words, "webhooks": tuple(values.get("webhooks", ()))})
 
 
 def _stage(values: Mapping[str, Any]) -> StageReport:

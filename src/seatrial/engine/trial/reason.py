@@ -19,6 +19,7 @@ REMEDIES = {  # for failures that bring none of their own
 }
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 MEND = "Mend the handler, then deploy again."
+FAILURE_REASON_CHARS_MAX = 1_024  # as at SageMaker
 
 
 def unproven(stage: str, what: str, failure: Failure) -> Unproven:
@@ -48,7 +49,7 @@ def reason_lines(error: SeatrialError) -> Iterator[str]:
         yield f"Remedy: {remedy}"
 
 
-def failure_reason(error: SeatrialError, chars_max: int = 1024) -> str:
+def failure_reason(error: SeatrialError, chars_max: int = FAILURE_REASON_CHARS_MAX) -> str:
     """One line of at most `chars_max` characters (SageMaker's limit); the remedy is never the part that is cut."""
     *said, last = list(reason_lines(error))
     tail = f" {last}" if said else last

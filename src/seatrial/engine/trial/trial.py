@@ -32,17 +32,27 @@ from seatrial.package.finding import Finding
 from seatrial.package.inspect import inspect as inspect_package
 from seatrial.package.layout import SERVED
 from seatrial.package.manifest import Manifest, contract_to_json
+from seatrial.ports.packages import Progress
 
 T = TypeVar("T")
 QUIET = frozenset({TrialStage.REFUSE, TrialStage.DRILL})  # how far they are is shown, and fills no log
 Stage = tuple[T, str, dict[str, Any]]  # what it brings, its words, its details
+MakeRoom = Callable[[EndpointVersion, Progress], Awaitable[None]]
+
+
+async def _there_is_room(version: EndpointVersion, progress: Progress) -> None:
+    """Nothing has to leave before the version loads."""
 
 
 class Trial:
-    """One run of all stages for one version. `run` returns the proof or raises Unproven."""
+    """One run of all stages for one version. `run` returns the proof or raises Unproven.
 
-    def __init__(self, court: Court, version: EndpointVersion) -> None:
+    `make_room` is awaited before the model loads: whatever it has to have for itself is free when that returns.
+    """
+
+    def __init__(self, court: Court, version: EndpointVersion, make_room: MakeRoom = _there_is_room) -> None:
         self._court = court
+        self._make_room = make_room
         self.version = version
         self.crew: Crew | None = None
         self._outside = OutsideSamples(court.objects)
@@ -111,6 +121,7 @@ class Trial:
         return weights, f"{len(weights)} kept by content" if weights else "none declared", {}
 
     async def _load(self, crew: Crew) -> Stage[Loaded]:
+        await self._make_room(self.version, self._progress(TrialStage.LOAD))
         for start in range(1, LOAD_ATTEMPTS_MAX + 1):
             try:
                 loaded = await crew.start_first()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from seatrial.domain import errors
 from seatrial.domain.delivery import read_webhooks
+from seatrial.domain.endpoint import UpdateWay
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
     CANCEL_GRACE_SECONDS_MAX,
@@ -70,6 +71,10 @@ class DeploySettings(BaseModel):
     )
     trial_minutes_max: int | None = Field(
         None, ge=1, description="What the trial would run beyond it is left out, and named in its report."
+    )
+
+    update: UpdateWay | None = Field(
+        None, description="replace: the version in service leaves its device before this one is loaded and proved."
     )
 
     def of_version(self) -> dict[str, Any]:

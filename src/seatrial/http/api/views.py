@@ -237,6 +237,7 @@ class VersionView(BaseModel):
     env: dict[str, str] = {}
     queue_ttl_seconds: int
     invocation_timeout_seconds: int
+    update: str = Field(description="How it takes the place of the version before: blue_green or replace.")
     stages: list[StageView] = []
 
     @classmethod
@@ -254,6 +255,7 @@ class VersionView(BaseModel):
             env=dict(settings.env),
             queue_ttl_seconds=settings.queue_ttl_seconds,
             invocation_timeout_seconds=settings.invocation_timeout_seconds,
+            update=settings.update,
             stages=[StageView.of(report) for report in version.stages],
         )
 

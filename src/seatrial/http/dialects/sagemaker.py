@@ -10,9 +10,10 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, UpdateWay
 from seatrial.domain.limits import AWS_LIST_PAGE_DEFAULT, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.aws_errors import AwsError
@@ -26,6 +27,9 @@ TAG_UNPROVEN = "seatrial:unproven"
 TAG_SAMPLES = "seatrial:samples"
 TAG_WORKERS = "seatrial:workers"
 TAG_DEDUPLICATE = "seatrial:deduplicate-inference-id"
+TAG_UPDATE = "seatrial:update"
+
+Word = TypeVar("Word", bound=StrEnum)
 
 VARIANT_DEFAULT = "AllTraffic"
 _CONFIGS = "endpoint_configs"  # in an endpoint's marks: version number -> its configuration
@@ -253,6 +257,8 @@ def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str,
     if TAG_SAMPLES in tags:
         prefix(tags[TAG_SAMPLES], f"The tag {TAG_SAMPLES}")
         settings["samples_uri"] = tags[TAG_SAMPLES]
+    if TAG_UPDATE in tags:
+        settings["update"] = _one_of(UpdateWay, TAG_UPDATE, tags[TAG_UPDATE])
     settings.update(_output_settings(config))
     configuration = {
         "name": config["EndpointConfigName"],
@@ -281,6 +287,13 @@ def _workers(tag: str | None, count: int) -> int:
         return int(tag)
     check_workers(count)
     return count
+
+
+def _one_of(words: type[Word], tag: str, said: str) -> Word:
+    try:
+        return words(said)
+    except ValueError:
+        raise invalid(f"The tag {tag} must be one of {', '.join(words)}, not {said!r}.") from None
 
 
 def check_workers(count: int) -> None:
