@@ -111,6 +111,20 @@ def test_what_it_stored_is_removed(target, png, deployed):
     assert deployed.client("s3").list_objects_v2(Bucket="data", Prefix=prefix)["KeyCount"] == 0
 
 
+def test_an_endpoint_of_ours_tells_its_contract_and_every_sample_of_it_runs(target):
+    contract = target.contract()
+    if target.wire == "sagemaker":
+        assert contract is None
+        return
+    assert [(task.name, sample.name) for task, sample in contract.samples()] == [
+        ("get_embedding", "pixel"),
+        ("generate_3d", "pixel-file"),
+    ]
+    for task, sample in contract.samples():
+        answer = target.wait(target.submit(contract.request(task, sample)), 30)
+        assert answer.state is State.SUCCEEDED, answer.words
+
+
 def test_nobody_knows_a_job_that_never_was(target):
     with pytest.raises(Unknown):
         target.status(str(uuid.uuid4()))

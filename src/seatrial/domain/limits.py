@@ -128,6 +128,7 @@ PICKLE_ARGUMENT_BYTES_MAX = 1 * MIB  # longer ones are data: stepped over, unrea
 TASKS_MAX = 200  # of one package
 SAMPLES_PER_TASK_MAX = 50  # of one task
 OUTSIDE_SAMPLES_MAX = 10_000  # objects under a prefix of samples from outside the package
+TOLD_SAMPLES_BYTES_MAX = 32 * MIB  # of samples that the contract is told with
 OUTSIDE_SAMPLES_BYTES_MAX = 1 * GIB  # all of them together
 ENVIRONMENT_BUILD_SECONDS_MAX = 3_600  # building one environment
 WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600  # fetching one entry of weights

@@ -35,6 +35,7 @@ from seatrial.engine.crew import Crew, CrewState
 from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
 from seatrial.engine.outfit import Outfit
+from seatrial.engine.told_contract import told_contract
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
 from seatrial.engine.trial.reason import FAILURE_REASON_CHARS_MAX
 from seatrial.engine.watch import Watch
@@ -223,6 +224,27 @@ class Deployer:
     async def versions(self, endpoint_name: str) -> list[EndpointVersion]:
         """Of one endpoint, oldest first. Raises NotFound."""
         return self._directory.versions(self._directory.endpoint(endpoint_name).id)
+
+    async def told_contract(self, endpoint_name: str) -> dict[str, Any]:
+        """The contract of the version that serves (else of the newest), with the samples that its package brings.
+
+        Raises:
+            NotFound: no such endpoint.
+            Busy: its package was not inspected yet, or is not here any more.
+        """
+        endpoint = self._directory.endpoint(endpoint_name)
+        versions = self._directory.versions(endpoint.id)
+        chosen = next(
+            (one for one in versions if one.id == endpoint.active_version), versions[-1] if versions else None
+        )
+        if chosen is None or not chosen.contract:
+            raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, f"The package of {endpoint_name!r} was not inspected yet.")
+        contract, root = self._directory.version(chosen.id).contract, self._packages.path(chosen.package)
+        try:
+            return await asyncio.to_thread(told_contract, endpoint_name, contract, root)
+        except OSError:
+            message = f"The package of {endpoint_name!r} is not on this server."
+            raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, message) from None
 
     def heard(self, endpoint_name: str) -> int:
         """How many changes of status or stage there have been: to be asked before a look that `wait` follows.

@@ -15,13 +15,21 @@ from seatrial.prove.validate import DEFAULT, Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPart:
+    """A further object of an answer: an object of its own, or a field of the JSON answer with base64 or a data URL."""
+
+    media_type: str
+    required: bool = True
+    profile: Profile = DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What a task returns; the words are those of `[tasks.NAME.output]` in seatrial.toml."""
 
     media_type: str | None = None  # None: not looked at
     schema: Mapping[str, Any] | None = None  # of a JSON answer
-    parts: Mapping[str, str] = field(default_factory=dict)  # name of a further part -> its media type
-    optional_parts: frozenset[str] = frozenset()
+    parts: Mapping[str, OutputPart] = field(default_factory=dict)
     soft_failures: bool = True
     varying: tuple[str, ...] = ()
     tolerance: float = TOLERANCE_DEFAULT
@@ -41,7 +49,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A named operation. `required` are the fields that a request must have; `strict`: it may have no others."""
+    """A named operation of the deployment, with the samples that prove it."""
 
     name: str
     aliases: tuple[str, ...] = ()

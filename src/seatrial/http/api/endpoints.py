@@ -69,6 +69,7 @@ class EndpointRoutes:
         )
         add("", self.list, methods=["GET"], summary="List endpoints")
         add("/{name}", self.show, methods=["GET"], summary="Show an endpoint, or wait for its next change")
+        add("/{name}/contract", self.contract, methods=["GET"], summary="Show the contract with its samples")
         add("/{name}", self.delete, methods=["DELETE"], status_code=202, summary="Delete an endpoint")
         return router
 
@@ -101,6 +102,13 @@ class EndpointRoutes:
             heard = self._deployer.heard(name)
             details = await self._details(name)
         return details
+
+    async def contract(self, name: str) -> dict[str, Any]:
+        """In the words of seatrial.toml, the samples' bytes inside, for those who verify the endpoint from outside.
+
+        `left_out` names samples that are too large for that.
+        """
+        return await self._deployer.told_contract(name)
 
     async def delete(self, name: str) -> dict[str, str]:
         """Its workers end, its queued jobs fail as `endpoint_deleted`; it is gone when GET says 404."""

@@ -78,6 +78,30 @@ def _sagemaker(address: Address) -> Target:
     return SageMakerTarget(name, region or None, address.environ.get("SEATRIAL_VERIFY_INPUTS"))
 
 
+def _runpod(address: Address) -> Target:
+    from seatrial.prove.targets.runpod import HOSTED, RunPodTarget
+
+    key = address.environ.get("RUNPOD_API_KEY")
+    if address.rest.startswith(("http:", "https:")):
+        return RunPodTarget(address.base_url("runpod+http://127.0.0.1:8000"), key)
+    if not key:
+        raise BadTarget("RUNPOD_API_KEY is not set", "export the API key of your RunPod account")
+    base = address.environ.get("RUNPOD_ENDPOINT_BASE_URL", HOSTED).rstrip("/")
+    return RunPodTarget(f"{base}/{address.rest}", key)
+
+
+def _studio(address: Address) -> Target:
+    from seatrial.prove.targets.studio import StudioTarget
+
+    return StudioTarget(address.base_url("studio+http://127.0.0.1:8091"), address.environ.get("STUDIO_API_KEY"))
+
+
+def _cog(address: Address) -> Target:
+    from seatrial.prove.targets.cog import CogTarget
+
+    return CogTarget(address.base_url("cog+http://127.0.0.1:5000"), address.environ.get("COG_API_KEY"))
+
+
 def _api_key(environ: Mapping[str, str]) -> str:
     key = environ.get("SEATRIAL_API_KEY")
     if not key:
@@ -88,4 +112,7 @@ def _api_key(environ: Mapping[str, str]) -> str:
 _WIRES: Mapping[str, Callable[[Address], Target]] = {
     "seatrial": _seatrial,
     "sagemaker": _sagemaker,
+    "runpod": _runpod,
+    "studio": _studio,
+    "cog": _cog,
 }

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from seatrial.prove.contract import Contract
+from seatrial.prove.contract_file import BadContract, contract_of
 from seatrial.prove.limits import LOG_LINES_MAX, LONG_POLL_SECONDS, TARGET_ANSWER_SECONDS_MAX
 from seatrial.prove.request import Request, Source
 from seatrial.prove.targets.answer import Answer, Part, State, failure_of
@@ -60,7 +61,11 @@ class SeatrialTarget(Wire):
         return Health(reply.status == 200, words, {"status_code": reply.status, "parts": parts})
 
     def contract(self) -> Contract | None:
-        return None
+        told = self._get(f"{self._path}/contract")
+        try:
+            return contract_of(told["contract"], None, f"the contract of {self.name}")
+        except BadContract as error:
+            raise Unreachable(str(error), "is this server of another version?") from None
 
     def submit(self, request: Request) -> Ticket:
         headers = {"X-Seatrial-Task": request.task} if request.task and not request.task_field else {}

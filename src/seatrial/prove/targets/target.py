@@ -22,6 +22,7 @@ class Description:
     since: float | None = None
     workers_ready: int | None = None  # None: it is not told
     workers_wanted: int | None = None
+    load: tuple[bool, str] | None = None  # whether the model loaded, in the server's words, where it tells that itself
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
