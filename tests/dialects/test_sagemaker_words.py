@@ -51,6 +51,12 @@ def test_what_was_not_said_is_left_to_the_package() -> None:
     assert sagemaker.plan(CONFIG, MODEL, {}).settings == {"workers": 2}
 
 
+def test_a_device_may_be_asked_for_by_a_tag() -> None:
+    assert sagemaker.plan(CONFIG, MODEL, {"seatrial:device": "cuda"}).settings["device"] == "cuda"
+    with pytest.raises(AwsError, match="seatrial:device must be one of cpu, cuda, not 'gpu'"):
+        sagemaker.plan(CONFIG, MODEL, {"seatrial:device": "gpu"})
+
+
 def test_workers_may_be_named_by_a_tag() -> None:
     assert sagemaker.plan(CONFIG, MODEL, {"seatrial:workers": "5"}).settings["workers"] == 5
     with pytest.raises(AwsError, match="must be a number from 1 to 64, not 'many'"):

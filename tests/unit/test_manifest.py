@@ -328,6 +328,16 @@ TASK = "[tasks.t.input.x]\ntype = 'string'\n"
         ("[worker]\ncount = 1.0\n" + TASK, "[worker] count: found 1.0"),
         ("[worker]\nqueue_ttl_seconds = 9999999\n" + TASK, "[worker] queue_ttl_seconds: found 9999999 (valid: 1 to"),
         ("[tasks.'a b']\n", "[tasks.a b]: found the name 'a b'"),
+        ("[worker]\ncold_start_seconds = 0\n" + TASK, "[worker] cold_start_seconds: found 0 (valid: a number of sec"),
+        (
+            "[worker]\nload_log_patterns = ['(?=x)']\n" + TASK,
+            "[worker] load_log_patterns: '(?=x)': look-around, including look-ahead and look-behind, is not supported",
+        ),
+        ("[worker]\nload_log_patterns = ['(']\n" + TASK, "[worker] load_log_patterns: '(': unclosed group (valid: a"),
+        (
+            "[worker]\nload_log_patterns = ['x{1000}{1000}']\n" + TASK,
+            "[worker] load_log_patterns: 'x{1000}{1000}': Compiled regex exceeds size limit",
+        ),
         ("[tasks.t]\ntimeout = 3\n", "[tasks.t] timeout: is no key of this table; did you mean 'timeout_seconds'?"),
         ("[tasks.t]\nmethod = 'a-b'\n", "[tasks.t] method: found 'a-b'"),
         ("[tasks.a]\naliases = ['b']\n[tasks.b]\n", "[tasks.a] aliases: 'b' already means the task 'b'"),

@@ -73,6 +73,14 @@ def deploy(
     load_timeout_seconds: Annotated[
         int | None, typer.Option(min=1, help="How long the model may load.", show_default=False)
     ] = None,
+    cold_start_seconds: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="The trial fails if the model takes longer to load.", show_default=False),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu or cuda; with cuda the model must be on a GPU once it is loaded.", show_default=False),
+    ] = None,
     memory_bytes_max: Annotated[
         int | None,
         typer.Option(
@@ -128,6 +136,8 @@ def deploy(
         "invocation_timeout_seconds": timeout_seconds,
         "queue_ttl_seconds": queue_ttl_seconds,
         "load_timeout_seconds": load_timeout_seconds,
+        "cold_start_seconds": cold_start_seconds,
+        "device": device,
         "memory_bytes_max": memory_bytes_max,
         "memory_growth_bytes_max": memory_growth_bytes_max,
         "output": output_prefix,

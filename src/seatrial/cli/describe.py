@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import one_line, print_facts, print_json, print_table
 from seatrial.cli.server import connect
 
+LOADING = ("device", "cold_start_seconds", "load_log_patterns")
 _LIMITS = {
     "minimum": "≥ {}", "maximum": "≤ {}", "exclusiveMinimum": "> {}", "exclusiveMaximum": "< {}",
     "minLength": "at least {} characters", "maxLength": "at most {} characters", "pattern": "matches {}",
@@ -44,15 +45,30 @@ def describe(
     elif json:
         shown = {key: {kind: make(one) for kind, make in CALLS.items()} for key, one in calls.items()}
         said = {"endpoint": name, "status": endpoint["status"], "contract": _without_media_keys(contract)}
+        said |= {key: endpoint["versions"][-1][key] for key in LOADING if endpoint["versions"]}
         print_json(said | {"calls": shown})
     else:
         print_facts(
             [("endpoint", name), ("status", state(endpoint)), ("reason", one_line(endpoint["failure_reason"] or ""))]
         )
+        print_facts(_loading(endpoint["versions"]))
         for one in tasks if contract else ():  # no contract is known before the package was inspected
             _print_task(one, contract)
             for kind, make in CALLS.items():
                 print(f"\n# {kind}\n{make(calls[one['name'] if one else ''])}")
+
+
+def _loading(versions: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """What the newest version says about the loading of its model."""
+    if not versions:
+        return []
+    version = versions[-1]
+    budget = version["cold_start_seconds"]
+    return [
+        ("device", version["device"]),
+        ("loads within", f"{budget:g} s" if budget else None),
+        ("its log says", ", ".join(version["load_log_patterns"]) or None),
+    ]
 
 
 def _without_media_keys(contract: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,6 +87,9 @@ class VersionSettings:
     queue_ttl_seconds: int = QUEUE_TTL_SECONDS_DEFAULT
     invocation_timeout_seconds: int = INVOCATION_TIMEOUT_SECONDS_DEFAULT
     load_timeout_seconds: int = LOAD_TIMEOUT_SECONDS_DEFAULT
+    cold_start_seconds: float | None = None  # a trial's load that takes longer fails
+    load_log_patterns: tuple[str, ...] = ()  # regular expressions that the log of a trial's load must hold
+    device: str | None = None  # "cuda": a model that is not on one has not loaded; None: it may be anywhere
     cancel_grace_seconds: int = CANCEL_GRACE_SECONDS_DEFAULT
     memory_bytes_max: int | None = None  # of a worker and its descendants
     memory_growth_bytes_max: int | None = None  # of a worker since it loaded

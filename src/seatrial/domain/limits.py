@@ -134,6 +134,9 @@ ENVIRONMENT_BUILD_SECONDS_MAX = 3_600  # building one environment
 WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600  # fetching one entry of weights
 
 # Trials
+LOAD_LOG_BYTES_MAX = 4 * MIB  # of what a worker prints while it loads: the last of it is kept for load_log_patterns
+LOAD_LOG_PATTERNS_MAX = 50  # of one package
+LOAD_LOG_PATTERN_CHARS_MAX = 500  # of one pattern
 TRIAL_OVERSIZED_BYTES_MAX = 16 * MIB  # a file made to be refused; fields that take more are refused by pixels only
 DRILL_SECONDS_DEFAULT = 5  # of repeated runs (setting); 0 leaves the drill out
 DRILL_RUNS_MAX = 400  # of all samples together

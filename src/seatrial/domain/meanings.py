@@ -129,6 +129,14 @@ _WORKER = {
     e.LOAD_TIMEOUT: Meaning(
         "The model was not loaded in time.", "Raise load_timeout_seconds in [worker], or load less."
     ),
+    e.DEVICE_UNAVAILABLE: Meaning(
+        "The package asks for a GPU (`device`), and there is none that its worker can use.",
+        'Run the server where there is a GPU, or set device = "cpu" in [worker].',
+    ),
+    e.DEVICE_NOT_USED: Meaning(
+        "The package asks for a GPU (`device`), and its model fell to the CPU.",
+        "Load the model onto the GPU without a fallback to the CPU, and require builds for CUDA.",
+    ),
 }
 _JOB = {
     e.QUEUE_TTL_EXPIRED: Meaning(

@@ -35,17 +35,28 @@ class WorkerSpec:
     cancel_grace_seconds: float = float(CANCEL_GRACE_SECONDS_DEFAULT)
     memory_bytes_max: int | None = None  # of the process and its descendants together; beyond it they are killed
     memory_growth_bytes_max: int | None = None  # since the loading; beyond it the worker is replaced after its job
+    device: str | None = None  # "cuda": a model that is not on one has not loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The model is loaded. Memory in bytes; `device` as the handler's libraries report it ("cpu", "cuda:0")."""
+    """The model is loaded. Memory in bytes; `device` is such as "cpu" or "cuda:0".
+
+    `device_used`: whether a GPU holds something of the model; None: nothing of a model is to be seen yet.
+    `device_evidence` says in words how that is known. `log` is what the process printed until then, redacted, its last
+    LOAD_LOG_BYTES_MAX bytes.
+    """
 
     pid: int
     seconds: float
     memory_bytes: int
     python_version: str
     device: str = "cpu"
+    device_used: bool | None = None
+    device_bytes: int = 0
+    device_evidence: str = ""
+    memory_peak_bytes: int = 0
+    log: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

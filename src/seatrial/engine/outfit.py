@@ -105,6 +105,7 @@ class Outfitter:
             cancel_grace_seconds=settings.cancel_grace_seconds,
             memory_bytes_max=settings.memory_bytes_max,
             memory_growth_bytes_max=settings.memory_growth_bytes_max,
+            device=settings.device,
         )
 
     def _server_variables(self, keys: KeyPair) -> dict[str, str]:

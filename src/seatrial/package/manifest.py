@@ -18,6 +18,7 @@ from seatrial.domain.contract import Contract, Sample
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 from seatrial.package.files import file_inside
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
+from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.samples import loose_samples, outside_samples
 from seatrial.package.tables import EndpointTable, PackageTable, SecretTable, WeightsTable, WorkerTable
@@ -60,9 +61,14 @@ class Manifest:
     secrets: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[WeightsSpec, ...] = ()
     command: tuple[str, ...] = ()
-    device: str | None = None  # "cpu" or "cuda"
-    worker: Mapping[str, int] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
+    worker: Mapping[str, Any] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
     endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] sets, under those names too
+
+    @property
+    def device(self) -> str | None:
+        """ "cpu" or "cuda"; None: the package does not say."""
+        device: str | None = self.worker.get("device")
+        return device
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -189,12 +195,18 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
         command=tuple(package.command),
-        device=worker.device,
-        worker={
-            WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set - {"device"})
-        },
+        worker=_worker_settings(worker, problems),
         endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)},
     )
+
+
+def _worker_settings(worker: WorkerTable, problems: Problems) -> dict[str, Any]:
+    for pattern in worker.load_log_patterns:
+        fault = pattern_fault(pattern)
+        if fault:
+            problems.add("[worker]", "load_log_patterns", f"{shown(pattern)}: {fault}", VALID_PATTERN)
+    said = {WORKER_SETTINGS.get(key, key): getattr(worker, key) for key in sorted(worker.model_fields_set)}
+    return said | ({"load_log_patterns": tuple(worker.load_log_patterns)} if worker.load_log_patterns else {})
 
 
 def _read_handler(package: PackageTable, layout: str, root: Path, problems: Problems) -> str | None:

@@ -16,6 +16,8 @@ from seatrial.domain.limits import (
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
     INVOCATION_TIMEOUT_SECONDS_MAX,
+    LOAD_LOG_PATTERN_CHARS_MAX,
+    LOAD_LOG_PATTERNS_MAX,
     LOAD_TIMEOUT_SECONDS_DEFAULT,
     MEDIA_BYTES_MAX_DEFAULT,
     QUEUE_DEPTH_MAX,
@@ -104,6 +106,15 @@ class WorkerTable(Table):
         ge=1,
         le=INVOCATION_TIMEOUT_SECONDS_MAX,
         description=f"1 to {INVOCATION_TIMEOUT_SECONDS_MAX} whole seconds",
+    )
+    cold_start_seconds: Annotated[Number, Field(gt=0)] | None = Field(None, description="a number of seconds above 0")
+    load_log_patterns: list[Annotated[str, StringConstraints(min_length=1, max_length=LOAD_LOG_PATTERN_CHARS_MAX)]] = (
+        Field(
+            [],
+            max_length=LOAD_LOG_PATTERNS_MAX,
+            description=f"a list of at most {LOAD_LOG_PATTERNS_MAX} regular expressions of 1 to "
+            f"{LOAD_LOG_PATTERN_CHARS_MAX} characters",
+        )
     )
     invocation_timeout_seconds: int = Field(
         INVOCATION_TIMEOUT_SECONDS_DEFAULT,

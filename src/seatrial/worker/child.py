@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Callable, Optional
 
-from . import protocol
+from . import devices, protocol
 from .answer import Answer, Outbox, checked
 from .asks import Asks
 from .causes import cause_of
@@ -22,7 +22,7 @@ from .link import Link
 from .permits import Permits
 from .request import Request
 from .streams import Streams
-from .vitals import MOMENT_MS, Vitals, cuda, device, has_children
+from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
 Handle = Callable[[Request], Answer]
 LAYOUTS = ("sagemaker", "python")
@@ -44,9 +44,10 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     vitals = Vitals()
     loaded: dict[str, Any]
     try:
+        devices.require_present(order["device"])
         context = Context(order["endpoint_name"], order["package"], asks)
         handle = _load(order, context)
-        loaded = {"device": device(), "memory": vitals.memory_bytes(), "python": platform.python_version()}
+        loaded = _loaded(order["device"], vitals)
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
         streams.flush()
         link.send(dict(describe_load(error, order), type=protocol.LOAD_FAILED))
@@ -70,6 +71,23 @@ def _load(order: dict[str, Any], context: Context) -> Handle:
     module = importlib.import_module(f"{__package__}.handlers.{order['layout']}")
     handle: Handle = module.load(order, context)
     return handle
+
+
+def _loaded(wanted: Optional[str], vitals: Vitals) -> dict[str, Any]:
+    """What is told of the loaded model; raises DeviceMissing if it is not where the package wants it."""
+    seen = devices.sight()
+    devices.require_used(wanted, seen)
+    if wanted is not None and seen.used is None:
+        vitals.ask_driver = devices.driver_bytes
+    return {
+        "memory": vitals.memory_bytes(),
+        "memory_peak": vitals.peak_bytes(),
+        "device": seen.device,
+        "device_used": seen.used,
+        "device_memory": seen.device_bytes,
+        "device_evidence": seen.evidence[: protocol.MESSAGE_CHARS_MAX],
+        "python": platform.python_version(),
+    }
 
 
 class _Growth:

@@ -80,6 +80,7 @@ class Load(TypedDict):
     handler: Optional[str]  # noqa: UP045
     task_methods: Dict[str, str]  # noqa: UP006
     memory_growth_bytes_max: Optional[int]  # noqa: UP045
+    device: Optional[str]  # noqa: UP045  "cuda": the model must be on one
 
 
 class Work(TypedDict):
@@ -111,11 +112,18 @@ class Loading(TypedDict):
 
 
 class Loaded(TypedDict):
-    """The model is loaded; `memory` is what the process has resident, in bytes."""
+    """The model is loaded; `memory` is what the process has resident, in bytes, and `memory_peak` the most it had.
+
+    `device_used`: whether a GPU holds something of the model; None: nothing of a model is to be seen yet.
+    """
 
     type: str
     memory: int
+    memory_peak: int
     device: str
+    device_used: Optional[bool]  # noqa: UP045
+    device_memory: int
+    device_evidence: str
     python: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 # ruff: noqa: UP045  (Python 3.9)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -25,6 +25,7 @@ class Vitals:
         except OSError:
             pass  # not everywhere; the peak is then that of the process so far
         self._memory = 0
+        self.ask_driver: Optional[Callable[[], int]] = None  # for what is held on the device, where torch cannot say
 
     def begin(self) -> None:
         """A job begins: peaks count from here."""
@@ -35,7 +36,8 @@ class Vitals:
             module.reset_peak_memory_stats()
 
     def measured(self, took_ms: float) -> dict[str, int]:
-        """`memory` now and `memory_peak` since `begin`: bytes resident. `device_peak`: bytes allocated by torch.
+        """`memory` now and `memory_peak` since `begin`: bytes resident. `device_peak`: bytes allocated by torch, or
+        what the driver says now.
 
         The peak of a job that took but a moment is the larger one of before and after: the kernel takes longer to
         tell than such a job may take.
@@ -49,7 +51,13 @@ class Vitals:
                 measured["device_peak"] = int(module.max_memory_allocated())
             except RuntimeError as error:  # after a device fault every call may raise
                 print(f"torch.cuda.max_memory_allocated: {error}", file=sys.stderr)
+        elif self.ask_driver is not None:
+            measured["device_peak"] = self.ask_driver()
         return measured
+
+    def peak_bytes(self) -> int:
+        """The most that was resident since `begin`, or since the process started."""
+        return max(self.memory_bytes(), self._peak_bytes())
 
     def _peak_bytes(self) -> int:
         status = os.pread(self._status, 4_096, 0)
@@ -81,9 +89,3 @@ def synchronise() -> None:
     module = cuda()
     if module is not None:
         module.synchronize()
-
-
-def device() -> str:
-    """Where the model is, as torch reports it; "cpu" without CUDA in use."""
-    module = cuda()
-    return f"cuda:{module.current_device()}" if module is not None else "cpu"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from seatrial.adapters.processes.redaction import Redactor
-from seatrial.domain.limits import LOG_LINE_BYTES_MAX, LOG_LINES_PER_SECOND_MAX
+from seatrial.domain.limits import LOAD_LOG_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_SECOND_MAX
 from seatrial.domain.logs import LogLine
 from seatrial.ports.clock import Clock
 from seatrial.ports.log_store import LogStore
@@ -31,6 +31,7 @@ class Output:
         self._rate = _Rate(LOG_LINES_PER_SECOND_MAX)
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._pipes: list[_Pipe] = []
+        self._start: _Start | None = _Start()
 
     def attach(self, stdout: int, stderr: int) -> None:
         """Start to read the descriptors, which become this object's own."""
@@ -55,12 +56,20 @@ class Output:
         """A line of the server's own, about the worker."""
         self._logs.append([LogLine(self._group, self._stream, self._clock.now_ms(), f"[seatrial] {text}")])
 
+    def log_of_the_start(self) -> str:
+        """All lines until now, as far as they are kept; asked once, after which no more are."""
+        self.drain()
+        start, self._start = self._start, None
+        return start.text() if start is not None else ""
+
     def last_lines(self) -> list[str]:
         """The last lines of stderr, redacted."""
         return list(self._last_lines)
 
     def _append(self, lines: list[bytes], job_id: str | None, *, keep: bool) -> None:
         now_ms = self._clock.now_ms()
+        if self._start is not None:
+            self._start.add(map(self._text, lines))
         allowed = self._rate.allowance(len(lines), self._clock.monotonic_ms())
         if allowed:
             self._append_dropped(now_ms, job_id)
@@ -83,6 +92,24 @@ class Output:
         if len(encoded) <= LOG_LINE_BYTES_MAX:
             return text
         return encoded[:LOG_LINE_BYTES_MAX].decode("utf-8", "ignore") + "…"
+
+
+class _Start:
+    """The last lines of a worker's start, up to so many bytes: also those that come too fast for the log."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._left = LOAD_LOG_BYTES_MAX
+
+    def add(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._lines.append(line)
+            self._left -= len(line.encode()) + 1
+        while self._left < 0:
+            self._left += len(self._lines.popleft().encode()) + 1
+
+    def text(self) -> str:
+        return "\n".join(self._lines)
 
 
 class _Rate:

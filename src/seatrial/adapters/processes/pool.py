@@ -111,6 +111,7 @@ def _order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> protoc
         "handler": spec.handler,
         "task_methods": dict(spec.task_methods),
         "memory_growth_bytes_max": spec.memory_growth_bytes_max,
+        "device": spec.device,
     }
 
 

@@ -368,6 +368,11 @@ class ProcessWorker:
             memory_bytes=int(header["memory"]),
             python_version=str(header["python"]),
             device=str(header["device"]),
+            device_used=None if header["device_used"] is None else bool(header["device_used"]),
+            device_bytes=int(header["device_memory"]),
+            device_evidence=str(header["device_evidence"]),
+            memory_peak_bytes=int(header["memory_peak"]),
+            log=self._output.log_of_the_start(),
         )
         self._load_ended.set()
 

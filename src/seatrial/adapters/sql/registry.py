@@ -200,8 +200,9 @@ def _version(row: Row[Any]) -> EndpointVersion:
 
 def _settings(values: Mapping[str, Any]) -> VersionSettings:
     prefixes = {name: ObjectName(**values[name]) for name in ("output_prefix", "failure_prefix") if values.get(name)}
+    lists = {name: tuple(values.get(name, ())) for name in ("webhooks", "load_log_patterns")}
     words = {"update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN))}
-    return VersionSettings(**{**values, **prefixes, **words, "webhooks": tuple(values.get("webhooks", ()))})
+    return VersionSettings(**{**values, **prefixes, **words, **lists})
 
 
 def _stage(values: Mapping[str, Any]) -> StageReport:

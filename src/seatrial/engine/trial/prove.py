@@ -76,6 +76,7 @@ class Proving:
         self._progress = progress
         self._seconds_left = seconds_left
         self.proofs: list[Proof] = []
+        self.device_peak_bytes = 0  # the most that a run held on the device
 
     async def run(self) -> tuple[bool, str, dict[str, Any]]:
         """Whether some task has no sample; the words and details of the report.
@@ -149,6 +150,8 @@ class Proving:
             raise Unproven(STAGE, f"{where}: {error.message}", details=error.details) from None
         if job.state is not JobState.SUCCEEDED:
             raise unproven(STAGE, f"{where} failed", failure_of(job))
+        if job.memory is not None:
+            self.device_peak_bytes = max(self.device_peak_bytes, job.memory.device_peak_bytes or 0)
         await self._requests.expect(job, sample, where)
         seconds = handler_seconds(job)
         _check_latency(task, where, seconds)

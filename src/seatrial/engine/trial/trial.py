@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
 from seatrial.domain.errors import SeatrialError, Unproven
-from seatrial.domain.limits import LOAD_ATTEMPTS_MAX
-from seatrial.domain.work import Loaded, LoadFailed
+from seatrial.domain.work import Loaded
 from seatrial.engine.crew import Crew
 from seatrial.engine.outfit import Outfit
 from seatrial.engine.trial.court import Court, Proved
 from seatrial.engine.trial.drill import Drilling
+from seatrial.engine.trial.load import check_used, load
 from seatrial.engine.trial.prove import Proof, Proving
-from seatrial.engine.trial.reason import unproven
 from seatrial.engine.trial.refuse import Refusing
 from seatrial.engine.trial.runs import Runs
 from seatrial.engine.trial.samples import OutsideSamples, SampleRequests
@@ -71,7 +70,7 @@ class Trial:
             outfit = Outfit(manifest, self._court.packages.path(self.version.package), python, weights)
             self.crew = crew = self._court.make_crew(self.version, outfit)
             loaded = await self._stage(TrialStage.LOAD, lambda: self._load(crew))
-            bare, proofs = await self._stage(TrialStage.PROVE, lambda: self._prove(manifest.contract, crew))
+            bare, proofs = await self._stage(TrialStage.PROVE, lambda: self._prove(manifest.contract, crew, loaded))
             await self._stage(TrialStage.REFUSE, lambda: self._refuse(manifest.contract, crew))
             await self._drill(crew, loaded, proofs)
         finally:
@@ -89,6 +88,8 @@ class Trial:
             message = f"The layout {manifest.layout!r} can be checked, and is not served."
             remedy = f"Give the package one of the layouts {', '.join(SERVED)}."
             raise Unproven("inspect", message, field="layout", details={"remedy": remedy})
+        if "device" in chosen:
+            manifest = replace(manifest, worker={**manifest.worker, "device": version.settings.device})
         root = court.packages.path(version.package)
         target = await court.outfitter.target(version, manifest, court.isolation())
         findings = await asyncio.to_thread(inspect_package, manifest, root, target)
@@ -122,21 +123,9 @@ class Trial:
 
     async def _load(self, crew: Crew) -> Stage[Loaded]:
         await self._make_room(self.version, self._progress(TrialStage.LOAD))
-        for start in range(1, LOAD_ATTEMPTS_MAX + 1):
-            try:
-                loaded = await crew.start_first()
-            except LoadFailed as failed:
-                crashed = "exit_code" in failed.failure.details or "signal" in failed.failure.details
-                if start == LOAD_ATTEMPTS_MAX or not crashed:
-                    raise unproven("load", "The model did not load", failed.failure) from None
-            else:
-                mebibytes = loaded.memory_bytes // 2**20
-                message = f"loaded in {loaded.seconds:.1f} s, {mebibytes} MiB, device {loaded.device}"
-                details = {"seconds": loaded.seconds, "memory_bytes": loaded.memory_bytes, "device": loaded.device}
-                return loaded, message, details
-        raise AssertionError("the last start returns or raises")
+        return await load(crew, self.version.settings)
 
-    async def _prove(self, contract: Contract, crew: Crew) -> Stage[tuple[bool, list[Proof]]]:
+    async def _prove(self, contract: Contract, crew: Crew, loaded: Loaded) -> Stage[tuple[bool, list[Proof]]]:
         runs = Runs(self._court, crew, "prove")
         progress = self._progress(TrialStage.PROVE)
         proving = Proving(self._court, contract, self._requests(), runs, progress, self._seconds_left)
@@ -144,6 +133,7 @@ class Trial:
         prefixes = [one for one in (settings.output_prefix, settings.failure_prefix) if one is not None]
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
         bare, message, details = await proving.run()
+        check_used(loaded, settings.device, proving.device_peak_bytes)
         return (bare, proving.proofs), message, details
 
     async def _refuse(self, contract: Contract, crew: Crew) -> Stage[None]:

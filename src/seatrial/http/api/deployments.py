@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -47,6 +47,12 @@ class DeploySettings(BaseModel):
     queue_ttl_seconds: int | None = Field(None, ge=QUEUE_TTL_SECONDS_MIN, le=QUEUE_TTL_SECONDS_MAX)
     invocation_timeout_seconds: int | None = Field(None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX)
     load_timeout_seconds: int | None = Field(None, ge=1)
+    cold_start_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="The trial fails if the model takes longer to load."
+    )
+    device: Literal["cpu", "cuda"] | None = Field(
+        None, description="cuda: a model that is not on a GPU once it is loaded has not loaded."
+    )
     cancel_grace_seconds: int | None = Field(None, ge=0, le=CANCEL_GRACE_SECONDS_MAX)
     memory_bytes_max: int | None = Field(None, ge=1, description="Of a worker and its processes together.")
     memory_growth_bytes_max: int | None = Field(

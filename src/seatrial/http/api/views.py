@@ -238,6 +238,10 @@ class VersionView(BaseModel):
     queue_ttl_seconds: int
     invocation_timeout_seconds: int
     update: str = Field(description="How it takes the place of the version before: blue_green or replace.")
+    device: str | None = Field(None, description="What the package asks for: cpu or cuda; null: either will do.")
+    cold_start_seconds: float | None = Field(None, description="The budget of a trial's load.")
+    load_timeout_seconds: int
+    load_log_patterns: list[str] = Field([], description="What the log of a trial's load must hold.")
     stages: list[StageView] = []
 
     @classmethod
@@ -256,6 +260,10 @@ class VersionView(BaseModel):
             queue_ttl_seconds=settings.queue_ttl_seconds,
             invocation_timeout_seconds=settings.invocation_timeout_seconds,
             update=settings.update,
+            device=settings.device,
+            cold_start_seconds=settings.cold_start_seconds,
+            load_timeout_seconds=settings.load_timeout_seconds,
+            load_log_patterns=list(settings.load_log_patterns),
             stages=[StageView.of(report) for report in version.stages],
         )
 

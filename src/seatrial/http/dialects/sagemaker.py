@@ -26,11 +26,13 @@ _SPOKEN = {MODEL: "model", ENDPOINT_CONFIG: "endpoint configuration", ENDPOINT: 
 TAG_UNPROVEN = "seatrial:unproven"
 TAG_SAMPLES = "seatrial:samples"
 TAG_WORKERS = "seatrial:workers"
+TAG_DEVICE = "seatrial:device"
 TAG_DEDUPLICATE = "seatrial:deduplicate-inference-id"
 TAG_UPDATE = "seatrial:update"
 
 Word = TypeVar("Word", bound=StrEnum)
 
+DEVICES = ("cpu", "cuda")
 VARIANT_DEFAULT = "AllTraffic"
 _CONFIGS = "endpoint_configs"  # in an endpoint's marks: version number -> its configuration
 
@@ -254,6 +256,8 @@ def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str,
         settings["unproven"] = True
     if TAG_DEDUPLICATE in tags:
         settings["deduplicate_inference_id"] = tags[TAG_DEDUPLICATE].lower() == "true"
+    if TAG_DEVICE in tags:
+        settings["device"] = _device(tags[TAG_DEVICE])
     if TAG_SAMPLES in tags:
         prefix(tags[TAG_SAMPLES], f"The tag {TAG_SAMPLES}")
         settings["samples_uri"] = tags[TAG_SAMPLES]
@@ -278,6 +282,12 @@ def _output_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     if "S3FailurePath" in output:
         settings["failure_prefix"] = prefix(output["S3FailurePath"], "S3FailurePath")
     return settings
+
+
+def _device(tag: str) -> str:
+    if tag not in DEVICES:
+        raise invalid(f"The tag {TAG_DEVICE} must be one of {', '.join(DEVICES)}, not {tag!r}.")
+    return tag
 
 
 def _workers(tag: str | None, count: int) -> int:
