@@ -75,6 +75,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         canceller=unused,
         deployer=unused,
         deliverer=unused,
+        streams=unused,
         waits=unused,
         backups=unused,
         objects=objects,

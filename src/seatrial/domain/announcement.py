@@ -18,7 +18,7 @@ def announcement(job: Job) -> str:
         "status": job.state.value,
         "attempt": job.attempt,
         "retry_of": job.retry_of,
-        "attributes": dict(job.attributes),
+        "attributes": job.shown_attributes,
         "submitted_at": _instant(job.submitted_at_ms),
         "started_at": _instant(job.started_at_ms),
         "ended_at": _instant(job.ended_at_ms),

@@ -398,6 +398,15 @@ class FailQueued:
     limit: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class CancelQueued:
+    """Cancel up to `limit` queued jobs of an endpoint's clients; those of a trial stay."""
+
+    endpoint_id: str
+    now_ms: int
+    limit: int = 100
+
+
 # ---------------------------------------------------------------- retention
 
 
@@ -440,6 +449,7 @@ JobCommand = (
     | Cancel
     | Expire
     | FailQueued
+    | CancelQueued
     | ForgetKeys
     | ForgetJobs
 )

@@ -34,6 +34,7 @@ class TargetKind(StrEnum):
     """How somebody is told."""
 
     WEBHOOK = "webhook"
+    RUNPOD = "runpod"  # a webhook that is told in the words of RunPod's status document
 
 
 class DeliveryState(StrEnum):
@@ -115,7 +116,11 @@ def delivery_id(job_id: str, number: int) -> str:
 
 
 def read_webhooks(
-    urls: list[str] | tuple[str, ...], *, allow_private: bool, field: str = "webhook"
+    urls: list[str] | tuple[str, ...],
+    *,
+    allow_private: bool,
+    field: str = "webhook",
+    kind: TargetKind = TargetKind.WEBHOOK,
 ) -> tuple[Target, ...]:
     """Targets from URLs that somebody gave; names are judged again, by their addresses, at each delivery.
 
@@ -124,7 +129,7 @@ def read_webhooks(
     """
     if len(urls) > WEBHOOKS_PER_JOB_MAX:
         raise _unusable(f"{len(urls)} webhooks are too many.", f"at most {WEBHOOKS_PER_JOB_MAX}", field)
-    return tuple(Target(TargetKind.WEBHOOK, _checked(url, allow_private, field)) for url in dict.fromkeys(urls))
+    return tuple(Target(kind, _checked(url, allow_private, field)) for url in dict.fromkeys(urls))
 
 
 def _checked(url: str, allow_private: bool, field: str) -> str:

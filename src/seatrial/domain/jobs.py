@@ -16,6 +16,8 @@ from seatrial.domain.limits import PRIORITY_AGE_SECONDS
 from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef
 
+HIDDEN_PREFIX = "hidden_"  # of attributes that only the job's worker sees: they may hold credentials
+
 
 class JobState(StrEnum):
     """What a job is."""
@@ -189,6 +191,11 @@ class Job:
     notify: tuple[Target, ...] = ()
     affinity: str | None = None
     exclusive: bool = False
+
+    @property
+    def shown_attributes(self) -> dict[str, str]:
+        """The attributes that people, logs and receivers may see."""
+        return {name: value for name, value in self.attributes.items() if not name.startswith(HIDDEN_PREFIX)}
 
     @property
     def ended(self) -> bool:

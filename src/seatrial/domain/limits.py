@@ -229,6 +229,21 @@ START_BYTES_MIN = 1 * MIB  # a disk with less room is named as the reason when a
 DATABASE_CACHE_KIB = 32 * 1024  # of each connection
 DATABASE_READERS = 4  # connections that only read
 
+# RunPod's wires
+RUNPOD_BODY_BYTES_MAX = 20 * MIB  # of run and runsync, as at RunPod
+RUNPOD_EXTRAS_BYTES_MAX = 64 * KIB  # what stands beside a request's input
+RUNPOD_WAIT_MS_DEFAULT = 90_000  # how long runsync waits for its job, as at RunPod
+RUNPOD_WAIT_MS_MIN = 1_000  # as at RunPod
+RUNPOD_WAIT_MS_MAX = 300_000  # as at RunPod
+RUNPOD_OUTPUT_SHOWN_BYTES_MAX = 20 * MIB  # of an output in a status; a larger one is a signed URL there
+RUNPOD_OUTPUT_URL_SECONDS = 86_400  # how long that URL is good
+RUNPOD_REQUESTS_SHOWN = 100  # of an endpoint, the newest
+
+# What handlers tell while they run
+STREAM_CHUNK_JSON_BYTES_MAX = 1 * MIB  # of one chunk, as at RunPod
+STREAM_WAITING_BYTES_MAX = 32 * MIB  # of one job's chunks that nobody has fetched; the result has them all
+STREAMS_KEPT_MAX = 1_000  # jobs whose chunks are at hand, the last ones
+
 # Several servers on one database
 SERVER_BEAT_SECONDS = 5  # between two beats of a server that shares its database
 SERVER_LEASE_SECONDS = 30  # without a heartbeat for so long, by the database's clock, a server's sessions are closed

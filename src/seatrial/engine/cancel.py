@@ -14,6 +14,8 @@ from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore
 
+PURGE_BATCH = 500
+
 
 class Canceller:
     """`stop_work` ends the work of a claim, named by its session and token, and returns once it is over."""
@@ -51,6 +53,17 @@ class Canceller:
                 raise Conflict(JOB_ALREADY_ENDED, f"Job {job_id} is {state} already; a terminal state never changes.")
             case _:
                 raise NotFound(JOB_NOT_FOUND, f"There is no job {job_id!r}.")
+
+    async def purge(self, endpoint_id: str) -> int:
+        """Cancel what waits in an endpoint's queue, its trials' own jobs apart; how many there were."""
+        removed = 0
+        while True:
+            (outcome,) = await self._store.apply([c.CancelQueued(endpoint_id, self._clock.now_ms(), PURGE_BATCH)])
+            jobs = outcome.jobs if isinstance(outcome, c.Expired) else ()
+            self._watch.changed(jobs)
+            removed += len(jobs)
+            if len(jobs) < PURGE_BATCH:
+                return removed
 
     async def _wish(self, job_id: str) -> c.JobOutcome:
         (outcome,) = await self._store.apply([c.Cancel(job_id, self._clock.now_ms())])

@@ -89,6 +89,11 @@ class Crew:
         return len(self._runners)
 
     @property
+    def busy(self) -> int:
+        """Workers that hold work."""
+        return sum(runner.busy for runner in self._runners)
+
+    @property
     def state(self) -> CrewState:
         """How its workers are."""
         resting = None

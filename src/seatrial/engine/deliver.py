@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -18,6 +19,7 @@ from seatrial.domain.delivery import (
     Delivery,
     DeliveryFilter,
     DeliveryState,
+    TargetKind,
     is_final,
     retry_after_ms,
     signed_headers,
@@ -47,6 +49,9 @@ _RECEIVER_PAUSE_MS = 1_000
 _AT_A_TIME = DELIVERIES_PER_RECEIVER_MAX  # so that one receiver's backlog never takes more than its share
 
 
+Body = Callable[[Delivery], Awaitable[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who signs: the server's secret (`whsec_…`) and the name that it gives."""
@@ -58,7 +63,17 @@ class Sender:
 class Deliverer:
     """Takes what is due, posts it, keeps what came of it."""
 
-    def __init__(self, outbox: Outbox, poster: UrlPoster, sender: Sender, bells: Bells, clock: Clock) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        poster: UrlPoster,
+        sender: Sender,
+        bells: Bells,
+        clock: Clock,
+        bodies: Mapping[TargetKind, Body] | None = None,
+    ) -> None:
+        """`bodies`: who is told in words of their own, which are put together when they are told."""
+        self._bodies = bodies or {}
         self._outbox = outbox
         self._poster = poster
         self._sender = sender
@@ -169,7 +184,8 @@ class Deliverer:
             self._bells.ring(OUTBOX)
 
     async def _attempt(self, delivery: Delivery) -> tuple[Attempt, int | None]:
-        body = delivery.body.encode()
+        own_words = self._bodies.get(delivery.target.kind)
+        body = delivery.body.encode() if own_words is None else await own_words(delivery)
         at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         headers = signed_headers(self._sender.secret, delivery.id, at_ms // 1000, body)
         headers |= {"Content-Type": "application/json", "User-Agent": self._sender.user_agent}

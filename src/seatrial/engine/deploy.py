@@ -280,6 +280,11 @@ class Deployer:
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
         return crew.ready if crew else 0
 
+    def busy_workers(self, endpoint_name: str) -> int:
+        """Workers of the active version that hold work. Raises NotFound."""
+        crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
+        return crew.busy if crew else 0
+
     def crew_state(self, version_id: str | None) -> CrewState | None:
         """How the workers of a version are; None: it has no crew here."""
         crew = self._crews.of(version_id)

@@ -125,6 +125,11 @@ class Runner:
         return any(job == job_id and self._worker.begun(token) for token, job in self._job_of.items())
 
     @property
+    def busy(self) -> bool:
+        """True while it holds work."""
+        return bool(self._held)
+
+    @property
     def retiring(self) -> bool:
         """True once it takes no more work."""
         return self._retired.is_set()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from seatrial.domain.delivery import TargetKind
 from seatrial.domain.jobs import OutputPlan
 from seatrial.domain.media_types import essence
 from seatrial.domain.objects import ObjectName, Sealed
@@ -51,6 +52,7 @@ class Submission:
     attributes: Mapping[str, str] = field(default_factory=dict)
     check_now: bool = False
     webhooks: tuple[str, ...] = ()  # URLs that are told of the job's end, beside the endpoint's own
+    webhook_kind: TargetKind = TargetKind.WEBHOOK  # in whose words
     version_id: str | None = None  # a trial's job: only this version may run it
 
     def fingerprint(self) -> str:

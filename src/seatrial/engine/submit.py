@@ -13,11 +13,11 @@ from typing import Any
 from seatrial.domain import commands as c
 from seatrial.domain import errors
 from seatrial.domain.contract import Contract
-from seatrial.domain.delivery import Target, read_webhooks
+from seatrial.domain.delivery import Target, TargetKind, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.home import Home
-from seatrial.domain.jobs import Job, JobInput, JobPurpose, NewJob, OutputPlan
+from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan
 from seatrial.domain.limits import (
     HAND_OVER_SECONDS_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
@@ -137,7 +137,7 @@ class Submitter:
             raise Conflict(errors.JOB_NOT_ENDED, f"Job {job_id} is {old.state}: only an ended job can be retried.")
         endpoint = self._directory.endpoint(old.endpoint_name)
         asked_by = (old.owner, endpoint.id, RETRY)
-        key = self._key(asked_by, idempotency_key, lambda: hashlib.sha256(job_id.encode()).hexdigest())
+        key = self._key(asked_by, idempotency_key, lambda: _retried(job_id))
         submission = _again(old)
         try:
             version, _ = self._check(endpoint, submission)
@@ -148,6 +148,36 @@ class Submitter:
             if earlier is None:
                 raise
             return earlier
+
+    async def retry_in_place(self, job_id: str) -> Accepted:
+        """Retry the newest job behind the id, which from then on stands for the new one: see `newest`.
+
+        Raises:
+            NotFound, Conflict: as `retry`.
+        """
+        newest = await self.newest(job_id)
+        return await self.retry(newest.id, _in_place(newest.id))
+
+    async def newest(self, job_id: str) -> Job:
+        """The job of that id or, where it was retried in place, the last of its retries.
+
+        Raises:
+            NotFound: no such job.
+        """
+        job: Job | None = await self._inspector.job(job_id)
+        newest = None
+        while job is not None:
+            newest, job = job, await self._retried_in_place(job)
+        assert newest is not None  # noqa: S101  the first was there
+        return newest
+
+    async def _retried_in_place(self, job: Job) -> Job | None:
+        """The job that stands for it now; None: itself."""
+        if not job.ended or job.state is JobState.SUCCEEDED:  # such a one is not retried
+            return None
+        asked_by = (job.owner, job.endpoint_id, RETRY)
+        later = await self._made_before(self._key(asked_by, _in_place(job.id), lambda: _retried(job.id)))
+        return None if later is None else await self._inspector.job(later.job_id)
 
     def _key(
         self, asked_by: tuple[str, str, str], key: str | None, fingerprint: Callable[[], str]
@@ -321,7 +351,9 @@ class Submitter:
         """Who is told: those that the request names, and then the endpoint's own. Of a trial nobody is."""
         if submission.version_id:
             return ()
-        asked = read_webhooks(submission.webhooks, allow_private=self._allow_private_webhooks)
+        asked = read_webhooks(
+            submission.webhooks, allow_private=self._allow_private_webhooks, kind=submission.webhook_kind
+        )
         own = read_webhooks(version.settings.webhooks, allow_private=True)  # refused, if need be, when it is called
         return tuple(dict.fromkeys((*asked, *own)))
 
@@ -349,6 +381,16 @@ class Submitter:
                 )
             case _:
                 raise Conflict(errors.ENDPOINT_NOT_IN_SERVICE, f"Endpoint {job.endpoint_name!r} takes no more jobs.")
+
+
+def _retried(job_id: str) -> str:
+    """The fingerprint of a retry: there is nothing to it but whose it is."""
+    return hashlib.sha256(job_id.encode()).hexdigest()
+
+
+def _in_place(job_id: str) -> str:
+    """The idempotency key of the one retry in place that a job can have."""
+    return f"in-place:{job_id}"
 
 
 def _not_in_service(endpoint: Endpoint) -> Busy | Conflict:
@@ -389,6 +431,8 @@ def _again(job: Job) -> Submission:
         affinity=job.affinity,
         invocation_timeout_seconds=job.invocation_timeout_ms // 1000,
         attributes=job.attributes,
+        webhooks=tuple(one.address for one in job.notify if one.kind is TargetKind.RUNPOD),
+        webhook_kind=TargetKind.RUNPOD,
     )
 
 

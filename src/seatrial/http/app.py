@@ -20,6 +20,7 @@ from seatrial.http.api.page import docs_page
 from seatrial.http.api.uploads import UploadRoutes
 from seatrial.http.auth import authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
+from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
 from seatrial.http.errors import handle_errors
 from seatrial.http.health import Health
 from seatrial.http.services import Services
@@ -29,11 +30,14 @@ def build_app(services: Services) -> ASGIApp:
     """The ASGI application with every door."""
     native = build_native(services)
     aws = AwsDoor(services)
+    runpod = RunpodDoor(services)
     hot = HotRoutes(services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await native(scope, receive, send)
+        elif speaks_runpod(scope):
+            await runpod(scope, receive, send)
         elif speaks_aws(scope):
             await aws(scope, receive, send)
         elif handler := hot.find(scope):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.multipart import MultipartUploads
+    from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
     from seatrial.engine.waits import Waits
 
@@ -47,4 +48,5 @@ class Services:
     multipart: MultipartUploads
     waits: Waits
     backups: BackupTaker
+    streams: Streams
     home: Home | None = None  # where the server's own buckets lie in an S3 service

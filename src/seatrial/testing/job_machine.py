@@ -21,6 +21,7 @@ from seatrial.domain.commands import (
     Beaten,
     Cancel,
     CancelAccepted,
+    CancelQueued,
     Closed,
     CloseLapsed,
     CloseServerSessions,
@@ -203,9 +204,10 @@ class JobStoreMachine(RuleBasedStateMachine):
         command=st.builds(CloseServerSessions, _SERVERS, st.just(0), _HOMES | st.none())
         | st.builds(CloseLapsed, _SERVERS, st.sampled_from([-_DAY_MS, _DAY_MS]), st.just(0))
         | st.builds(FailQueued, st.just(ENDPOINT.id), st.just(FAILURE), st.just(0), st.sampled_from(["v1", "v2", None]))
+        | st.builds(CancelQueued, st.just(ENDPOINT.id), st.just(0))
         | st.builds(CloseSession, _SESSIONS, st.just(0))
     )
-    def clear(self, command: CloseServerSessions | CloseLapsed | FailQueued | CloseSession) -> None:
+    def clear(self, command: CloseServerSessions | CloseLapsed | FailQueued | CancelQueued | CloseSession) -> None:
         self.ask(replace(command, now_ms=self.now_ms))
 
     @rule(server=_SERVERS, home=_HOMES)

@@ -16,6 +16,7 @@ from seatrial.domain.commands import (
     Beaten,
     Cancel,
     CancelAccepted,
+    CancelQueued,
     CancelRefused,
     Claim,
     Closed,
@@ -394,6 +395,14 @@ class JobModel:
         for entry in failing:
             self._drop(entry, command.now_ms, command.failure.error_type)
         return Expired(tuple(entry.job for entry in failing))
+
+    @do.register
+    def _purge(self, command: CancelQueued) -> JobOutcome:
+        queued = self._in_state(JobState.QUEUED)
+        purged = [one for one in queued if one.job.purpose is JobPurpose.CLIENT]
+        for entry in purged:
+            self._end(entry, JobState.CANCELLED, command.now_ms, "cancelled")
+        return Expired(tuple(entry.job for entry in purged))
 
     def _drop(self, entry: Entry, now_ms: int, error_type: str) -> None:
         if entry.job.cancel_requested:

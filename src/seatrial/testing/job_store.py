@@ -20,6 +20,7 @@ from seatrial.domain.commands import (
     Beaten,
     Cancel,
     CancelAccepted,
+    CancelQueued,
     CancelRefused,
     Claim,
     Closed,
@@ -971,6 +972,15 @@ class DeadlineExamples:
         }
         assert (await job_of(world, running.job.id)).state is JobState.RUNNING
         assert await world.do(FailQueued("unknown", gone, 9_000)) == Expired(())
+
+    async def test_the_queue_of_an_endpoint_can_be_purged(self, world: World) -> None:
+        running = await held(world)
+        mine, other = await submit(world), await submit(world, purpose=JobPurpose.TRIAL, version_id="v1")
+        purged = as_a(Expired, await world.do(CancelQueued(ENDPOINT.id, 9_000)))
+        assert [(job.id, job.state) for job in purged.jobs] == [(mine, JobState.CANCELLED)]
+        assert (await job_of(world, running.job.id)).state is JobState.RUNNING
+        assert (await job_of(world, other)).state is JobState.QUEUED
+        assert await world.do(CancelQueued(ENDPOINT.id, 9_000)) == Expired(())
 
 
 class ListingExamples:

@@ -47,6 +47,7 @@ from seatrial.config import (
 )
 from seatrial.domain import commands as c
 from seatrial.domain.credentials import Keyring
+from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
 from seatrial.domain.limits import STORE_POLL_MS
@@ -69,10 +70,12 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.retain import Retainer, Retention, Unused
+from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
 from seatrial.engine.trial import Court
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
+from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
@@ -145,6 +148,7 @@ class _Ground:
     clock: SystemClock
     bells: Bells
     watch: Watch
+    streams: Streams
     incarnation: str
 
     @property
@@ -190,7 +194,7 @@ async def put_together(
     Raises:
         StartError: the database, or the place for objects, cannot be used as it is set up.
     """
-    ground = _Ground(settings, folders, home, url, SystemClock(), Bells(), Watch(), uuid.uuid4().hex)
+    ground = _Ground(settings, folders, home, url, SystemClock(), Bells(), Watch(), Streams(), uuid.uuid4().hex)
     async with AsyncExitStack() as stack:
         stores = await _open_stores(ground, stack)
         pool = ProcessPool(stores.logs, folders.data, ground.clock)
@@ -207,7 +211,7 @@ async def put_together(
             ground, stores, pool, dispatcher, Preparer(stores.kept.objects, urls, own_urls or any_urls)
         )
         deployer = _deployer(ground, stores, doers)
-        deliverer = await _open_deliverer(ground, stores, stack)
+        deliverer = await _open_deliverer(ground, stores, doers.inspector, stack)
         services = _services(ground, stores, doers, deployer, deliverer)
         objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
         yield Server(
@@ -338,6 +342,7 @@ def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deploye
         uploads=ground.folders.made("uploads"),
         base_url=ground.url,
         multipart=MultipartUploads(objects, clock),
+        streams=ground.streams,
         waits=Waits(stores.jobs, deployer),
         home=stores.kept.home,
         backups=_backups(ground, stores),
@@ -523,11 +528,13 @@ async def _nothing_to_sweep() -> int:
     return 0
 
 
-async def _open_deliverer(ground: _Ground, stores: _Stores, stack: AsyncExitStack) -> Deliverer:
+async def _open_deliverer(ground: _Ground, stores: _Stores, inspector: Inspector, stack: AsyncExitStack) -> Deliverer:
     urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
-    return Deliverer(SqlOutbox(stores.database), GuardedPosts(urls), sender, ground.bells, ground.clock)
+    outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url)
+    own_words = {TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs)}
+    return Deliverer(SqlOutbox(stores.database), GuardedPosts(urls), sender, ground.bells, ground.clock, own_words)
 
 
 async def _system_buckets(objects: ObjectStore) -> None:

@@ -158,7 +158,7 @@ class JobView(BaseModel):
             retry_of=job.retry_of,
             stop_confirmed=job.stop_confirmed if job.state is JobState.CANCELLED else None,
             superseded_by=job.superseded_by,
-            attributes=dict(job.attributes),
+            attributes=job.shown_attributes,
             input=_input(job),
             result=job.output.result.uri,
             failure=job.output.failure.uri,

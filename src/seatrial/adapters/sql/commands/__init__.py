@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seatrial.adapters.sql.commands.cancel import cancel
-from seatrial.adapters.sql.commands.expire import expire, fail_queued
+from seatrial.adapters.sql.commands.expire import cancel_queued, expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
 from seatrial.adapters.sql.commands.forget import forget_jobs, forget_keys
 from seatrial.adapters.sql.commands.publication import give_up, published, withdrawn
@@ -37,6 +37,7 @@ EXECUTORS: dict[type, Executor] = {
     commands.Cancel: cancel,
     commands.Expire: expire,
     commands.FailQueued: fail_queued,
+    commands.CancelQueued: cancel_queued,
     commands.ForgetKeys: forget_keys,
     commands.ForgetJobs: forget_jobs,
     commands.Submit: submit,

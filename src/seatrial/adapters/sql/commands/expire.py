@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
 
-from seatrial.adapters.sql.ending import end, failed
+from seatrial.adapters.sql.ending import cancelled, end, failed
 from seatrial.adapters.sql.job_rows import JobRow
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, word
-from seatrial.domain.commands import Expire, Expired, FailQueued
+from seatrial.domain.commands import CancelQueued, Expire, Expired, FailQueued
 from seatrial.domain.errors import DEADLINE_EXCEEDED, QUEUE_TTL_EXPIRED
 from seatrial.domain.failures import Failure
-from seatrial.domain.jobs import JobState
+from seatrial.domain.jobs import JobPurpose, JobState
 
 _queued = jobs.c.state == word(JobState.QUEUED)
 _DUE = (
@@ -29,6 +29,7 @@ _OF_ENDPOINT = (
     .limit(bindparam("most"))
     .with_for_update(key_share=True)
 )
+_OF_CLIENTS = _OF_ENDPOINT.where(jobs.c.purpose == word(JobPurpose.CLIENT))
 _OF_VERSION = _OF_ENDPOINT.where(jobs.c.version_id == bindparam("version_id"))
 
 
@@ -40,6 +41,17 @@ def expire(run: Run, commands: Sequence[Expire]) -> list[Expired]:
 def fail_queued(run: Run, commands: Sequence[FailQueued]) -> list[Expired]:
     """Each in turn."""
     return [_fail(run, command) for command in commands]
+
+
+def cancel_queued(run: Run, commands: Sequence[CancelQueued]) -> list[Expired]:
+    """Each in turn."""
+    return [_cancel(run, command) for command in commands]
+
+
+def _cancel(run: Run, command: CancelQueued) -> Expired:
+    where = {"endpoint_id": command.endpoint_id, "most": command.limit}
+    rows = run.connection.execute(_OF_CLIENTS, where).all()
+    return Expired(tuple(end(run, [cancelled(row, command.now_ms) for row in rows])))
 
 
 def _expire(run: Run, command: Expire) -> Expired:

@@ -1,0 +1,89 @@
+"""What handlers tell while their jobs run: chunks of a stream, and how far they are.
+
+At hand in memory only: nothing depends on it, since the result of a job that streams has every chunk.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Of one job. `told` counts the chunks of the attempt at hand, `fetched` those that its client has."""
+
+    waiting: deque[bytes] = field(default_factory=deque)
+    waiting_bytes: int = 0
+    told: int = 0
+    fetched: int = 0
+    cut: bool = False  # some did not fit: from there on the result has them
+    progress: bytes | None = None
+
+
+class Streams:
+    """By job. Chunks and progress are JSON."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, _Stream] = OrderedDict()
+
+    def begin(self, job_id: str) -> None:
+        """An attempt begins. It tells its chunks from the first on; those that the client has are not told twice."""
+        stream = self._of.get(job_id)
+        if stream is not None:
+            fetched = stream.fetched
+            self._of[job_id] = _Stream(fetched=fetched)
+
+    def chunk(self, job_id: str, chunk: bytes) -> None:
+        """The handler has yielded it."""
+        stream = self._stream(job_id)
+        stream.told += 1
+        if stream.told <= stream.fetched or stream.cut:
+            return
+        if stream.waiting_bytes + len(chunk) > STREAM_WAITING_BYTES_MAX:
+            stream.cut = True
+            return
+        stream.waiting.append(chunk)
+        stream.waiting_bytes += len(chunk)
+
+    def progress(self, job_id: str, told: bytes) -> None:
+        """The handler has said how far it is."""
+        self._stream(job_id).progress = told
+
+    def latest(self, job_id: str) -> bytes | None:
+        """How far the job's handler said to be."""
+        stream = self._of.get(job_id)
+        return stream.progress if stream else None
+
+    def is_known(self, job_id: str) -> bool:
+        """True if the job has told chunks that are at hand, or were until they were fetched."""
+        stream = self._of.get(job_id)
+        return stream is not None and (stream.told > 0 or stream.fetched > 0)
+
+    def fetch(self, job_id: str) -> list[bytes]:
+        """The chunks since the last fetch; each is fetched once."""
+        stream = self._of.get(job_id)
+        if stream is None:
+            return []
+        chunks = list(stream.waiting)
+        stream.waiting.clear()
+        stream.waiting_bytes = 0
+        stream.fetched += len(chunks)
+        return chunks
+
+    def fetch_rest(self, job_id: str, result: list[bytes]) -> list[bytes]:
+        """The same once the job has succeeded: `result` are all its chunks, whatever was at hand."""
+        stream = self._stream(job_id)
+        chunks = result[stream.fetched :]
+        stream.waiting.clear()
+        stream.fetched, stream.told = len(result), max(stream.told, len(result))
+        return chunks
+
+    def _stream(self, job_id: str) -> _Stream:
+        stream = self._of.setdefault(job_id, _Stream())
+        self._of.move_to_end(job_id)
+        if len(self._of) > STREAMS_KEPT_MAX:
+            self._of.popitem(last=False)
+        return stream

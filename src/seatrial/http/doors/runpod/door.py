@@ -1,0 +1,90 @@
+"""Find the route, see who calls, and let every error leave as RunPod's clients read them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from seatrial.domain import errors
+from seatrial.domain.credentials import Principal
+from seatrial.domain.errors import BadInput, Busy, NotFound, SeatrialError
+from seatrial.http.auth import authenticate
+from seatrial.http.dialects.runpod import status as dialect
+from seatrial.http.doors.request_body import RequestBody
+from seatrial.http.doors.runpod.answers import json_response
+from seatrial.http.doors.runpod.client import ClientRoutes
+from seatrial.http.doors.runpod.outputs import Outputs
+from seatrial.http.errors import NO_SUCH_ROUTE, status_of
+from seatrial.http.services import Services
+from seatrial.ports.storage import as_unavailable
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "/v2/"
+Handler = Callable[..., Awaitable[Response]]
+_WORDS: dict[str, int] = {errors.MISSING_FIELD: 400, errors.INVALID_FIELD: 400}
+
+
+def speaks_runpod(scope: Scope) -> bool:
+    """True for requests under /v2: no bucket has so short a name."""
+    path: str = scope["path"]
+    return path.startswith(PREFIX)
+
+
+class RunpodDoor:
+    """An ASGI application."""
+
+    def __init__(self, services: Services) -> None:
+        self._keyring = services.keyring
+        client = ClientRoutes(
+            services,
+            Outputs(services.inspector, services.objects, services.streams, services.keyring, services.base_url),
+        )
+        self._routes: dict[tuple[str, str, int], Handler] = {**client.routes()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body = RequestBody(scope, receive)
+        request = Request(scope, body.receive)
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        except SeatrialError as error:
+            response = _refused(error)
+        except Exception as error:  # noqa: BLE001 - the named edge of this door
+            response = _failed(request, error)
+        await body.answer(response, send)
+
+    async def _answer(self, request: Request) -> Response:
+        parts = request.scope["path"].removeprefix(PREFIX).split("/")
+        endpoint, verb, arguments = parts[0], parts[1] if len(parts) > 1 else "", parts[2:]
+        principal: Principal = authenticate(request, self._keyring)
+        handler = self._routes.get((request.method, verb, len(arguments)))
+        if handler is None or not endpoint or not all(arguments):
+            valid = ", ".join(f"{method} /v2/ENDPOINT/{name}" for method, name, _ in self._routes)
+            message = f"There is no route {request.method} {request.scope['path'][:200]}."
+            raise NotFound(NO_SUCH_ROUTE, message, valid=valid)
+        return await handler(request, principal, endpoint, *arguments)
+
+
+def _refused(error: SeatrialError) -> Response:
+    status = _WORDS.get(error.error_type) or status_of(error)
+    if isinstance(error, BadInput) and status == 422:
+        status = 400
+    response = json_response(dialect.refusal(error), status)
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    trouble = as_unavailable(error)
+    if trouble is not None:
+        return _refused(Busy(errors.STORE_UNAVAILABLE, f"The store is not available: {trouble}"))
+    log.error("runpod.defect", path=request.scope["path"][:200], exc_info=error)
+    return _refused(SeatrialError(errors.INTERNAL_ERROR, "The server failed; its log says why."))

@@ -1,0 +1,88 @@
+"""Jobs with their outputs, as RunPod's documents have them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from functools import partial
+from typing import Any
+
+from seatrial.domain.credentials import Keyring
+from seatrial.domain.delivery import Delivery
+from seatrial.domain.jobs import Job, JobState, Part
+from seatrial.domain.json_text import parse_answer_json
+from seatrial.domain.limits import (
+    JSON_PARSED_ON_LOOP_BYTES_MAX,
+    RUNPOD_OUTPUT_SHOWN_BYTES_MAX,
+    RUNPOD_OUTPUT_URL_SECONDS,
+)
+from seatrial.domain.media_types import essence, is_json
+from seatrial.engine.inspect import Inspector
+from seatrial.engine.streams import Streams
+from seatrial.http.dialects.runpod import status as dialect
+from seatrial.http.presigned import presigned_url
+from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+
+PRIMARY = "result"
+
+
+class Outputs:
+    """Reads what a job has told and published. An object that is too large to be shown has a signed URL instead."""
+
+    def __init__(
+        self, inspector: Inspector, objects: ObjectStore, streams: Streams, keyring: Keyring, base_url: str
+    ) -> None:
+        self._inspector = inspector
+        self._objects = objects
+        self._streams = streams
+        self._sign = partial(presigned_url, keyring, "GET", f"{base_url}/")
+
+    async def status(self, job: Job, shown_id: str) -> dict[str, Any]:
+        """The document of a job."""
+        if job.state is JobState.SUCCEEDED:
+            return dialect.status(job, shown_id, await self._output(job))
+        told = None if job.ended else self._streams.latest(job.id)
+        return dialect.status(job, shown_id, progress=dialect.NO_OUTPUT if told is None else json.loads(told))
+
+    async def chunks(self, job: Job) -> list[Any]:
+        """What its handler has yielded since this was last asked; a whole output counts as one chunk."""
+        if job.state is not JobState.SUCCEEDED:
+            return [json.loads(one) for one in self._streams.fetch(job.id)]
+        output = await self._output(job)
+        whole = output if self._streams.is_known(job.id) and isinstance(output, list) else [output]
+        return self._streams.fetch_rest(job.id, whole)
+
+    async def _output(self, job: Job) -> Any:
+        part = next(one for one in job.parts if one.name == PRIMARY)
+        if part.size_bytes > RUNPOD_OUTPUT_SHOWN_BYTES_MAX:
+            url = self._sign(part.object, RUNPOD_OUTPUT_URL_SECONDS)
+            return {"url": url, "media_type": part.media_type, "bytes": part.size_bytes}
+        body = await self._bytes(job, part)
+        if body is None:
+            return {"error": f"{part.object.uri} was deleted or replaced since.", "media_type": part.media_type}
+        if is_json(part.media_type):
+            is_short = len(body) <= JSON_PARSED_ON_LOOP_BYTES_MAX
+            return parse_answer_json(body) if is_short else await asyncio.to_thread(parse_answer_json, body)
+        if essence(part.media_type).startswith("text/"):
+            return body.decode(errors="replace")
+        return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
+
+    async def _bytes(self, job: Job, part: Part) -> bytes | None:
+        at_hand = self._inspector.small_part(job.id, part.name)
+        if at_hand is not None:
+            return at_hand
+        try:
+            reading = await self._objects.read(part.object)
+        except (NoSuchObject, NoSuchBucket):
+            return None
+        if reading.info.sealed.sha256 != part.sha256:
+            await reading.close()
+            return None
+        return b"".join([chunk async for chunk in reading.chunks])
+
+
+async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> bytes:
+    """The body that RunPod's webhooks have: the job's status document."""
+    job = await inspector.job(delivery.job_id)
+    return json.dumps(await outputs.status(job, job.id), ensure_ascii=False).encode()
