@@ -210,6 +210,26 @@ async def test_fewer_are_wanted_while_they_load(engine: Any) -> None:
     assert await engine.run("1") == 1
 
 
+async def test_of_workers_that_end_in_one_breath_while_fewer_are_wanted_one_is_replaced(engine: Any) -> None:
+    endpoint = await engine.deploy()
+    crew = engine.deployer._crews.of(endpoint.active_version)
+    crew.scale(0)
+    await crew.stop_all()
+    await engine.ready(0)
+    goes_on = []
+
+    async def end() -> None:
+        goes_on.append(await crew._go_on(None))
+
+    for _ in range(3):
+        crew._keep(end())
+    crew._desired = 1
+    async with asyncio.timeout(20):
+        while len(goes_on) < 3:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0)
+    assert sorted(goes_on) == [False, False, True]
+
+
 async def test_the_worker_that_stays_is_replaced_although_another_one_still_ends_its_job(
     engine: Any, kill_process: Any
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -298,6 +298,7 @@ class Crew:
     async def _go_on(self, fall: Fall | None) -> bool:
         """Whether another worker should follow; waits the back-off first."""
         if self._stopping or self._staying() > self._desired:
+            self._keepers.discard(cast("asyncio.Task[None]", asyncio.current_task()))  # so that of two only one goes
             return False
         if fall is None:
             return True
