@@ -286,6 +286,9 @@ class Engine:
         self.logs = server.services.logs
         self.retainer, self.watch = server.retainer, server.services.inspector._watch
         self.waits = server.services.waits
+        delivering = asyncio.create_task(server.services.deliverer.run())
+        self._stack.callback(delivering.cancel)
+        self.deliverer = server.services.deliverer
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:

@@ -25,6 +25,7 @@ from seatrial.domain.limits import (
 )
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
+TRIAL_PREFIX = "trial:"  # of a trial's receivers
 _RETRY_FACTOR = 3
 _JITTER = 0.2
 _FINAL_STATUS = 410  # Gone: the receiver says that it wants no more of this
@@ -35,6 +36,7 @@ class TargetKind(StrEnum):
 
     WEBHOOK = "webhook"
     RUNPOD = "runpod"  # a webhook that is told in the words of RunPod's status document
+    TRIAL = "trial"  # a receiver that a trial has on its own server, for as long as it lasts
 
 
 class DeliveryState(StrEnum):
@@ -55,8 +57,10 @@ class Target:
 
     @property
     def receiver(self) -> str:
-        """Whose slowness or absence is their own: `https://host:port`."""
+        """Whose slowness or absence is their own: `https://host:port`; of a trial's receiver `trial:host:port`."""
         split = urlsplit(self.address)
+        if self.kind is TargetKind.TRIAL:
+            return f"{TRIAL_PREFIX}{split.netloc}"
         return f"{split.scheme}://{split.netloc.rpartition('@')[2]}"
 
     def wants(self, event: str) -> bool:

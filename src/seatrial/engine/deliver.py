@@ -19,6 +19,7 @@ from seatrial.domain.delivery import (
     Delivery,
     DeliveryFilter,
     DeliveryState,
+    Target,
     TargetKind,
     is_final,
     retry_after_ms,
@@ -35,6 +36,7 @@ from seatrial.domain.limits import (
     WEBHOOK_ANSWER_CHARS_KEPT,
 )
 from seatrial.engine.bells import Bells
+from seatrial.engine.receivers import OwnReceivers
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.outbox import Outbox
@@ -68,6 +70,7 @@ class Deliverer:
         outbox: Outbox,
         poster: UrlPoster,
         sender: Sender,
+        own: OwnReceivers,
         bells: Bells,
         clock: Clock,
         bodies: Mapping[TargetKind, Body] | None = None,
@@ -75,6 +78,7 @@ class Deliverer:
         """`bodies`: who is told in words of their own, which are put together when they are told."""
         self._bodies = bodies or {}
         self._outbox = outbox
+        self._own = own
         self._poster = poster
         self._sender = sender
         self._bells = bells
@@ -133,7 +137,8 @@ class Deliverer:
         if room <= 0:
             return 0
         now_ms = self._clock.now_ms()
-        taken = await self._outbox.take(now_ms, now_ms + DELIVERY_HOLD_MS, min(room, _AT_A_TIME), self._busy())
+        most = min(room, _AT_A_TIME)
+        taken = await self._outbox.take(now_ms, now_ms + DELIVERY_HOLD_MS, most, self._busy(), self._own.names)
         for delivery in taken:
             self._per_receiver[delivery.target.receiver] += 1
             task = asyncio.create_task(self._deliver(delivery))
@@ -187,18 +192,24 @@ class Deliverer:
         own_words = self._bodies.get(delivery.target.kind)
         body = delivery.body.encode() if own_words is None else await own_words(delivery)
         at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
-        headers = signed_headers(self._sender.secret, delivery.id, at_ms // 1000, body)
+        poster, secret = self._way_to(delivery.target)
+        headers = signed_headers(secret, delivery.id, at_ms // 1000, body)
         headers |= {"Content-Type": "application/json", "User-Agent": self._sender.user_agent}
         posted: Posted | None = None
         error: str | None = None
         try:
-            posted = await self._poster.post(delivery.target.address, body, headers)
+            posted = await poster.post(delivery.target.address, body, headers)
         except NotPosted as trouble:
             error = str(trouble)[:WEBHOOK_ANSWER_CHARS_KEPT]
         took_ms = self._clock.monotonic_ms() - began_ms
         if posted is None:
             return Attempt(0, at_ms, took_ms, error=error), None
         return Attempt(0, at_ms, took_ms, posted.status, posted.answer), posted.retry_after_seconds
+
+    def _way_to(self, target: Target) -> tuple[UrlPoster, str]:
+        """Who posts, and with which secret it is signed."""
+        secret = self._own.secret_of(target) if target.kind is TargetKind.TRIAL else None
+        return (self._poster, self._sender.secret) if secret is None else (self._own.poster, secret)
 
     async def _record(self, delivery: Delivery, attempt: Attempt, asked_seconds: int | None) -> None:
         tries = delivery.tries + 1

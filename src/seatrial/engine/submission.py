@@ -51,7 +51,7 @@ class Submission:
     idempotency_key: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     check_now: bool = False
-    webhooks: tuple[str, ...] = ()  # URLs that are told of the job's end, beside the endpoint's own
+    webhooks: tuple[str, ...] = ()  # URLs told of the job's end, beside the endpoint's own; a trial's own
     webhook_kind: TargetKind = TargetKind.WEBHOOK  # in whose words
     version_id: str | None = None  # a trial's job: only this version may run it
 

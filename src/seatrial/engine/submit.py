@@ -348,9 +348,9 @@ class Submitter:
         )
 
     def _targets(self, submission: Submission, version: EndpointVersion) -> tuple[Target, ...]:
-        """Who is told: those that the request names, and then the endpoint's own. Of a trial nobody is."""
+        """Who is told: those that the request names, and then the endpoint's own. Of a trial only its own receiver."""
         if submission.version_id:
-            return ()
+            return tuple(Target(TargetKind.TRIAL, url) for url in submission.webhooks)
         asked = read_webhooks(
             submission.webhooks, allow_private=self._allow_private_webhooks, kind=submission.webhook_kind
         )

@@ -14,8 +14,17 @@ class Outbox(Protocol):
     Every method may raise `ports.storage.StoreUnavailable`, and may be asked again.
     """
 
-    async def take(self, now_ms: int, until_ms: int, limit: int, busy: frozenset[str] = frozenset()) -> list[Delivery]:
+    async def take(
+        self,
+        now_ms: int,
+        until_ms: int,
+        limit: int,
+        busy: frozenset[str] = frozenset(),
+        own: frozenset[str] = frozenset(),
+    ) -> list[Delivery]:
         """Pending deliveries that are due, those of busy receivers left out, oldest first.
+
+        Of the receivers of trials only those in `own`: another server's cannot be reached from here.
 
         Nobody else is given them before `until_ms`: should this server die, another one tries them then.
         """
@@ -44,5 +53,9 @@ class Outbox(Protocol):
         ...
 
     async def forget(self, ended_before_ms: int, limit: int) -> int:
-        """Remove some that ended before that, with their attempts; how many."""
+        """Remove some that ended before that, with their attempts, or are of a trial as old as that; how many."""
+        ...
+
+    async def drop(self, receiver: str) -> None:
+        """Remove all of a trial's receiver, which is no more."""
         ...

@@ -71,6 +71,24 @@ class OutboxExamples:
         await world.do(success(claim))
         assert await outbox.next_due_ms() is None
 
+    async def test_a_trials_receiver_is_told_by_its_own_server_only(self, world: World, outbox: Outbox) -> None:
+        target = Target(TargetKind.TRIAL, "http://127.0.0.1:4000/word/1")
+        claim = await held(world, notify=(target, *told(QUICK)))
+        await world.do(success(claim))
+        assert [one.target.address for one in await outbox.take(10_000, HELD_UNTIL_MS, 10)] == [QUICK]
+        own = frozenset({"trial:127.0.0.1:4000"})
+        assert [one.target for one in await outbox.take(10_000, HELD_UNTIL_MS, 10, own=own)] == [target]
+        await outbox.drop("trial:127.0.0.1:4000")
+        await outbox.drop(QUICK.removesuffix("/hook"))  # a stranger's are never dropped
+        assert [one.target.address for one in await outbox.deliveries(DeliveryFilter())] == [QUICK]
+
+    async def test_what_a_trial_left_behind_is_forgotten(self, world: World, outbox: Outbox) -> None:
+        claim = await held(world, notify=(Target(TargetKind.TRIAL, "http://127.0.0.1:4000/word/1"), *told(QUICK)))
+        await world.do(success(claim))
+        assert await outbox.forget(3_000, 10) == 0
+        assert await outbox.forget(3_001, 10) == 1
+        assert [one.target.address for one in await outbox.deliveries(DeliveryFilter())] == [QUICK]
+
     async def test_what_was_taken_is_held_for_a_while(self, world: World, outbox: Outbox) -> None:
         await ended(world, SLOW)
         delivery = await one_taken(outbox)

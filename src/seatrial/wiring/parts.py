@@ -69,6 +69,7 @@ from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
+from seatrial.engine.receivers import OwnReceivers
 from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
@@ -210,8 +211,9 @@ async def put_together(
         doers = await _made_doers(
             ground, stores, pool, dispatcher, Preparer(stores.kept.objects, urls, own_urls or any_urls)
         )
-        deployer = _deployer(ground, stores, doers)
-        deliverer = await _open_deliverer(ground, stores, doers.inspector, stack)
+        receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
+        deployer = _deployer(ground, stores, doers, receivers)
+        deliverer = await _open_deliverer(ground, stores, doers.inspector, receivers, stack)
         services = _services(ground, stores, doers, deployer, deliverer)
         objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
         yield Server(
@@ -277,7 +279,7 @@ async def _made_doers(
     )
 
 
-def _deployer(ground: _Ground, stores: _Stores, doers: _Doers) -> Deployer:
+def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers) -> Deployer:
     settings, folders, url, clock = ground.settings, ground.folders, ground.url, ground.clock
     outfitter = Outfitter(
         stores.packages,
@@ -312,6 +314,7 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers) -> Deployer:
         url_of=lambda name: presigned_url(stores.keyring, "GET", f"{url}/", name, TRIAL_URL_SECONDS),
         free_memory_bytes=free_memory_bytes,
         drill_seconds=settings.drill_seconds,
+        receivers=receivers,
     )
     deployer = Deployer(
         court,
@@ -528,13 +531,16 @@ async def _nothing_to_sweep() -> int:
     return 0
 
 
-async def _open_deliverer(ground: _Ground, stores: _Stores, inspector: Inspector, stack: AsyncExitStack) -> Deliverer:
+async def _open_deliverer(
+    ground: _Ground, stores: _Stores, inspector: Inspector, receivers: OwnReceivers, stack: AsyncExitStack
+) -> Deliverer:
     urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url)
     own_words = {TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs)}
-    return Deliverer(SqlOutbox(stores.database), GuardedPosts(urls), sender, ground.bells, ground.clock, own_words)
+    outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)
+    return Deliverer(outbox, poster, sender, receivers, ground.bells, ground.clock, own_words)
 
 
 async def _system_buckets(objects: ObjectStore) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.outbox_rows import to_delivery
 from seatrial.adapters.sql.schema import deliveries, delivery_attempts
-from seatrial.domain.delivery import Attempt, Delivery, DeliveryFilter, DeliveryState
+from seatrial.domain.delivery import TRIAL_PREFIX, Attempt, Delivery, DeliveryFilter, DeliveryState
 
+_OF_TRIALS = deliveries.c.receiver.startswith(TRIAL_PREFIX)
 _PENDING = deliveries.c.next_at_ms.is_not(None)
 _DUE = (
     select(deliveries)
@@ -19,6 +20,7 @@ _DUE = (
         _PENDING,
         deliveries.c.next_at_ms <= bindparam("now_ms"),
         deliveries.c.receiver.not_in(bindparam("busy", expanding=True)),
+        or_(not_(_OF_TRIALS), deliveries.c.receiver.in_(bindparam("own", expanding=True))),
     )
     .order_by(deliveries.c.next_at_ms)
     .limit(bindparam("most"))
@@ -51,10 +53,16 @@ _AGAIN = (
 )
 _OLD = (
     select(deliveries.c.id)
-    .where(deliveries.c.ended_at_ms.is_not(None), deliveries.c.ended_at_ms < bindparam("before_ms"))
+    .where(
+        or_(
+            and_(deliveries.c.ended_at_ms.is_not(None), deliveries.c.ended_at_ms < bindparam("before_ms")),
+            and_(_PENDING, _OF_TRIALS, deliveries.c.created_at_ms < bindparam("before_ms")),
+        )
+    )
     .order_by(deliveries.c.ended_at_ms)
     .limit(bindparam("most"))
 )
+_DROP = delete(deliveries).where(deliveries.c.receiver == bindparam("of_receiver"), _OF_TRIALS)
 _FORGET = delete(deliveries).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -64,9 +72,17 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, now_ms: int, until_ms: int, limit: int, busy: frozenset[str] = frozenset()) -> list[Delivery]:
+    async def take(
+        self,
+        now_ms: int,
+        until_ms: int,
+        limit: int,
+        busy: frozenset[str] = frozenset(),
+        own: frozenset[str] = frozenset(),
+    ) -> list[Delivery]:
         """See the port."""
-        return await self._database.write(partial(_take, now_ms=now_ms, until_ms=until_ms, limit=limit, busy=busy))
+        which = {"now_ms": now_ms, "busy": sorted(busy), "own": sorted(own), "most": limit}
+        return await self._database.write(partial(_take, which=which, until_ms=until_ms))
 
     async def record(
         self, delivery_id: str, attempt: Attempt, state: DeliveryState, tries: int, next_at_ms: int | None
@@ -98,9 +114,17 @@ class SqlOutbox:
         """See the port."""
         return await self._database.write(partial(_forget, before_ms=ended_before_ms, limit=limit))
 
+    async def drop(self, receiver: str) -> None:
+        """See the port."""
+        await self._database.write(partial(_drop, receiver=receiver))
 
-def _take(connection: Connection, now_ms: int, until_ms: int, limit: int, busy: frozenset[str]) -> list[Delivery]:
-    rows = connection.execute(_DUE, {"now_ms": now_ms, "busy": sorted(busy), "most": limit}).all()
+
+def _drop(connection: Connection, receiver: str) -> None:
+    connection.execute(_DROP, {"of_receiver": receiver})
+
+
+def _take(connection: Connection, which: dict[str, Any], until_ms: int) -> list[Delivery]:
+    rows = connection.execute(_DUE, which).all()
     if rows:
         connection.execute(_HOLD, {"ids": [row.id for row in rows], "until_ms": until_ms})
     return [to_delivery(row) for row in rows]

@@ -11,6 +11,7 @@ from seatrial.engine.crew import Crew
 from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.outfit import Outfit, Outfitter
+from seatrial.engine.receivers import OwnReceivers
 from seatrial.engine.submit import Submitter
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_store import ObjectStore
@@ -21,7 +22,8 @@ from seatrial.ports.packages import PackageStore
 class Court:
     """What every trial of this server works with.
 
-    `url_of` makes a URL that anybody may GET for a while; `drill_seconds` is how long a drill repeats its runs.
+    `url_of` makes a URL that anybody may GET for a while; `drill_seconds` is how long a drill repeats its runs;
+    `receivers` makes known where a trial's own callbacks may go.
     """
 
     packages: PackageStore
@@ -37,6 +39,7 @@ class Court:
     url_of: Callable[[ObjectName], str]
     free_memory_bytes: Callable[[], int]
     drill_seconds: float
+    receivers: OwnReceivers
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.domain.contract import Contract, Sample, Task
@@ -11,6 +11,7 @@ from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
 from seatrial.engine.submission import Submission
 from seatrial.engine.trial.answer import Answer, read_answer
+from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court
 from seatrial.engine.trial.reason import failure_of, unproven
 from seatrial.engine.trial.runs import Runs, handler_seconds
@@ -78,18 +79,21 @@ class Proving:
         self.proofs: list[Proof] = []
         self.device_peak_bytes = 0  # the most that a run held on the device
 
-    async def run(self) -> tuple[bool, str, dict[str, Any]]:
+    async def run(self, callbacks: Callbacks) -> tuple[bool, str, dict[str, Any]]:
         """Whether some task has no sample; the words and details of the report.
 
+        The end of each task's first sample is told to `callbacks`.
+
         Raises:
-            Unproven: a run failed, was too slow, or answered what was not expected.
+            Unproven: a run failed, was too slow, answered what was not expected, or its callback did not arrive.
         """
         tasks = tasks_of(self._contract)
         whole = [_Request(task, sample, named(task, sample)) for task in tasks for sample in task.samples]
         runs, left_out = [], []
         for number, request in enumerate(whole):
             self._progress(f"proving {request.words}", number, len(whole))
-            runs.append(await self._prove(request))
+            is_first = request.sample is request.task.samples[0]
+            runs.append(await self._prove(request, callbacks if is_first else None))
         others = list(self._others())
         for number, request in enumerate(others):
             self._progress(f"proving {request.words}", number, len(others))
@@ -138,12 +142,13 @@ class Proving:
         """How long the sample took, in seconds."""
         return next((one.seconds for one in self.proofs if one.task is task and one.sample is sample), 0.0)
 
-    async def _prove(self, request: _Request) -> dict[str, Any]:
+    async def _prove(self, request: _Request, callbacks: Callbacks | None = None) -> dict[str, Any]:
         task, sample, where = request.task, request.sample, request.words
+        ticket = callbacks.ticket() if callbacks is not None else None
         started_ms = self._court.clock.monotonic_ms()
         try:
             submission = await self._requests.submission(self._contract, task, sample, **request.variant)
-            job = await self._runs.run(submission)
+            job = await self._runs.run(replace(submission, webhooks=(ticket.url,) if ticket else ()))
         except Unproven:
             raise
         except SeatrialError as error:
@@ -158,8 +163,10 @@ class Proving:
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
             self.proofs.append(Proof(task, sample, submission, answer, seconds))
-        duration_ms = self._court.clock.monotonic_ms() - started_ms
-        return _reported(request, job, duration_ms)
+        reported = _reported(request, job, self._court.clock.monotonic_ms() - started_ms)
+        if callbacks is not None and ticket is not None:
+            reported["callback"] = await callbacks.check(ticket, job, where)
+        return reported
 
 
 def _check_latency(task: Task, where: str, seconds: float) -> None:

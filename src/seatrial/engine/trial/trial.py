@@ -18,6 +18,7 @@ from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.work import Loaded
 from seatrial.engine.crew import Crew
 from seatrial.engine.outfit import Outfit
+from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court, Proved
 from seatrial.engine.trial.drill import Drilling
 from seatrial.engine.trial.load import check_used, load
@@ -132,7 +133,8 @@ class Trial:
         settings = self.version.settings
         prefixes = [one for one in (settings.output_prefix, settings.failure_prefix) if one is not None]
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
-        bare, message, details = await proving.run()
+        async with Callbacks(self._court.receivers) as callbacks:
+            bare, message, details = await proving.run(callbacks)
         check_used(loaded, settings.device, proving.device_peak_bytes)
         return (bare, proving.proofs), message, details
 
