@@ -121,6 +121,7 @@ class Sample:
     files: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     expect: str | None = None
+    member: tuple[str | int, ...] = ()  # the steps to the body inside of the file's JSON; none: all of it
 
 
 @dataclass(frozen=True, slots=True)

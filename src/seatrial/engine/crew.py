@@ -25,6 +25,7 @@ from seatrial.engine.falls import Fall, Falls
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.runner import Runner
+from seatrial.engine.streams import Streams
 from seatrial.ports.clock import Clock
 from seatrial.ports.model_pool import ModelPool, Worker
 from seatrial.ports.storage import as_unavailable
@@ -42,6 +43,7 @@ class Bench:
     preparer: Preparer
     sealer: OutputSealer
     clock: Clock
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,15 @@ class Crew:
     async def _serve(self, worker: Worker, spec: WorkerSpec) -> Fall | None:
         bench = self._bench
         runner = Runner(
-            self._deployed, spec.layout, worker, spec.scratch, bench.source, bench.preparer, bench.sealer, bench.clock
+            self._deployed,
+            spec.layout,
+            worker,
+            spec.scratch,
+            bench.source,
+            bench.preparer,
+            bench.sealer,
+            bench.clock,
+            bench.streams,
         )
         self._runners.add(runner)
         self._known.set()

@@ -7,6 +7,7 @@ import base64
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from seatrial.engine.whole_object import whole_object
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 from seatrial.ports.urls import UrlReader
 
+RUNPOD = "runpod"  # the layout whose handlers get what else a RunPod request had
 PYTHON = "python"  # the layout whose handlers take fields; all others take a body
 
 
@@ -79,6 +81,10 @@ class Preparer:
                 image_undecodable.
             SeatrialError: media_support_missing.
         """
+        work = await self._prepared(job, contract, layout, token, scratch)
+        return work if layout == RUNPOD else replace(work, attributes=job.shown_attributes)
+
+    async def _prepared(self, job: Job, contract: Contract, layout: str, token: str, scratch: Path) -> Work:
         folder = inputs_folder(token, scratch)
         parsed = contract.declared and kind_of(job.input.media_type) is not BodyKind.RAW
         body = await self._body(job.input, None if parsed else folder)

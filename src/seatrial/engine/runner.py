@@ -29,6 +29,7 @@ from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.patience import Patience
 from seatrial.engine.prepare import Preparer, discard_inputs
+from seatrial.engine.streams import Streams
 from seatrial.engine.timeouts import HandlerLimit, handler_limit
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -54,7 +55,10 @@ class Runner:
         preparer: Preparer,
         sealer: OutputSealer,
         clock: Clock,
+        streams: Streams,
     ) -> None:
+        self._streams = streams
+        worker.on_told(self._told)
         self._deployed = deployed
         self._layout = layout
         self._worker = worker
@@ -186,6 +190,11 @@ class Runner:
             await asyncio.gather(*self._held.values(), return_exceptions=True)
             await self._leave(gone)
 
+    def _told(self, token: str, what: str, data: bytes) -> None:
+        job_id = self._job_of.get(token)
+        if job_id is not None:
+            (self._streams.chunk if what == "chunk" else self._streams.progress)(job_id, data)
+
     async def _stop_taking(self, taking: asyncio.Task[None]) -> None:
         """A claim that arrives while we stop must not be forgotten: closing the session hands it back."""
         taking.cancel()
@@ -259,6 +268,7 @@ class Runner:
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
                 self._job_of[claim.token] = claim.job.id
+                self._streams.begin(claim.job.id)
                 if claim.job.suspect:
                     self._alone = claim.token
             self._look_later()

@@ -1,6 +1,6 @@
 """How a package says where its handler is, and where that handler's imports are looked for.
 
-`sagemaker` and `python` are served; the others can be checked.
+`sagemaker`, `python` and `runpod` are served; the others can be checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 
 LAYOUTS = ("sagemaker", "python", "aws_lambda", "runpod", "cog", "http")
-SERVED = ("sagemaker", "python")
+SERVED = ("sagemaker", "python", "runpod")
 COG_FILE = "cog.yaml"
 COG_DEFAULT = "predict.py:Predictor"
 RUNPOD_FILES = ("rp_handler.py", "handler.py", "src/rp_handler.py", "src/handler.py", "runpod_handler.py")

@@ -20,7 +20,7 @@ from seatrial.package.files import file_inside
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
-from seatrial.package.samples import loose_samples, outside_samples
+from seatrial.package.samples import loose_samples, outside_samples, runpod_samples
 from seatrial.package.tables import EndpointTable, PackageTable, SecretTable, WeightsTable, WorkerTable
 from seatrial.package.tasks import read_tasks
 
@@ -230,6 +230,8 @@ def _read_contract(
     """What is declared. Other layouts take a body as it is, so they need no tasks; a Python handler does."""
     if layout != "python" and "tasks" not in tables:
         samples = loose_samples(root, problems)
+        if layout == "runpod":
+            samples = _merged(runpod_samples(root, problems), list(samples))
         return Contract(declared=False, task_field=package.task_field, loose_samples=samples)
     return Contract(
         read_tasks(root, tables.get("tasks", {}), package.task_field, problems), task_field=package.task_field

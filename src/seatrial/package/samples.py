@@ -15,6 +15,8 @@ from seatrial.package.tables import SampleTable
 
 LOOSE_FOLDER = "samples"
 EXPECT_SUFFIX = ".expect.json"
+RUNPOD_TEST_INPUT = "test_input.json"
+RUNPOD_TESTS = ".runpod/tests.json"
 
 
 def read_samples(
@@ -48,6 +50,25 @@ def read_samples(
 def loose_samples(root: Path, problems: Problems) -> tuple[Sample, ...]:
     """`samples/NAME.json` each, with `samples/NAME.expect.json`, of a package that declares no tasks."""
     return tuple(_json_samples(root, root / LOOSE_FOLDER, problems))
+
+
+def runpod_samples(root: Path, problems: Problems) -> tuple[Sample, ...]:
+    """What RunPod's own tools test a handler with: `test_input.json`, and the tests of `.runpod/tests.json`."""
+    samples: list[Sample] = []
+    if (root / RUNPOD_TEST_INPUT).exists() and (path := file_inside(root, RUNPOD_TEST_INPUT, "", "", problems)):
+        request = read_sample_json(path, RUNPOD_TEST_INPUT, "", problems)
+        if isinstance(request, Mapping) and "input" in request:
+            samples.append(Sample("test_input", RUNPOD_TEST_INPUT, member=("input",)))
+        elif request is not None:
+            problems.add(RUNPOD_TEST_INPUT, "input", "is missing", '{"input": {…}}')
+    if (root / RUNPOD_TESTS).exists() and (path := file_inside(root, RUNPOD_TESTS, "", "", problems)):
+        document = read_sample_json(path, RUNPOD_TESTS, "", problems)
+        tests = document.get("tests") if isinstance(document, Mapping) else None
+        for number, test in enumerate(tests if isinstance(tests, list) else []):
+            if isinstance(test, Mapping) and "input" in test:
+                name = str(test.get("name") or f"test-{number + 1}")
+                samples.append(Sample(name, RUNPOD_TESTS, member=("tests", number, "input")))
+    return tuple(samples[:SAMPLES_PER_TASK_MAX])
 
 
 def outside_samples(

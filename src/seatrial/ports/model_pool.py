@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from seatrial.domain.work import Loaded, Produced, Work, WorkerSpec
@@ -40,6 +41,10 @@ class Worker(Protocol):
             WorkTimedOut: it ran too long; its handler has stopped when asked, or the process is gone.
             WorkerDied: the process went away. Every piece of work that it held gets this.
         """
+        ...
+
+    def on_told(self, listener: Callable[[str, str, bytes], None]) -> None:
+        """Call this with what handlers tell while they work: token, "chunk" or "progress", and JSON."""
         ...
 
     def running_ms(self) -> float | None:

@@ -275,7 +275,11 @@ async def _made_doers(
         reach,
     )
     return _Doers(
-        directory, inspector, submitter, Bench(pool, dispatcher, preparer, OutputSealer(objects), clock), pool
+        directory,
+        inspector,
+        submitter,
+        Bench(pool, dispatcher, preparer, OutputSealer(objects), clock, ground.streams),
+        pool,
     )
 
 

@@ -22,10 +22,11 @@ from .link import Link
 from .permits import Permits
 from .request import Request
 from .streams import Streams
+from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
 Handle = Callable[[Request], Answer]
-LAYOUTS = ("sagemaker", "python")
+LAYOUTS = ("sagemaker", "python", "runpod")
 
 
 def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int:
@@ -45,7 +46,7 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     loaded: dict[str, Any]
     try:
         devices.require_present(order["device"])
-        context = Context(order["endpoint_name"], order["package"], asks)
+        context = Context(order["endpoint_name"], order["package"], asks, Tells(link.tell))
         handle = _load(order, context)
         loaded = _loaded(order["device"], vitals)
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
@@ -156,6 +157,7 @@ class _Desk:
         """True if the process can go on."""
         self._vitals.begin()
         self._context.begin(request.number, request.job_id, request.media_type, request.accept, request.attributes)
+        self._context.tells.begin(request.token, request.job_id)
         started = time.perf_counter()
         header: dict[str, Any]
         complaint = None
@@ -165,10 +167,11 @@ class _Desk:
             header, segments = dict(describe(error), type=protocol.FAILED, token=request.token), []
             complaint = cause_of(error).unfit
             _release_device_memory()
+        self._context.tells.end()
         self._streams.flush()
         took_ms = (time.perf_counter() - started) * 1_000
         header.update(self._vitals.measured(took_ms))
-        complaint = complaint or self._growth.complaint(header["memory"])
+        complaint = complaint or self._context.unfit or self._growth.complaint(header["memory"])
         if complaint:
             header["unfit"] = complaint
         if took_ms >= MOMENT_MS:  # no process is started in less

@@ -6,6 +6,7 @@ import os
 from typing import Any, Mapping, Optional  # noqa: UP035  (Python 3.9)
 
 from .asks import Asks, Hook
+from .tells import Tells
 
 # ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
 _HEADERS = {  # what the doors call them -> what SageMaker's containers see
@@ -62,8 +63,10 @@ class Context:
     Of our own it has `cancelled` and `on_cancel`.
     """
 
-    def __init__(self, model_name: str, model_dir: str, asks: Asks) -> None:
+    def __init__(self, model_name: str, model_dir: str, asks: Asks, tells: Tells) -> None:
         self._asks = asks
+        self.tells = tells
+        self.unfit: Optional[str] = None  # why the process is to be replaced after the work at hand
         self.model_name = model_name
         self.manifest: dict[str, Any] = {"model": {"modelName": model_name}}
         self.metrics = None
@@ -94,6 +97,10 @@ class Context:
     def on_cancel(self, hook: Hook) -> None:
         """Have `hook(job_id)` called, in a thread of its own, when the job at hand is to stop; one hook at a time."""
         self._asks.call(hook)
+
+    def leave(self, reason: str) -> None:
+        """Have the process replaced once the work at hand is answered."""
+        self.unfit = reason
 
     def begin(self, number: int, job_id: str, media_type: str, accept: str, attributes: Mapping[str, str]) -> None:
         """Turn to the next request."""

@@ -41,10 +41,10 @@ class Link:
             with self._sending:
                 self._socket.sendall(data)
 
-    def tell(self, header: protocol.Header) -> None:
+    def tell(self, header: protocol.Header, segments: Sequence[bytes] = ()) -> None:
         """Send a frame at once, from whatever thread of the handler's."""
         with self._sending:
-            self._socket.sendall(protocol.encode(header))
+            self._socket.sendall(protocol.encode(header, segments))
 
     def waiting(self) -> bool:
         """True if a frame is here already."""

@@ -12,6 +12,7 @@ server -> worker                      worker -> server
                                           done         it returned                    } one of the two,
                                           failed       it raised                      } in the order given
                                           listens      the handler heeds what is asked of it; once, at any time
+                                          told         what the handler tells of its work; between begun and done
 
 Closing the socket tells the worker to leave. A frame outside of these rules ends the worker.
 
@@ -55,6 +56,10 @@ BEGUN = "begun"
 DONE = "done"
 FAILED = "failed"
 LISTENS = "listens"
+TOLD = "told"
+
+CHUNK = "chunk"  # the next one of a stream
+PROGRESS = "progress"  # how far the work is
 
 # A line of output that starts the output of a job: MARK + nonce + " " + job id. An empty id: of no job.
 MARK = b"\x1e\x02"
@@ -81,6 +86,14 @@ class Load(TypedDict):
     task_methods: Dict[str, str]  # noqa: UP006
     memory_growth_bytes_max: Optional[int]  # noqa: UP045
     device: Optional[str]  # noqa: UP045  "cuda": the model must be on one
+
+
+class Told(TypedDict):
+    """What a handler tells while it works: `what` is CHUNK or PROGRESS, the one segment is JSON."""
+
+    type: str
+    token: str
+    what: str
 
 
 class Work(TypedDict):

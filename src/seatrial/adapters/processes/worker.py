@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,7 @@ class ProcessWorker:
         self._permits = started.permits
         self._asks = started.asks
         self._listens = False
+        self._told: Callable[[str, str, bytes], None] | None = None
         self._alarm = Alarm(self._due, self._on_due)
         self._channel = Channel(started.channel, self._on_frames, self._on_malformed, self._permits.flush)
         output.attach(started.stdout, started.stderr)
@@ -227,6 +228,10 @@ class ProcessWorker:
         self._held[held.token] = held
         self._permits.give(held.number)
         self._channel.send(frame.header, frame.segments)
+
+    def on_told(self, listener: Callable[[str, str, bytes], None]) -> None:
+        """See `ports.model_pool.Worker.on_told`."""
+        self._told = listener
 
     def running_ms(self) -> float | None:
         """See `ports.model_pool.Worker.running_ms`."""
@@ -336,6 +341,8 @@ class ProcessWorker:
             self._on_begun(header["token"], int(header["at_ms"]))
         elif kind == protocol.FAILED:
             self._on_failed(header)
+        elif kind == protocol.TOLD:
+            self._on_told(header["token"], header["what"], frame[1][0])
         elif kind == protocol.LISTENS:
             self._listens = True
         elif kind == protocol.LOADING:
@@ -346,6 +353,11 @@ class ProcessWorker:
             self._on_load_failed(header)
         else:
             raise protocol.Malformed(f"a frame of the unknown type {kind!r}")
+
+    def _on_told(self, token: str, what: str, data: bytes) -> None:
+        """Of work that it no longer holds it comes too late."""
+        if token in self._held and self._told is not None:
+            self._told(token, what, data)
 
     def _on_malformed(self, error: protocol.Malformed) -> None:
         message = f"the worker process broke the pipe protocol, and was killed: it sent {error}"

@@ -148,7 +148,13 @@ class SampleRequests:
     async def _body(self, sample: Sample) -> bytes:
         if sample.input is None:
             return b"{}"
-        return await asyncio.to_thread((self._root / sample.input).read_bytes)
+        whole = await asyncio.to_thread((self._root / sample.input).read_bytes)
+        if not sample.member:
+            return whole
+        body = json.loads(whole)
+        for step in sample.member:
+            body = body[step]
+        return json.dumps(body).encode()
 
     async def _media(self, task: Task, field_name: str, file: Path, source: MediaSource | None) -> dict[str, Any]:
         """The request field for a sample's file, in the form asked for, or the first that the contract accepts."""

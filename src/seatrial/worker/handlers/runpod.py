@@ -1,0 +1,235 @@
+"""RunPod's layout: a file that ends in `runpod.serverless.start({"handler": …})`, with the SDK of its environment.
+
+The file runs as `__main__`, and the SDK's own start() with it, up to the point where the SDK would turn to RunPod's
+queue (`runpod.serverless.worker.main`): there this process takes over. Each job then goes through the SDK's own code
+for one job (`rp_job.run_job`, `rp_job.run_job_generator`), so that what a handler returns, raises, yields or asks for
+means what it means at RunPod. Written against runpod/runpod-python 1.12.
+"""
+
+# ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import os
+import sys
+import types
+from typing import Any, Callable, Optional
+
+from .. import protocol
+from ..answer import JSON, Answer, NotSerialisable, answer, json_bytes
+from ..context import Context
+from ..failure import HandlerUnusable
+from ..request import Request
+from ..vitals import synchronise
+
+EXTRAS = "hidden_runpod"  # the attribute with what else a request had: s3Config, webhook, …
+DEFAULT_FILE = "handler.py"
+ENVIRONMENT = {  # what RunPod sets; its checks of machines are for machines that are rented
+    "RUNPOD_POD_ID": "seatrial",
+    "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
+    "RUNPOD_SKIP_GPU_CHECK": "true",
+}
+SMALLER_CHUNKS = "Yield smaller chunks, or return the whole."
+
+
+def load(order: dict[str, Any], context: Context) -> Callable[[Request], Answer]:
+    """Run the handler's file up to its start of the worker, and its fitness checks.
+
+    Raises:
+        HandlerUnusable: it starts no worker, or one without a handler.
+    """
+    for name, value in {**ENVIRONMENT, "RUNPOD_ENDPOINT_ID": order["endpoint_name"]}.items():
+        os.environ.setdefault(name, value)
+    file = order["handler"] or DEFAULT_FILE
+    config = _started(os.path.join(order["package"], file), file)
+    if not callable(config.get("handler")):
+        raise HandlerUnusable(f'{file} starts a worker without a handler: runpod.serverless.start({{"handler": …}})')
+    if config.get("concurrency_modifier"):
+        print("concurrency_modifier: a worker process here has one job at a time; give the endpoint more workers")
+    asyncio.run(importlib.import_module("runpod.serverless.modules.rp_fitness").run_fitness_checks())
+    _tell_progress(context)
+    return _Handler(config, context)
+
+
+class _Start(BaseException):
+    """Leaves the file where the SDK would begin to serve."""
+
+
+def _started(path: str, name: str) -> dict[str, Any]:
+    """The configuration that the file starts its worker with."""
+    if not os.path.isfile(path):
+        raise HandlerUnusable(f"{name} is missing: the package must have it, and it must start a RunPod worker")
+    worker = importlib.import_module("runpod.serverless.worker")
+    started: list[dict[str, Any]] = []
+
+    def take_over(config: dict[str, Any]) -> None:
+        started.append(config)
+        raise _Start
+
+    worker.main = take_over  # type: ignore[attr-defined]
+    main = types.ModuleType("__main__")
+    main.__file__ = path
+    sys.modules["__main__"] = main
+    sys.argv = [path]
+    sys.path.insert(0, os.path.dirname(path))
+    with open(path, "rb") as source:
+        code = compile(source.read(), path, "exec")
+    try:
+        exec(code, main.__dict__)  # noqa: S102  the user's own file, as `python FILE` runs it
+    except _Start:
+        pass
+    if not started:
+        raise HandlerUnusable(f'{name} starts no worker: end it with runpod.serverless.start({{"handler": handler}})')
+    return started[0]
+
+
+def _tell_progress(context: Context) -> None:
+    """`runpod.serverless.progress_update` posts through this name: to the server instead of RunPod."""
+
+    async def told(session: Any, job_data: dict[str, Any], job: dict[str, Any], is_stream: bool = False) -> None:
+        context.tells.progress(job["id"], json_bytes(job_data["output"]))
+
+    importlib.import_module("runpod.serverless.modules.rp_progress").send_result = told  # type: ignore[attr-defined]
+
+
+class HandlerSaid(Exception):
+    """The handler put something under "error": it is kept whole, with what stood beside it."""
+
+    def __init__(self, error: Any, output: Any) -> None:
+        super().__init__(error if isinstance(error, str) else json.dumps(error, default=str))
+        beside = output if isinstance(output, dict) else {}
+        if isinstance(beside.get("error_type"), str):
+            self.error_type = beside["error_type"]
+        self.details = {"error": error, **({"output": beside} if beside else {})}
+
+
+class _Handler:
+    """Runs one job after another, in one event loop."""
+
+    def __init__(self, config: dict[str, Any], context: Context) -> None:
+        self._job = importlib.import_module("runpod.serverless.modules.rp_job")
+        self._context = context
+        self._refresh = bool(config.get("refresh_worker"))
+        self._loop = asyncio.new_event_loop()
+        self._task: Optional[asyncio.Task[Any]] = None
+        self._raised: Optional[Exception] = None
+        handler = config["handler"]
+        self._streams = bool(self._job.is_generator(handler))
+        self._handler = self._noting(handler)
+        if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+            context.on_cancel(self._stop)
+
+    def __call__(self, request: Request) -> Answer:
+        """The answer of one job.
+
+        Raises:
+            Exception: what the handler raised.
+            HandlerSaid: it returned an error.
+        """
+        job = {**json.loads(request.attributes.get(EXTRAS, "{}")), "id": request.job_id, "input": _input(request)}
+        self._raised = None
+        self._task = self._loop.create_task(self._stream(job) if self._streams else self._once(job))
+        try:
+            result = self._loop.run_until_complete(self._task)
+        finally:
+            self._task = None
+        if self._refresh or result.get("stopPod"):
+            self._context.leave("it asked for a fresh worker (refresh_worker)")
+        if self._raised is not None:
+            raise self._raised
+        if result.get("error"):
+            raise HandlerSaid(result["error"], result.get("output"))
+        synchronise()
+        output = result.get("output", {})  # the SDK leaves an empty object out
+        return answer(output) if isinstance(output, dict) else Answer(json_bytes(output), JSON, {})
+
+    async def _once(self, job: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = await self._job.run_job(self._handler, job)
+        return result
+
+    async def _stream(self, job: dict[str, Any]) -> dict[str, Any]:
+        """As the SDK's handle_job; the result has every chunk, whether the handler aggregates them or not."""
+        chunks: list[Any] = []
+        async for told in self._job.run_job_generator(self._handler, job):
+            chunk = told.get("output")
+            error = told.get("error") or (chunk.get("error") if isinstance(chunk, dict) else None)
+            if error:
+                return {"error": error, "output": {"stream": chunks} if chunks else {}}
+            data = json_bytes(chunk)
+            if len(data) > protocol.SEGMENT_BYTES_MAX:
+                message = f"a chunk of {len(data)} bytes; at most {protocol.SEGMENT_BYTES_MAX} are allowed"
+                raise NotSerialisable(f"[{len(chunks)}]", message, SMALLER_CHUNKS)
+            self._context.tells.chunk(data)
+            chunks.append(chunk)
+        return {"output": chunks}
+
+    def _noting(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """The handler, of the same kind for the SDK; what it raises is kept, since the SDK makes text of it."""
+        note = self._note
+        if inspect.isasyncgenfunction(handler):
+
+            async def stream_async(job: dict[str, Any]) -> Any:
+                with note:
+                    async for chunk in handler(job):
+                        yield chunk
+
+            return stream_async
+        if inspect.isgeneratorfunction(handler):
+
+            def stream(job: dict[str, Any]) -> Any:
+                with note:
+                    yield from handler(job)
+
+            return stream
+
+        async def once(job: dict[str, Any]) -> Any:
+            with note:
+                value = handler(job)
+                return await value if inspect.isawaitable(value) else value
+
+        return once
+
+    @property
+    def _note(self) -> _Note:
+        return _Note(self)
+
+    def noted(self, error: Exception) -> None:
+        """The handler raised it."""
+        self._raised = error
+
+    def _stop(self, job_id: str) -> None:
+        """Cancel the handler's task, as RunPod's worker does when it is told to stop a job."""
+        task = self._task
+        if task is not None:
+            self._loop.call_soon_threadsafe(task.cancel)
+
+
+class _Note:
+    """Keeps what is raised inside of it, and lets it go on."""
+
+    def __init__(self, owner: _Handler) -> None:
+        self._owner = owner
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], frames: Any) -> None:
+        if isinstance(error, Exception):
+            self._owner.noted(error)
+
+
+class InputUnreadable(Exception):
+    """The body is no JSON."""
+
+    error_type = "malformed_input"
+    remedy = "Send JSON: the body is what the handler gets as job['input']."
+
+
+def _input(request: Request) -> Any:
+    try:
+        return json.loads(request.body)
+    except ValueError as error:
+        raise InputUnreadable(f"the body ({request.media_type}) is no JSON: {error}") from None
