@@ -272,6 +272,7 @@ async def test_every_alias_and_every_form_of_a_media_field_is_proved(make_engine
         "field 'picture' of task 'look' as data_url",
         "field 'picture' of task 'look' as key",
         "field 'picture' of task 'look' as raw",
+        "field 'picture' of task 'look' at the largest size, 10,000 pixels",
     ]
     said = {one["request"]: one["error_type"] for one in found[TrialStage.REFUSE].details["refused"]}
     assert said["an oversized file in 'picture' of task 'look'"] == "media_too_large"

@@ -384,6 +384,12 @@ TASK = "[tasks.t.input.x]\ntype = 'string'\n"
         ),
         ("[tasks.t.input.x]\ntype = 'image'\nform = 'pth'\n", "form: found 'pth' (valid: path, bytes, base64"),
         ("[tasks.t.input.x]\ntype = 'image'\nformats = ['jpg']\n", "formats: found 'jpg'; did you mean 'jpeg'?"),
+        ("[tasks.t.input.x]\ntype = 'image'\nmodes = ['gray']\n", "modes: found 'gray'; did you mean 'grey'?"),
+        (
+            "[tasks.t.input.x]\ntype = 'image'\npixels_min = 9\npixels_max = 8\n",
+            "pixels_min: found 9, above pixels_max",
+        ),
+        ("[tasks.t.input.x]\ntype = 'file'\nexif_rotated = true\n", "exif_rotated: means nothing for the type 'file'"),
         ("[tasks.t.input.x]\ntype = 'file'\npixels_max = 3\n", "pixels_max: means nothing for the type 'file'"),
         ("[tasks.t.input.x]\ntype = 'file'\nsources = ['url']\nkey_field = 'k'\n", "key_field: means nothing without"),
         ("[tasks.t.input.x]\ntype = 'file'\nkey_field = 'x'\n", "key_field: 'x' is the field 'x' already"),
@@ -566,18 +572,24 @@ FIELDS = st.builds(
     form=st.sampled_from(MediaForm),
     sources=st.frozensets(st.sampled_from(MediaSource)),
     formats=st.lists(st.text(), max_size=2).map(tuple),
+    modes=st.lists(st.text(), max_size=2).map(tuple),
+    exif_rotated=st.booleans(),
+    pixels_min=st.integers(1),
     bytes_max=st.integers(1),
     pixels_max=st.integers(1),
     key_field=st.none() | st.text(),
     bucket_field=st.none() | st.text(),
     bucket_default=st.none() | st.text(),
 )
-PARTS = st.builds(OutputPart, name=st.text(), media_type=st.text(), required=st.booleans())
+PARTS = st.builds(
+    OutputPart, name=st.text(), media_type=st.text(), required=st.booleans(), validate=st.none() | OBJECTS
+)
 OUTPUTS = st.builds(
     Output,
     media_type=st.none() | st.text(),
     schema=st.none() | OBJECTS,
     parts=st.lists(PARTS, max_size=2).map(tuple),
+    validate=st.none() | OBJECTS,
 )
 TASKS = st.builds(
     Task,

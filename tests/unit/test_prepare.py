@@ -556,6 +556,17 @@ async def test_a_format_that_is_not_taken_is_named(run: Any) -> None:
     assert (error.field, error.valid) == ("image", "png, webp")
 
 
+async def test_a_mode_that_is_not_taken_is_named(run: Any) -> None:
+    error = await judged(run, picture("JPEG"), modes=("grey", "rgba"))
+    assert error.error_type == "unsupported_media_type"
+    assert error.message == "'image' is a picture of the mode rgb; accepted: grey, rgba"
+
+
+async def test_too_small_a_picture_is_named_with_the_limit(run: Any) -> None:
+    error = await judged(run, picture("PNG"), pixels_min=10**6)
+    assert (error.error_type, error.valid) == ("media_too_small", "at least 1,000,000 pixels")
+
+
 async def test_text_is_no_picture(run: Any) -> None:
     assert "no known format" in (await judged(run, b"certainly not a picture")).message
 

@@ -21,9 +21,10 @@ _LIMITS = {
     "enum": "one of {}", "minItems": "at least {} items", "maxItems": "at most {} items",
 }  # fmt: skip
 
-_MEDIA_KEYS = frozenset(
-    {"form", "sources", "formats", "bytes_max", "pixels_max", "key_field", "bucket_field", "bucket_default"}
-)
+_MEDIA_KEYS = frozenset((
+    "form", "sources", "formats", "modes", "exif_rotated", "bytes_max", "pixels_min", "pixels_max", "key_field",
+    "bucket_field", "bucket_default",
+))  # fmt: skip
 
 
 def describe(
@@ -136,11 +137,22 @@ def _field(field: Mapping[str, Any]) -> tuple[Any, ...]:
 def _limits(field: Mapping[str, Any]) -> list[str]:
     if field["type"] in ("image", "file"):
         formats = [", ".join(field["formats"])] if field["formats"] else []
-        pixels = [f"{field['pixels_max'] / 1e6:g} megapixels"] if field["type"] == "image" else []
+        pixels = _pixels(field) if field["type"] == "image" else []
         sources = f"as {', '.join(field['sources'])}"
         return [*formats, f"at most {field['bytes_max'] / 2**20:g} MiB", *pixels, sources, *_key_words(field)]
     limits = [words.format(field["schema"][key]) for key, words in _LIMITS.items() if key in field["schema"]]
     return limits if field["default"] is None else [*limits, f"default {field['default']}"]
+
+
+def _pixels(field: Mapping[str, Any]) -> list[str]:
+    modes, least = ", ".join(field.get("modes", ())), field.get("pixels_min", 1)
+    said = [modes] if modes else []
+    said += [f"at least {least:,} pixels"] if least > 1 else []
+    return [
+        *said,
+        f"{field['pixels_max'] / 1e6:g} megapixels",
+        *(["turned by EXIF"] if field.get("exif_rotated") else []),
+    ]
 
 
 def _key_words(field: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ class FieldType(StrEnum):
     FILE = "file"
 
 
+IMAGE_MODES = ("grey", "grey16", "grey_alpha", "rgb", "rgba", "palette", "cmyk")
 MEDIA = frozenset({FieldType.IMAGE, FieldType.FILE})
 
 
@@ -64,7 +65,10 @@ class Field:
     form: MediaForm = MediaForm.BASE64
     sources: frozenset[MediaSource] = frozenset(MediaSource)
     formats: tuple[str, ...] = ()  # "png", "jpeg", … ; empty: any
+    modes: tuple[str, ...] = ()  # of IMAGE_MODES; empty: any
+    exif_rotated: bool = False  # the handler heeds the orientation that EXIF has; proved in trials
     bytes_max: int = MEDIA_BYTES_MAX_DEFAULT
+    pixels_min: int = 1
     pixels_max: int = IMAGE_PIXELS_MAX_DEFAULT
     key_field: str | None = None  # another request field that carries an object key for this one
     bucket_field: str | None = None

@@ -137,6 +137,7 @@ WEIGHTS_FETCH_SECONDS_MAX = 6 * 3_600  # fetching one entry of weights
 LOAD_LOG_BYTES_MAX = 4 * MIB  # of what a worker prints while it loads: the last of it is kept for load_log_patterns
 LOAD_LOG_PATTERNS_MAX = 50  # of one package
 LOAD_LOG_PATTERN_CHARS_MAX = 500  # of one pattern
+TRIAL_PICTURE_PIXELS_MAX = 25_000_000  # of a sample's picture made larger; beyond it is named in the report
 TRIAL_CALLBACK_SECONDS_MAX = 30  # until a sample's notification has arrived at the trial's own receiver
 TRIAL_OVERSIZED_BYTES_MAX = 16 * MIB  # a file made to be refused; fields that take more are refused by pixels only
 DRILL_SECONDS_DEFAULT = 5  # of repeated runs (setting); 0 leaves the drill out

@@ -37,6 +37,7 @@ _INPUT = {
     ),
     e.IMAGE_UNDECODABLE: Meaning("An image is damaged, or is no image.", "Send a whole image in one of the formats."),
     e.MEDIA_TOO_LARGE: Meaning("A media field has too many bytes or pixels.", "Send a smaller one."),
+    e.MEDIA_TOO_SMALL: Meaning("A picture has fewer pixels than its field takes.", "Send a larger one."),
     e.INPUT_NOT_FOUND: Meaning("The input names an object that is not there.", "Upload it, and submit again."),
     e.INPUT_CHANGED: Meaning(
         "The input's object was replaced or deleted after the job was accepted.", "Submit the job again."

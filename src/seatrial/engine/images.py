@@ -17,6 +17,7 @@ from seatrial.domain.contract import Field
 from seatrial.domain.errors import (
     IMAGE_UNDECODABLE,
     MEDIA_TOO_LARGE,
+    MEDIA_TOO_SMALL,
     UNSUPPORTED_MEDIA_TYPE,
     BadInput,
     SeatrialError,
@@ -33,7 +34,7 @@ else:
 MEDIA_SUPPORT_MISSING = "media_support_missing"
 
 # Pillow's own names. Only these are tried: some of its other readers start programs or read other files.
-_PILLOW_NAMES: Mapping[str, str] = {
+PILLOW_NAMES: Mapping[str, str] = {
     "png": "PNG",
     "jpeg": "JPEG",
     "webp": "WEBP",
@@ -42,16 +43,30 @@ _PILLOW_NAMES: Mapping[str, str] = {
     "tiff": "TIFF",
     "avif": "AVIF",
 }
+# Pillow's modes in the contract's words. What is not listed is of no mode that a contract can name.
+_MODES: Mapping[str, str] = {
+    "1": "grey",
+    "L": "grey",
+    "I": "grey16",
+    "I;16": "grey16",
+    "I;16B": "grey16",
+    "LA": "grey_alpha",
+    "RGB": "rgb",
+    "YCbCr": "rgb",
+    "RGBA": "rgba",
+    "P": "palette",
+    "CMYK": "cmyk",
+}
 _SAME = {"jpg": "jpeg", "tif": "tiff"}
-FORMATS = tuple(_PILLOW_NAMES)
+FORMATS = tuple(PILLOW_NAMES)
 
 
 def check_image(field: Field, content: bytes | Path) -> str:
     """The picture's format, one of FORMATS. Blocking: run it in a thread. A field without `formats` takes them all.
 
     Raises:
-        BadInput: unsupported_media_type (a known format that the field does not take), image_undecodable,
-            media_too_large (pixels).
+        BadInput: unsupported_media_type (a known format or mode that the field does not take), image_undecodable,
+            media_too_large and media_too_small (pixels).
         SeatrialError: media_support_missing.
     """
     if not HAS_PILLOW:
@@ -67,6 +82,11 @@ def check_image(field: Field, content: bytes | Path) -> str:
     return found
 
 
+def mode_of(mode: str) -> str:
+    """Pillow's mode in the words of contracts; as it is where they have none for it."""
+    return _MODES.get(mode, mode)
+
+
 def formats_of(field: Field) -> tuple[str, ...]:
     """The formats that the field takes, in Seatrial's words."""
     return tuple(_SAME.get(one.lower(), one.lower()) for one in field.formats) or FORMATS
@@ -75,24 +95,32 @@ def formats_of(field: Field) -> tuple[str, ...]:
 def _check_header(field: Field, file: BinaryIO) -> str:
     """The format, in Seatrial's words."""
     try:
-        with Image.open(file, formats=list(_PILLOW_NAMES.values())) as image:
-            name, (width, height) = image.format, image.size
+        with Image.open(file, formats=list(PILLOW_NAMES.values())) as image:
+            name, mode, (width, height) = image.format, mode_of(image.mode), image.size
     except Exception as error:  # noqa: BLE001 - Pillow's readers raise whatever a broken file makes them raise
         raise _undecodable(field, _words(error)) from None
-    found = next((ours for ours, theirs in _PILLOW_NAMES.items() if theirs == name), str(name).lower())
+    found = next((ours for ours, theirs in PILLOW_NAMES.items() if theirs == name), str(name).lower())
     if found not in formats_of(field):
         taken = ", ".join(formats_of(field))
         message = f"{field.name!r} is a {found.upper()}; accepted: {taken}"
         raise BadInput(UNSUPPORTED_MEDIA_TYPE, message, field=field.name, valid=taken)
-    if width * height > field.pixels_max:
-        raise BadInput(
-            MEDIA_TOO_LARGE,
-            f"{field.name!r} is a picture of {width:,} by {height:,} = {width * height:,} pixels, "
-            f"more than the {field.pixels_max:,} that are allowed.",
-            field=field.name,
-            valid=f"at most {field.pixels_max:,} pixels",
-        )
+    _check_pixels(field, width, height)
+    if field.modes and mode not in field.modes:
+        taken = ", ".join(field.modes)
+        message = f"{field.name!r} is a picture of the mode {mode}; accepted: {taken}"
+        raise BadInput(UNSUPPORTED_MEDIA_TYPE, message, field=field.name, valid=taken)
     return found
+
+
+def _check_pixels(field: Field, width: int, height: int) -> None:
+    pixels = width * height
+    found = f"{field.name!r} is a picture of {width:,} by {height:,} = {pixels:,} pixels"
+    if pixels > field.pixels_max:
+        message = f"{found}, more than the {field.pixels_max:,} that are allowed."
+        raise BadInput(MEDIA_TOO_LARGE, message, field=field.name, valid=f"at most {field.pixels_max:,} pixels")
+    if pixels < field.pixels_min:
+        message = f"{found}, fewer than the {field.pixels_min:,} that are needed."
+        raise BadInput(MEDIA_TOO_SMALL, message, field=field.name, valid=f"at least {field.pixels_min:,} pixels")
 
 
 def _check_to_the_end(field: Field, found: str, file: BinaryIO) -> None:
@@ -100,7 +128,7 @@ def _check_to_the_end(field: Field, found: str, file: BinaryIO) -> None:
         if found == "jpeg":
             whole = _jpeg_is_whole(file)
         else:
-            with Image.open(file, formats=[_PILLOW_NAMES[found]]) as image:
+            with Image.open(file, formats=[PILLOW_NAMES[found]]) as image:
                 whole = True
                 if found == "png":
                     image.verify()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.domain.contract import Field, FieldType, MediaForm, MediaSource
+from seatrial.domain.contract import IMAGE_MODES, Field, FieldType, MediaForm, MediaSource
 from seatrial.package.problems import Problems, did_you_mean
 from seatrial.package.schema import value_schema
 from seatrial.package.tables import MEDIA_TYPES, PLAIN_TYPES, TYPES, MediaTable, ValueTable
 
 IMAGE_FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff", "avif", "heic")
+IMAGE_KEYS = ("modes", "exif_rotated", "pixels_min", "pixels_max")
 BUCKET_KEYS = ("key_field", "bucket_field", "bucket_default")
 
 
@@ -43,14 +44,7 @@ def _media_field(name: str, media: MediaTable, table: str, problems: Problems) -
         for key in BUCKET_KEYS:
             if getattr(media, key) is not None:
                 problems.add(table, key, "means nothing without the source 'key'", "sources with 'key'")
-    if media.type == "image":
-        for one in media.formats:
-            if one not in IMAGE_FORMATS:
-                problems.add(
-                    table, "formats", f"found {one!r}{did_you_mean(one, IMAGE_FORMATS)}", ", ".join(IMAGE_FORMATS)
-                )
-    elif "pixels_max" in media.model_fields_set:
-        problems.add(table, "pixels_max", "means nothing for the type 'file'", "type = 'image'")
+    _check_image_keys(media, table, problems)
     return Field(
         name,
         FieldType(media.type),
@@ -59,12 +53,30 @@ def _media_field(name: str, media: MediaTable, table: str, problems: Problems) -
         form=MediaForm(media.form),
         sources=sources,
         formats=tuple(media.formats),
+        modes=tuple(media.modes),
+        exif_rotated=media.exif_rotated,
         bytes_max=media.bytes_max,
+        pixels_min=media.pixels_min,
         pixels_max=media.pixels_max,
         key_field=media.key_field,
         bucket_field=media.bucket_field,
         bucket_default=media.bucket_default,
     )
+
+
+def _check_image_keys(media: MediaTable, table: str, problems: Problems) -> None:
+    if media.type != "image":
+        for key in IMAGE_KEYS:
+            if key in media.model_fields_set:
+                problems.add(table, key, "means nothing for the type 'file'", "type = 'image'")
+        return
+    for key, known in (("formats", IMAGE_FORMATS), ("modes", IMAGE_MODES)):
+        for one in getattr(media, key):
+            if one not in known:
+                problems.add(table, key, f"found {one!r}{did_you_mean(one, known)}", ", ".join(known))
+    if media.pixels_min > media.pixels_max:
+        fault = f"found {media.pixels_min}, above pixels_max = {media.pixels_max}"
+        problems.add(table, "pixels_min", fault, f"at most {media.pixels_max}")
 
 
 def _check_names(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from seatrial.domain.contract import FieldType, MediaForm, MediaSource
+from seatrial.domain.contract import IMAGE_MODES, FieldType, MediaForm, MediaSource
 from seatrial.domain.endpoint import UpdateWay
 from seatrial.domain.limits import (
     CANCEL_GRACE_SECONDS_DEFAULT,
@@ -202,12 +202,15 @@ class MediaTable(Table):
         Field(None, description="a list of " + ", ".join(MediaSource))
     )
     formats: list[Text] = Field([], description="a list of format names such as 'png' and 'jpeg'")
+    modes: list[Text] = Field([], description="a list of " + ", ".join(IMAGE_MODES))
+    exif_rotated: bool = Field(False, description="true or false")
     bytes_max: int = Field(
         MEDIA_BYTES_MAX_DEFAULT,
         ge=1,
         le=INPUT_OBJECT_BYTES_MAX,
         description=f"1 to {INPUT_OBJECT_BYTES_MAX} bytes",
     )
+    pixels_min: int = Field(1, ge=1, description="a whole number of pixels from 1, for an image")
     pixels_max: int = Field(IMAGE_PIXELS_MAX_DEFAULT, ge=1, description="a whole number of pixels from 1, for an image")
     key_field: Text | None = Field(None, description="the name of a request field that carries an object key")
     bucket_field: Text | None = Field(None, description="the name of a request field that carries a bucket")

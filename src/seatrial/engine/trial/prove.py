@@ -1,12 +1,16 @@
-"""The stage `prove`: every sample of every task, then every alias and every declared form of the input, once each."""
+"""The stage `prove`: every sample of every task, then every alias and every declared form of the input, once each.
+
+Forms of the input are the ways to send a media field, and the pictures that its contract declares (reencoding.py).
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seatrial.domain.contract import Contract, Sample, Task
+from seatrial.domain.contract import Contract, FieldType, Sample, Task
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
 from seatrial.engine.submission import Submission
@@ -14,6 +18,7 @@ from seatrial.engine.trial.answer import Answer, read_answer
 from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court
 from seatrial.engine.trial.reason import failure_of, unproven
+from seatrial.engine.trial.reencoding import NotMade, Variant, variants
 from seatrial.engine.trial.runs import Runs, handler_seconds
 from seatrial.engine.trial.samples import SampleRequests
 from seatrial.ports.object_store import NoSuchBucket
@@ -40,12 +45,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One run of the stage: a sample, or another name or form of one."""
+    """One run of the stage: a sample, or another name or form of one. `of_field` is that of a `picture`."""
 
     task: Task
     sample: Sample
     words: str
     variant: dict[str, Any] = field(default_factory=dict)
+    of_field: str = ""
+    picture: Variant | None = None
 
 
 def named(task: Task, sample: Sample) -> str:
@@ -89,17 +96,20 @@ class Proving:
         """
         tasks = tasks_of(self._contract)
         whole = [_Request(task, sample, named(task, sample)) for task in tasks for sample in task.samples]
-        runs, left_out = [], []
+        runs: list[dict[str, Any]] = []
+        left_out: list[str] = []
         for number, request in enumerate(whole):
             self._progress(f"proving {request.words}", number, len(whole))
             is_first = request.sample is request.task.samples[0]
             runs.append(await self._prove(request, callbacks if is_first else None))
-        others = list(self._others())
+        others = [*self._others(), *await self._pictures(left_out)]
         for number, request in enumerate(others):
             self._progress(f"proving {request.words}", number, len(others))
-            cost = self._cost(request.task, request.sample)
+            cost = self._cost(request.task, request.sample) * max(1.0, request.picture.ratio if request.picture else 1)
             if cost > self._seconds_left():
                 left_out.append(f"{request.words}: it would take {cost:.0f} s")
+            elif request.picture is not None:
+                runs += await self._prove_picture(request, request.picture, left_out)
             else:
                 runs.append(await self._prove(request))
         if not runs:
@@ -135,6 +145,39 @@ class Proving:
                     words = f"field {one.name!r} of task {task.name!r} as {source.value}"
                     yield _Request(task, self._quickest(task, with_file), words, {"sources": {one.name: source}})
 
+    async def _pictures(self, left_out: list[str]) -> list[_Request]:
+        """Of each image field the pictures that it declares, made of the file of the quickest sample that has one."""
+        requests = []
+        for task in self._contract.tasks:
+            for one in task.fields:
+                with_file = [sample for sample in task.samples if one.name in sample.files]
+                if one.type is not FieldType.IMAGE or not with_file:
+                    continue
+                sample = self._quickest(task, with_file)
+                content = await self._requests.file_of(sample, one.name)
+                for made in await asyncio.to_thread(lambda: list(variants(one, content))):  # noqa: B023
+                    words = f"field {one.name!r} of task {task.name!r} {made.words}"
+                    if isinstance(made, NotMade):
+                        left_out.append(f"{words}: {made.why}")
+                    else:
+                        requests.append(_Request(task, sample, words, of_field=one.name, picture=made))
+        return requests
+
+    async def _prove_picture(self, request: _Request, picture: Variant, left_out: list[str]) -> list[dict[str, Any]]:
+        declared = request.task.field_named(request.of_field)
+        assert declared is not None  # noqa: S101  the request was made for it
+        content = await asyncio.to_thread(picture.make)
+        if len(content) > declared.bytes_max:
+            left_out.append(f"{request.words}: it has {len(content):,} bytes, and bytes_max is {declared.bytes_max:,}")
+            return []
+        variant = {"contents": {request.of_field: (picture.file_name, content)}}
+        try:
+            return [await self._prove(replace(request, variant=variant))]
+        except Unproven as error:
+            remedy = f"Let the handler take such a picture; or {picture.narrow} in "
+            remedy += f"[tasks.{request.task.name}.input.{request.of_field}], so that clients are refused it."
+            raise Unproven(STAGE, error.message, details=error.extra | {"remedy": remedy}) from None
+
     def _quickest(self, task: Task, samples: Sequence[Sample]) -> Sample:
         return min(samples, key=lambda sample: self._cost(task, sample))
 
@@ -157,9 +200,10 @@ class Proving:
             raise unproven(STAGE, f"{where} failed", failure_of(job))
         if job.memory is not None:
             self.device_peak_bytes = max(self.device_peak_bytes, job.memory.device_peak_bytes or 0)
-        await self._requests.expect(job, sample, where)
         seconds = handler_seconds(job)
-        _check_latency(task, where, seconds)
+        if request.picture is None:  # what a sample promises is not said of other pictures
+            await self._requests.expect(job, sample, where)
+            _check_latency(task, where, seconds)
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
             self.proofs.append(Proof(task, sample, submission, answer, seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -163,8 +164,12 @@ class Refusing:
             yield Bad(f"an oversized file {where}", fields, frozenset({errors.MEDIA_TOO_LARGE}), one.name)
         if one.type is FieldType.IMAGE and HAS_PILLOW:
             wrong = frozenset({errors.IMAGE_UNDECODABLE, errors.UNSUPPORTED_MEDIA_TYPE})
-            cut = await self._with_media(one, rest, _png(64, 64)[:60])
+            side = max(64, math.isqrt(one.pixels_min - 1) + 1)
+            cut = await self._with_media(one, rest, _png(side, side)[:60])
             yield Bad(f"half a picture {where}", cut, wrong, one.name)
+            if one.pixels_min > 1:
+                tiny = await self._with_media(one, rest, _png(1, 1))
+                yield Bad(f"too small a picture {where}", tiny, frozenset({errors.MEDIA_TOO_SMALL}), one.name)
 
     async def _payload(self, task: Task) -> dict[str, Any] | None:
         for sample in task.samples[:1]:

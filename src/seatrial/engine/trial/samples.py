@@ -61,10 +61,12 @@ class SampleRequests:
         sample: Sample,
         name: str | None = None,
         sources: Mapping[str, MediaSource] = MappingProxyType({}),
+        contents: Mapping[str, tuple[str, bytes]] = MappingProxyType({}),
     ) -> Submission:
         """The request of one sample; the files that it names are stored first.
 
-        `name` is an alias to ask for the task by; `sources` are the forms to send media fields in.
+        `name` is an alias to ask for the task by; `sources` are the forms to send media fields in; `contents` are file
+        names and bytes to send instead of the sample's own.
 
         Raises:
             Unproven: a file cannot be sent in any form that its field accepts.
@@ -76,7 +78,11 @@ class SampleRequests:
             )
             raw: dict[str, Path] = {}
             for field_name, file in sample.files.items():
-                if sources.get(field_name) is MediaSource.RAW:
+                declared = task.field_named(field_name)
+                if field_name in contents and declared is not None:
+                    file_name, content = contents[field_name]
+                    payload |= await self.media_fields(declared, content, file_name)
+                elif sources.get(field_name) is MediaSource.RAW:
                     raw[field_name] = self._root / file
                 else:
                     payload |= await self._media(task, field_name, self._root / file, sources.get(field_name))
@@ -114,6 +120,10 @@ class SampleRequests:
         except ValueError:
             return None
         return found if isinstance(found, dict) else None
+
+    async def file_of(self, sample: Sample, field_name: str) -> bytes:
+        """The file that a sample sends in a media field."""
+        return await asyncio.to_thread((self._root / sample.files[field_name]).read_bytes)
 
     async def media_fields(self, declared: Field, content: bytes, file_name: str) -> dict[str, Any]:
         """The request fields that send these bytes, in the first form that the contract accepts.
