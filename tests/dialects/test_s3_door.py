@@ -76,6 +76,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         deployer=unused,
         deliverer=unused,
         streams=unused,
+        reports=unused,
         waits=unused,
         backups=unused,
         objects=objects,

@@ -45,13 +45,14 @@ def describe(
         _print_bare(calls, call)
     elif json:
         shown = {key: {kind: make(one) for kind, make in CALLS.items()} for key, one in calls.items()}
-        said = {"endpoint": name, "status": endpoint["status"], "contract": _without_media_keys(contract)}
+        facts = {key: endpoint[key] for key in ("status", "unproven", "stale", "stale_because")}
+        said = {"endpoint": name, **facts, "contract": _without_media_keys(contract)}
         said |= {key: endpoint["versions"][-1][key] for key in LOADING if endpoint["versions"]}
         print_json(said | {"calls": shown})
     else:
-        print_facts(
-            [("endpoint", name), ("status", state(endpoint)), ("reason", one_line(endpoint["failure_reason"] or ""))]
-        )
+        reason = one_line(endpoint["failure_reason"] or "")
+        stale = [("stale", change) for change in endpoint["stale_because"]]
+        print_facts([("endpoint", name), ("status", state(endpoint)), ("reason", reason), *stale])
         print_facts(_loading(endpoint["versions"]))
         for one in tasks if contract else ():  # no contract is known before the package was inspected
             _print_task(one, contract)

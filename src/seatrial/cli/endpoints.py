@@ -40,6 +40,7 @@ def show(name: NameArgument, data: DataOption = None, json: JsonOption = False) 
         return
     jobs = ", ".join(f"{count} {status}" for status, count in endpoint["jobs"].items())
     facts = [("endpoint", name), ("status", state(endpoint)), ("failure", endpoint["failure_reason"])]
+    facts += [("stale", change) for change in endpoint["stale_because"]]
     print_facts([*facts, ("workers", workers(endpoint)), ("jobs", jobs), ("since", endpoint["created_at"])])
     for version in endpoint["versions"]:
         active = " (active)" if version["id"] == endpoint["active_version"] else ""
@@ -71,8 +72,9 @@ def delete(
 
 
 def state(endpoint: dict[str, Any]) -> str:
-    """The status; unproven endpoints are always shown as such."""
-    return f"{endpoint['status']} (unproven)" if endpoint["unproven"] else str(endpoint["status"])
+    """The status; unproven endpoints are always shown as such, and those whose report is stale."""
+    marks = [mark for mark in ("unproven", "stale") if endpoint[mark]]
+    return f"{endpoint['status']} ({', '.join(marks)})" if marks else str(endpoint["status"])
 
 
 def workers(endpoint: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LINE_PAUSE_SECONDS = 5.0
 BAR_COLUMNS = 40
-STAGES = ("inspect", "environment", "weights", "load", "prove", "refuse", "drill")
+STAGES = ("inspect", "environment", "weights", "load", "prove", "refuse", "drill", "report")
 
 
 class _Board(Protocol):

@@ -45,6 +45,7 @@ class TrialStage(StrEnum):
     PROVE = "prove"
     REFUSE = "refuse"
     DRILL = "drill"
+    REPORT = "report"
 
 
 class StageState(StrEnum):

@@ -75,6 +75,8 @@ INTERNAL_ERROR = "internal_error"
 BACKUP_RUNNING = "backup_running"
 BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for that
 DELIVERY_NOT_FOUND = "delivery_not_found"
+VERSION_NOT_FOUND = "version_not_found"
+TRIAL_REPORT_NOT_FOUND = "trial_report_not_found"
 
 
 class SeatrialError(Exception):

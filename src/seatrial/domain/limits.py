@@ -153,6 +153,15 @@ DRILL_REPEATS_ALONE_MAX = 20  # the same, where a value is so short that chance 
 DRILL_GROWTH_BYTES_MAX = 32 * MIB  # of a worker's memory over the second half of a drill
 DRILL_GROWTH_BYTES_PER_RUN_MAX = 256 * KIB  # more than that is called a leak
 
+# Reports of trials
+REPORT_KEPT_BYTES_MAX = 32 * MIB  # of all inputs and outputs that one report shows
+REPORT_ITEM_BYTES_MAX = 8 * MIB  # of one picture, mesh, JSON, sound or film in it
+REPORT_TEXT_BYTES_MAX = 256 * KIB  # of one text in it; of a longer one, or of longer JSON, its beginning
+REPORT_PREVIEW_PIXELS = 1_024  # a side, of a picture that is too large or that browsers do not show
+REPORT_SAMPLES_MAX = 200  # shown with what they were and what was answered
+REPORT_ROWS_MAX = 500  # of all tables of one JSON answer
+REPORT_CELL_CHARS_MAX = 2_000  # of one text in them
+
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000  # of an image field that says nothing else
 MEDIA_BYTES_MAX_DEFAULT = 100 * MIB  # of a media field that says nothing else

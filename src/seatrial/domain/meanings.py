@@ -196,6 +196,12 @@ _API = {
         "The server's database is a service with tools of its own for backups.", "Use its own, such as pg_dump."
     ),
     e.DELIVERY_NOT_FOUND: Meaning("There is no such delivery.", "Check the id: GET /v1/deliveries lists them."),
+    e.VERSION_NOT_FOUND: Meaning("The endpoint has no version of that number.", "Name one that `valid` says."),
+    e.TRIAL_REPORT_NOT_FOUND: Meaning(
+        "The version has no report that could be shown: its trial goes on, was before there were reports, or what is "
+        "kept is not what was signed.",
+        "Wait for the trial's end (`seatrial trial NAME`), or deploy the package again.",
+    ),
 }
 
 MEANINGS: Mapping[str, Meaning] = {**_INPUT, **_OUTPUT, **_HANDLER, **_WORKER, **_JOB, **_SERVER, **_API}

@@ -35,6 +35,7 @@ from seatrial.engine.crew import Crew, CrewState
 from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
 from seatrial.engine.outfit import Outfit
+from seatrial.engine.report import Reports
 from seatrial.engine.told_contract import told_contract
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
 from seatrial.engine.trial.reason import FAILURE_REASON_CHARS_MAX
@@ -103,6 +104,11 @@ class Deployer:
         self._proofs: dict[str, asyncio.Task[None]] = {}  # by endpoint name
         self._chores: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    @property
+    def reports(self) -> Reports:
+        """The signed reports of its trials."""
+        return self._court.reports
 
     # ------------------------------------------------------------------ verbs
 
@@ -275,6 +281,10 @@ class Deployer:
                     used.add(version.package.sha256)
         return used
 
+    def version_ids(self) -> set[str]:
+        """Of every version that there is."""
+        return {one.id for endpoint in self._directory.endpoints() for one in self._directory.versions(endpoint.id)}
+
     def workers(self, endpoint_name: str) -> int:
         """Workers of the active version that are ready now. Raises NotFound."""
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
@@ -309,6 +319,7 @@ class Deployer:
             self._resume_active(endpoint)
             if endpoint.target_version is not None and endpoint.name not in self._proofs:
                 self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
+        self._background(self._court.reports.look_at_all())
 
     async def close(self, grace_seconds: float) -> None:
         """Stop trials and workers: what runs may end within the grace, the rest goes back to the queue."""
@@ -378,6 +389,7 @@ class Deployer:
         else:
             return
         await self._insist(lambda: self._end_trial(version))
+        await self._insist(lambda: self._make_up_report(version.id, reason))
         await self._insist(lambda: self._not_proved(name, version, reason))
 
     async def _store_package(self, version: EndpointVersion, deployment: Deployment) -> EndpointVersion:
@@ -416,6 +428,15 @@ class Deployer:
         await asyncio.shield(self._crews.retire(version.id, 0))
         failure = Failure(errors.CANCELLED, "The trial of this version ended.")
         await self._fail_queued(version.endpoint_id, failure, version.id)
+
+    async def _make_up_report(self, version_id: str, reason: str) -> None:
+        """Of a trial that failed before or beside its stages. What keeps it from being made must not hide why."""
+        try:
+            await self._court.reports.make_up(self._directory.version(version_id).version, reason)
+        except StoreUnavailable:
+            raise
+        except Exception:  # the named edge
+            log.exception("trial.report_not_made", version=version_id)
 
     async def _not_proved(self, name: str, version: EndpointVersion, reason: str) -> None:
         async with self._turn(name):
@@ -540,6 +561,8 @@ class Deployer:
         reached(CrashPoint.DELETE_QUEUE_FAILED)
         async with self._turn(endpoint.name):
             if self._directory.has(endpoint.name) and self._directory.endpoint(endpoint.name).id == endpoint.id:
+                for version in self._directory.versions(endpoint.id):
+                    await self._court.reports.forget(version.id)
                 await self._directory.remove(endpoint)
 
     async def _fail_queued(self, endpoint_id: str, failure: Failure, version_id: str | None) -> None:

@@ -17,6 +17,7 @@ from seatrial.http.api.jobs import JobRoutes
 from seatrial.http.api.logs import LogRoutes
 from seatrial.http.api.openapi import openapi_route
 from seatrial.http.api.page import docs_page
+from seatrial.http.api.trials import TrialRoutes
 from seatrial.http.api.uploads import UploadRoutes
 from seatrial.http.auth import authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
@@ -67,7 +68,7 @@ def build_native(services: Services) -> FastAPI:
     def authenticated(request: Request) -> None:
         authenticate(request, services.keyring)
 
-    for part in (EndpointRoutes, LogRoutes, JobRoutes, DeliveryRoutes, UploadRoutes, BackupRoutes):
+    for part in (EndpointRoutes, TrialRoutes, LogRoutes, JobRoutes, DeliveryRoutes, UploadRoutes, BackupRoutes):
         app.include_router(part(services).router(), dependencies=[Depends(authenticated)])
     app.router.routes.append(openapi_route(app))
     handle_errors(app)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.multipart import MultipartUploads
+    from seatrial.engine.report import Reports
     from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
     from seatrial.engine.waits import Waits
@@ -37,6 +38,7 @@ class Services:
     inspector: Inspector
     canceller: Canceller
     deployer: Deployer
+    reports: Reports
     deliverer: Deliverer
     objects: ObjectStore
     registry: Registry

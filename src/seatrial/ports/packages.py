@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from seatrial.domain.endpoint import PackageRef
 from seatrial.package.manifest import WeightsSpec
@@ -28,6 +28,10 @@ class PackageStore(Protocol):
         """The unpacked root."""
         ...
 
+    async def content(self, package: PackageRef) -> str | None:
+        """The hash of what is stored for it now: its own, unless somebody changed that. None: it is gone."""
+        ...
+
     async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
         """Remove packages whose hash is not in use and that were added last at or before that time; how many."""
         ...
@@ -48,6 +52,14 @@ class Environments(Protocol):
         """Remove those that nobody asked this object for, and whoever came before not since that time; how many.
 
         Nothing but its own memory says what is in use: `in_use` names more that stay.
+        """
+        ...
+
+    async def contents(self, python: Path) -> Mapping[str, Mapping[str, Any]]:
+        """What an interpreter of an environment is (`interpreter`), and what it finds there (`environment`).
+
+        Raises:
+            Unproven: it does not answer.
         """
         ...
 

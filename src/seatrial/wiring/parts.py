@@ -34,8 +34,15 @@ from seatrial.adapters.sql.opening import listening, open_database
 from seatrial.adapters.sql.outbox import SqlOutbox
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.clock import SystemClock
+from seatrial.adapters.system.machine import ThisMachine
 from seatrial.adapters.system.memory import free_memory_bytes
 from seatrial.adapters.system.secrets import SecretReader
+from seatrial.adapters.system.signing_key import (
+    SIGNING_KEY_FILE,
+    SigningKey,
+    SigningKeyUnusable,
+    load_or_create_signing_key,
+)
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.urls.posting import GuardedPosts
 from seatrial.adapters.weights.store import FolderWeights
@@ -70,6 +77,7 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.receivers import OwnReceivers
+from seatrial.engine.report import REPORTS_BUCKET, Reports, Surroundings
 from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
@@ -165,6 +173,7 @@ class _Stores:
     database: Database
     logs: SqlLogStore
     keyring: Keyring
+    signing_key: SigningKey
     jobs: SqlJobStore
     registry: SqlRegistry
     kept: _Kept
@@ -238,6 +247,7 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         database=database,
         logs=logs,
         keyring=Keyring(load_or_create_credentials(folders.data, settings.region)),
+        signing_key=_signing_key(folders.data),
         jobs=jobs,
         registry=registry,
         kept=kept,
@@ -245,6 +255,14 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         weights=FolderWeights(folders.made("weights"), kept.objects, allow_private=settings.allow_private_urls),
         environments=UvEnvironments(folders.made("environments"), settings.python),
     )
+
+
+def _signing_key(data: Path) -> SigningKey:
+    try:
+        return load_or_create_signing_key(data)
+    except SigningKeyUnusable as error:
+        remedy = "restore it from a backup; or remove it: a new one is made, and reports signed before are stale"
+        raise StartError(f"the key that signs trial reports cannot be used: {error}; {remedy}") from error
 
 
 def _dispatcher(ground: _Ground, stores: _Stores) -> Dispatcher:
@@ -283,6 +301,12 @@ async def _made_doers(
     )
 
 
+def _reports(ground: _Ground, stores: _Stores, doers: _Doers, outfitter: Outfitter) -> Reports:
+    objects = stores.kept.objects
+    surroundings = Surroundings(outfitter, stores.packages, stores.environments, ThisMachine(), objects)
+    return Reports(objects, surroundings, stores.signing_key, doers.directory, ground.bells, ground.clock)
+
+
 def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers) -> Deployer:
     settings, folders, url, clock = ground.settings, ground.folders, ground.url, ground.clock
     outfitter = Outfitter(
@@ -311,6 +335,7 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnRec
         submitter=doers.submitter,
         inspector=doers.inspector,
         objects=stores.kept.objects,
+        reports=_reports(ground, stores, doers, outfitter),
         clock=clock,
         isolation=doers.pool.isolation,
         make_crew=make_crew,
@@ -340,6 +365,7 @@ def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deploye
         inspector=doers.inspector,
         canceller=Canceller(stores.jobs, ground.watch, doers.inspector, clock, deployer.stop_work),
         deployer=deployer,
+        reports=deployer.reports,
         deliverer=deliverer,
         objects=objects,
         registry=stores.registry,
@@ -361,7 +387,7 @@ def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:
     return BackupTaker(
         DumpedElsewhere() if ground.shared else SqliteCopier(data / DATABASE),
         [*stores.kept.keepers, stores.packages, stores.weights],
-        [Member(name, data / name) for name in (CREDENTIALS_FILE, CONFIG_FILE)],
+        [Member(name, data / name) for name in (CREDENTIALS_FILE, SIGNING_KEY_FILE, CONFIG_FILE)],
         ground.folders.made("backups"),
         ground.clock,
     )
@@ -372,6 +398,7 @@ def _retainer(ground: _Ground, stores: _Stores, deployer: Deployer) -> Retainer:
         ("packages", stores.packages, deployer.packages_in_use),
         ("environments", stores.environments, tuple),
         ("weights", stores.weights, tuple),
+        ("reports", deployer.reports, deployer.version_ids),
     ]
     return Retainer(stores.jobs, stores.kept.objects, kinds, _retention(ground.settings), ground.clock)
 
@@ -548,6 +575,6 @@ async def _open_deliverer(
 
 
 async def _system_buckets(objects: ObjectStore) -> None:
-    for bucket in (INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET):
+    for bucket in (INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, REPORTS_BUCKET):
         with contextlib.suppress(BucketExists):
             await objects.create_bucket(bucket)

@@ -19,9 +19,11 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from uv import find_uv_bin
 
+from seatrial.adapters.environments.contents import contents_of
 from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
 from seatrial.adapters.environments.interpreter import Interpreter, find_interpreter
 from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
@@ -86,6 +88,10 @@ class UvEnvironments:
         for folder in idle:
             shutil.rmtree(folder)
         return len(idle)
+
+    async def contents(self, python: Path) -> Mapping[str, Mapping[str, Any]]:
+        """See the port."""
+        return await contents_of(python, self._environ)
 
     async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
         """See the port."""

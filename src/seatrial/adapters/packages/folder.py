@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 
 from seatrial.domain.endpoint import PackageRef
-from seatrial.package.archive import open_package
+from seatrial.package.archive import members_of, open_package
 from seatrial.package.digest import content_hash
 from seatrial.ports.backup import Holds, Member
 
@@ -32,6 +32,7 @@ class FolderPackages:
         """Make the folder, and sweep away what a crash left half-written."""
         self._folder = folder
         self._holds = Holds()
+        self._hashed: dict[str, tuple[object, str]] = {}  # by package: how its files looked, and what they hashed to
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{INCOMING}*"):
             _remove(leftover)
@@ -49,6 +50,22 @@ class FolderPackages:
     def path(self, package: PackageRef) -> Path:
         """The unpacked root."""
         return self._folder / package.sha256
+
+    async def content(self, package: PackageRef) -> str | None:
+        """See the port. The bytes are read again only when some file's size, mode or time of change differs."""
+        return await asyncio.to_thread(self._content, package.sha256)
+
+    def _content(self, name: str) -> str | None:
+        root = self._folder / name
+        if not name or not root.is_dir():
+            return None
+        look = [
+            (member, one.st_size, one.st_mode, one.st_mtime_ns, one.st_ctime_ns) for member, one in members_of(root)
+        ]
+        before = self._hashed.get(name)
+        if before is None or before[0] != look:
+            before = self._hashed[name] = (look, content_hash(root))
+        return before[1]
 
     async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
         """See the port."""

@@ -12,6 +12,7 @@ from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.receivers import OwnReceivers
+from seatrial.engine.report import Reports
 from seatrial.engine.submit import Submitter
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_store import ObjectStore
@@ -32,6 +33,7 @@ class Court:
     submitter: Submitter
     inspector: Inspector
     objects: ObjectStore
+    reports: Reports
     clock: Clock
     isolation: Callable[[], str | None]
     make_crew: Callable[[EndpointVersion, Outfit], Crew]

@@ -36,6 +36,7 @@ class Proof:
     submission: Submission
     answer: Answer
     seconds: float
+    job: Job
 
     @property
     def where(self) -> str:
@@ -206,7 +207,7 @@ class Proving:
             _check_latency(task, where, seconds)
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
-            self.proofs.append(Proof(task, sample, submission, answer, seconds))
+            self.proofs.append(Proof(task, sample, submission, answer, seconds, job))
         reported = _reported(request, job, self._court.clock.monotonic_ms() - started_ms)
         if callbacks is not None and ticket is not None:
             reported["callback"] = await callbacks.check(ticket, job, where)

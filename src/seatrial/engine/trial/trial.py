@@ -1,4 +1,4 @@
-"""The proof of a version: inspect, environment, weights, load, prove, refuse, drill.
+"""The proof of a version: inspect, environment, weights, load, prove, refuse, drill, report.
 
 Every request of a trial runs through the real queue, storage and publication, as a job that only this version may
 take. The first stage that fails ends the trial.
@@ -12,17 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.work import Loaded
 from seatrial.engine.crew import Crew
 from seatrial.engine.outfit import Outfit
+from seatrial.engine.report import Evidence, signed_by
 from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court, Proved
 from seatrial.engine.trial.drill import Drilling
+from seatrial.engine.trial.evidence import inside_samples, shown
 from seatrial.engine.trial.load import check_used, load
 from seatrial.engine.trial.prove import Proof, Proving
+from seatrial.engine.trial.reason import failure_reason
 from seatrial.engine.trial.refuse import Refusing
 from seatrial.engine.trial.runs import Runs
 from seatrial.engine.trial.samples import OutsideSamples, SampleRequests
@@ -33,6 +38,8 @@ from seatrial.package.inspect import inspect as inspect_package
 from seatrial.package.layout import SERVED
 from seatrial.package.manifest import Manifest, contract_to_json
 from seatrial.ports.packages import Progress
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 QUIET = frozenset({TrialStage.REFUSE, TrialStage.DRILL})  # how far they are is shown, and fills no log
@@ -56,6 +63,8 @@ class Trial:
         self.version = version
         self.crew: Crew | None = None
         self._outside = OutsideSamples(court.objects)
+        self._evidence = Evidence()
+        self._proofs: list[Proof] = []
         self._began_ms = court.clock.monotonic_ms()
 
     async def run(self, chosen: frozenset[str]) -> Proved:
@@ -74,6 +83,11 @@ class Trial:
             bare, proofs = await self._stage(TrialStage.PROVE, lambda: self._prove(manifest.contract, crew, loaded))
             await self._stage(TrialStage.REFUSE, lambda: self._refuse(manifest.contract, crew))
             await self._drill(crew, loaded, proofs)
+            self._evidence.unproven = bare
+            await self._stage(TrialStage.REPORT, self._signed)
+        except SeatrialError as error:
+            await self._failed(error)
+            raise
         finally:
             self._outside.close()
         return Proved(self.version, crew, bare)
@@ -101,6 +115,7 @@ class Trial:
             listed = [{"id": one.id, "message": one.message, "remedy": one.remedy} for one in fatal]
             message = "; ".join(one.message for one in fatal)
             raise Unproven("inspect", message, details={"findings": listed, "remedy": first.remedy})
+        await self._note_samples(own.contract, root)
         said: dict[str, Any] = {name: value for name, value in own.settings.items() if name not in chosen}
         settings = replace(version.settings, **said)
         settings = replace(settings, env=dict(manifest.env) | dict(version.settings.env))
@@ -115,6 +130,7 @@ class Trial:
 
     async def _environment(self, manifest: Manifest) -> Stage[Path]:
         python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))
+        self._evidence.python = python
         requirements = manifest.requirements
         return python, requirements.name if requirements else "no requirements: the base interpreter", {}
 
@@ -124,12 +140,15 @@ class Trial:
 
     async def _load(self, crew: Crew) -> Stage[Loaded]:
         await self._make_room(self.version, self._progress(TrialStage.LOAD))
-        return await load(crew, self.version.settings)
+        loaded, message, details = await load(crew, self.version.settings)
+        self._evidence.device = loaded.device
+        return loaded, message, details
 
     async def _prove(self, contract: Contract, crew: Crew, loaded: Loaded) -> Stage[tuple[bool, list[Proof]]]:
         runs = Runs(self._court, crew, "prove")
         progress = self._progress(TrialStage.PROVE)
         proving = Proving(self._court, contract, self._requests(), runs, progress, self._seconds_left)
+        self._proofs = proving.proofs
         settings = self.version.settings
         prefixes = [one for one in (settings.output_prefix, settings.failure_prefix) if one is not None]
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
@@ -183,7 +202,33 @@ class Trial:
             return float("inf")
         return bound * 60 - (self._court.clock.monotonic_ms() - self._began_ms) / 1000
 
-    # ------------------------------------------------------------------ reports
+    # ------------------------------------------------------------------ the signed report
+
+    async def _note_samples(self, contract: Contract, root: Path) -> None:
+        inside = await asyncio.to_thread(inside_samples, contract, root)
+        uri = self.version.settings.samples_uri
+        outside = {"outside": await self._court.reports.surroundings.outside(uri)} if uri else {}
+        self._evidence.samples = {"inside": inside} | outside
+
+    async def _signed(self) -> Stage[None]:
+        document = await self._make_report(None)
+        by = signed_by(self._court.reports.public_pem)
+        hashes = {name: one["sha256"] for name, one in document["bound_to"].items()}
+        return None, by, {"bound_to": hashes}
+
+    async def _failed(self, error: SeatrialError) -> None:
+        """The report of a failed trial. Trouble with it must not hide why the trial failed."""
+        try:
+            await self._make_report(failure_reason(error))
+        except Exception:  # the named edge
+            log.exception("trial.report_not_made", endpoint=self.version.endpoint_name)
+
+    async def _make_report(self, reason: str | None) -> dict[str, Any]:
+        root = self._court.packages.path(self.version.package)
+        self._evidence.shown = shown(self._proofs, root)
+        return await self._court.reports.make(self.version, self._evidence, reason)
+
+    # ------------------------------------------------------------------ stages as they go
 
     async def _stage(self, stage: TrialStage, work: Callable[[], Awaitable[Stage[T]]]) -> T:
         clock = self._court.clock

@@ -80,7 +80,7 @@ class EndpointRoutes:
         shown = []
         for endpoint in await self._deployer.endpoints():
             ready = self._deployer.workers(endpoint.name)
-            shown.append(EndpointView(**endpoint_members(endpoint, ready)))
+            shown.append(EndpointView(**endpoint_members(endpoint, ready, self._changed(endpoint))))
         return EndpointList(endpoints=shown)
 
     async def show(
@@ -122,12 +122,15 @@ class EndpointRoutes:
         shown = endpoint.active_version or endpoint.target_version
         chosen = next((version for version in versions if version.id == shown), versions[-1] if versions else None)
         return EndpointDetails(
-            **endpoint_members(endpoint, self._deployer.workers(name)),
+            **endpoint_members(endpoint, self._deployer.workers(name), self._changed(endpoint)),
             jobs={str(state): count for state, count in counts.items()},
             contract=dict(chosen.contract) if chosen else {},
             versions=[VersionView.of(version) for version in versions],
-            change=_change(endpoint, versions),
+            change=_change(endpoint, versions, self._changed(endpoint)),
         )
+
+    def _changed(self, endpoint: Endpoint) -> tuple[str, ...] | None:
+        return self._services.reports.known(endpoint.active_version)
 
     async def _exists(self, name: str) -> bool:
         try:
@@ -202,9 +205,9 @@ class EndpointRoutes:
         return await self._details(name)
 
 
-def _change(endpoint: Endpoint, versions: list[EndpointVersion]) -> str:
-    """A word that differs whenever the status, a stage or a setting does."""
-    seen = [endpoint, [(version.id, version.stages) for version in versions]]
+def _change(endpoint: Endpoint, versions: list[EndpointVersion], changed: tuple[str, ...] | None) -> str:
+    """A word that differs whenever the status, a stage, a setting or the report's staleness does."""
+    seen = [endpoint, changed, [(version.id, version.stages) for version in versions]]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 

@@ -282,6 +282,10 @@ class EndpointView(BaseModel):
     status: str = Field(description="Creating, InService, Updating, RollingBack, Failed or Deleting.")
     failure_reason: str | None = None
     unproven: bool = Field(description="In service without every task having been proved by a sample.")
+    stale: bool | None = Field(
+        None, description="Something that the report of its trial is bound to has changed since; null: not looked yet."
+    )
+    stale_because: list[str] = Field([], description="What has changed.")
     created_at: str
     modified_at: str
     workers: WorkersView
@@ -305,13 +309,15 @@ class EndpointList(BaseModel):
     endpoints: list[EndpointView]
 
 
-def endpoint_members(endpoint: Endpoint, workers_ready: int) -> dict[str, Any]:
-    """The members of an EndpointView."""
+def endpoint_members(endpoint: Endpoint, workers_ready: int, changed: tuple[str, ...] | None) -> dict[str, Any]:
+    """The members of an EndpointView. `changed`: since the trial of its active version, as far as known."""
     return {
         "name": endpoint.name,
         "status": endpoint.status,
         "failure_reason": endpoint.failure_reason,
         "unproven": endpoint.unproven,
+        "stale": None if changed is None else bool(changed),
+        "stale_because": list(changed or ()),
         "created_at": instant(endpoint.created_at_ms),
         "modified_at": instant(endpoint.modified_at_ms),
         "workers": WorkersView(desired=endpoint.workers_desired, ready=workers_ready),
@@ -319,6 +325,35 @@ def endpoint_members(endpoint: Endpoint, workers_ready: int) -> dict[str, Any]:
         "target_version": endpoint.target_version,
         "marks": dict(endpoint.marks),
     }
+
+
+# ---------------------------------------------------------------- trials
+
+
+class TrialView(BaseModel):
+    """The trial of one version."""
+
+    endpoint: str
+    version: int
+    version_id: str
+    active: bool = Field(description="Whether this is the version in service.")
+    state: str = Field(description="running, passed or failed.")
+    unproven: bool = Field(description="Passed without every task having been proved by a sample.")
+    failure_reason: str | None = None
+    stale: bool | None = Field(None, description="Whether something that the report is bound to has changed since.")
+    stale_because: list[str] = Field([], description="What has changed.")
+    stages: list[StageView] = []
+    report: dict[str, Any] | None = Field(None, description="What was signed; null: not signed yet, or not genuine.")
+    envelope: dict[str, Any] | None = Field(None, description="The signed bytes: DSSE with Ed25519.")
+    public_key: str = Field(description="PEM; the server's, whoever signed.")
+
+
+class TrialKeyView(BaseModel):
+    """The public half of the key that reports are signed with."""
+
+    algorithm: str
+    key_id: str
+    public_key: str = Field(description="SubjectPublicKeyInfo in PEM.")
 
 
 # ---------------------------------------------------------------- logs
