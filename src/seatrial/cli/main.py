@@ -20,6 +20,7 @@ from seatrial.cli.options import example
 from seatrial.cli.pack import pack
 from seatrial.cli.serve import PRECEDENCE, ServeCommand, serve_command
 from seatrial.cli.validate import validate
+from seatrial.cli.verify import verify
 from seatrial.cli.version import version
 
 app = typer.Typer(
@@ -63,6 +64,12 @@ app.command(epilog=example("seatrial validate outputs/ --profile studio --junit 
 app.command(
     epilog=example("seatrial callbacks --secret test-secret", "curl -X PUT localhost:8092/control -d '{\"fail\": 3}'")
 )(callbacks)
+app.command(
+    epilog=example(
+        "seatrial verify seatrial:floorplan",
+        "seatrial verify sagemaker:gen3d@us-east-1 --contract contract.toml --html report.html --watch 15",
+    )
+)(verify)
 app.command(epilog=example("seatrial doctor --data seatrial-data"))(doctor)
 app.command(epilog=example("seatrial demo --plan plan.png"))(demo)
 app.command(epilog=example("seatrial version --json"))(version)

@@ -45,6 +45,7 @@ class Server:
         import httpx
 
         self._keys = keys
+        self.api_key = api_key
         self.url = url.rstrip("/")
         timeout = httpx.Timeout(ANSWER_SECONDS, read=ANSWER_SECONDS + LONG_POLL_SECONDS)
         headers = {"Authorization": f"Bearer {api_key}"}

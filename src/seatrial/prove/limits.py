@@ -61,3 +61,13 @@ CALLBACK_HANG_SECONDS_MAX = 600
 CALLBACK_WAIT_SECONDS_MAX = 30  # of one request for news
 CALLBACK_STOP_SECONDS = 2
 CONTROL_BYTES_MAX = 64 * KIB
+WORDS_SHOWN_CHARS_MAX = 300  # of a server's or a handler's words in one message
+INLINE_IMAGE_CHARS_MIN = 64  # of an undeclared base64 text that is taken for a picture
+
+# Verifying
+LATENCY_SECONDS_DEFAULT = 10.0  # of a first-stage task
+LOG_SETTLE_SECONDS_MAX = 15.0  # until lines that were just written have to be readable
+LOAD_LOG_SECONDS = 3_600.0  # before the last change of a deployment, in which its model is expected to have loaded
+VERIFY_REPORT_PICTURES_MAX = 50
+VERIFY_REPORT_PICTURE_BYTES_MAX = 8 * MIB  # a larger one is named, not shown
+REPORT_TEXT_CHARS_MAX = 2_000  # of one answer in a report

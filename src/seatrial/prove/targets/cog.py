@@ -55,6 +55,7 @@ class CogTarget(Wire):
             in_service=status in ("READY", "BUSY"),
             reason=str(told.get("user_healthcheck_error") or _last_line(setup.get("logs")) or ""),
             since=since,
+            starting=status in ("STARTING", "UNKNOWN"),
             workers_ready=1 if status in ("READY", "BUSY") else 0,
             load=None if loaded is None else (loaded == "succeeded", f"setup {loaded}{_took(setup)}"),
             evidence={"url": self._web.url, "status": status, "version": told.get("version")},

@@ -71,6 +71,8 @@ class SageMakerTarget(Wire):
             in_service=told["EndpointStatus"] in ("InService", "Updating", "RollingBack", "SystemUpdating"),
             reason=told.get("FailureReason", ""),
             since=told["LastModifiedTime"].timestamp(),
+            created=told["CreationTime"].timestamp(),
+            starting=told["EndpointStatus"] == "Creating",
             workers_ready=ready if counted else None,
             workers_wanted=wanted if counted else None,
             evidence={
@@ -216,12 +218,15 @@ class SageMakerTarget(Wire):
         )
 
     def needs(self) -> Sequence[str]:
-        bucket, prefix = self._input_place()
-        outputs = self._output_config()
+        try:
+            inputs = "s3://{}/{}/*".format(*self._input_place())
+            outputs = self._output_config()
+        except TargetTrouble:  # needed before anything can be asked
+            inputs, outputs = "the input location", {"S3OutputPath": "the output and the failure location"}
         places = [one for one in (outputs.get("S3OutputPath"), outputs.get("S3FailurePath")) if one]
         return [
             f"sagemaker:DescribeEndpoint, DescribeEndpointConfig and InvokeEndpointAsync on {self.name}",
-            f"s3:PutObject, s3:DeleteObject on s3://{bucket}/{prefix}/*",
+            f"s3:PutObject, s3:DeleteObject on {inputs}",
             f"s3:GetObject, s3:ListBucket, s3:DeleteObject on {', '.join(places)}",
             f"logs:FilterLogEvents on /aws/sagemaker/Endpoints/{self.name}",
             "application-autoscaling:DescribeScalableTargets, application-autoscaling:DescribeScalingPolicies",

@@ -47,6 +47,9 @@ class SeatrialTarget(Wire):
             in_service=told["status"] in ("InService", "Updating", "RollingBack") and bool(told["active_version"]),
             reason=told["failure_reason"] or "",
             since=_seconds(told["modified_at"]),
+            created=_seconds(told["created_at"]),
+            starting=told["status"] == "Creating",
+            load=_load(told["versions"], told["active_version"]),
             workers_ready=told["workers"]["ready"],
             workers_wanted=told["workers"]["desired"],
             evidence=shown | {"url": self._web.url + self._path},
@@ -61,11 +64,15 @@ class SeatrialTarget(Wire):
         return Health(reply.status == 200, words, {"status_code": reply.status, "parts": parts})
 
     def contract(self) -> Contract | None:
-        told = self._get(f"{self._path}/contract")
         try:
-            return contract_of(told["contract"], None, f"the contract of {self.name}")
+            return contract_of(self.told_contract(), None, f"the contract of {self.name}")
         except BadContract as error:
             raise Unreachable(str(error), "is this server of another version?") from None
+
+    def told_contract(self) -> dict[str, Any]:
+        """The document that the contract is made of: it may be kept as a file."""
+        told: dict[str, Any] = self._get(f"{self._path}/contract")["contract"]
+        return told
 
     def submit(self, request: Request) -> Ticket:
         headers = {"X-Seatrial-Task": request.task} if request.task and not request.task_field else {}
@@ -159,6 +166,17 @@ def _body(request: Request, headers: dict[str, str]) -> dict[str, Any]:
     fields = {name: _text(value) for name, value in with_files(others, _INLINE).items()}
     files = {file.field: (file.name, file.data, file.media_type) for file in raw}
     return {"data": fields, "files": files, "headers": headers}
+
+
+def _load(versions: Sequence[Mapping[str, Any]], active: str | None) -> tuple[bool, str] | None:
+    """What the active version's trial says of loading its model; None: it has not come to that."""
+    stages: Sequence[Mapping[str, Any]] = next((one["stages"] for one in versions if one["id"] == active), [])
+    found = next((stage for stage in stages if stage["stage"] == "load"), None)
+    return (
+        None
+        if found is None
+        else (found["state"] == "passed", f"the trial's load {found['state']}: {found['message']}")
+    )
 
 
 def _text(value: Any) -> str:

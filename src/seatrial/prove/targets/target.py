@@ -20,6 +20,8 @@ class Description:
     in_service: bool
     reason: str = ""  # why not, in the server's words
     since: float | None = None
+    created: float | None = None
+    starting: bool = False  # not in service yet, and on its way there
     workers_ready: int | None = None  # None: it is not told
     workers_wanted: int | None = None
     load: tuple[bool, str] | None = None  # whether the model loaded, in the server's words, where it tells that itself

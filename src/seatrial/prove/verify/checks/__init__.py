@@ -1,0 +1,1 @@
+"""The checks of a live deployment, one file each."""

@@ -1,0 +1,80 @@
+"""Does every sample of every task succeed?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from seatrial.prove.contract import Sample, Task
+from seatrial.prove.targets.answer import Answer, State
+from seatrial.prove.targets.trouble import TargetTrouble
+from seatrial.prove.verify.check import Check, Line, failed, not_applicable, ok
+from seatrial.prove.verify.round import Round, SampleRun
+
+ID = "inference.succeeds"
+REMEDY = "see the endpoint's log around that time; run the request by hand"
+
+
+def look(round_: Round) -> Iterator[Line]:
+    """Runs them, one after the other; the first one may have to wait for a worker."""
+    for number, (task, sample) in enumerate(round_.contract.samples()):
+        round_.progress(f"{task.name or 'the sample'} {sample.name}")
+        run = _run(round_, task, sample, is_first=number == 0)
+        round_.runs.append(run)
+        yield _line(run)
+    round_.answered_at = time.time()
+    bare = [task.name for task in round_.contract.tasks if not task.samples]
+    for name in bare:
+        yield failed(ID, f"task {name!r} has no sample: nothing shows that it works", "add one to the contract", name)
+    if not round_.contract.tasks:
+        yield not_applicable(ID, "the contract has no tasks")
+
+
+def _run(round_: Round, task: Task, sample: Sample, is_first: bool) -> SampleRun:
+    cold = round_.description is not None and round_.description.workers_ready == 0
+    patience = max(task.timeout_seconds, round_.contract.cold_start_seconds) if is_first else task.timeout_seconds
+    try:
+        ticket = round_.submit(task, sample)
+        answer = round_.target.wait(ticket, patience)
+        run = SampleRun(task=task, sample=sample, answer=answer, ticket=ticket, seconds=answer.seconds)
+        budget = budget_of(round_, task)
+        slow = is_first and budget is not None and answer.seconds > budget
+        if answer.state is not State.SUCCEEDED or not is_first or not (cold or slow):
+            return run
+        # The first answer may have waited for a worker to start: a second one tells the latency.
+        cold_seconds = answer.seconds
+        ticket = round_.submit(task, sample)
+        answer = round_.target.wait(ticket, task.timeout_seconds)
+    except TargetTrouble as trouble:
+        return SampleRun(task=task, sample=sample, answer=None, trouble=trouble)
+    return SampleRun(
+        task=task, sample=sample, answer=answer, ticket=ticket, seconds=answer.seconds, cold_seconds=cold_seconds
+    )
+
+
+def budget_of(round_: Round, task: Task) -> float | None:
+    """Seconds within which an answer has to be there; None: nobody says."""
+    if task.latency_seconds_max is not None:
+        return task.latency_seconds_max
+    first = round_.contract.tasks[0] if round_.contract.tasks else None
+    return round_.settings.latency_seconds if task is first else None
+
+
+def _line(run: SampleRun) -> Line:
+    if run.trouble is not None:
+        return failed(ID, f"it was not accepted: {run.trouble}", run.trouble.remedy or REMEDY, run.subject)
+    answer: Answer | None = run.answer
+    if answer is None:
+        return failed(ID, "it was not run", REMEDY, run.subject)
+    measured = {"seconds": round(answer.seconds, 3), "evidence": dict(answer.evidence)}
+    if answer.state is State.SUCCEEDED:
+        return ok(ID, f"succeeded in {answer.seconds:.2f} s", run.subject, **measured)
+    if answer.state is State.PENDING:
+        words = f"no end after {answer.seconds:.0f} s"
+        return failed(
+            ID, words, "raise timeout_seconds of the task, or see what the job waits for", run.subject, **measured
+        )
+    return failed(ID, answer.words, REMEDY, run.subject, **measured)
+
+
+CHECK = Check(ID, "every task's inference succeeds", look, point="4, 5")
