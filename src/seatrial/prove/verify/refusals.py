@@ -8,7 +8,7 @@ from seatrial.prove.limits import INFERENCE_SECONDS_DEFAULT, WORDS_SHOWN_CHARS_M
 from seatrial.prove.request import Request
 from seatrial.prove.targets.answer import Failure, State
 from seatrial.prove.targets.trouble import Refused
-from seatrial.prove.verify.check import Line, failed, ok
+from seatrial.prove.verify.check import Line, failed, ok, warned
 from seatrial.prove.verify.round import Round
 
 REMEDY = "raise an error with words in the handler; a Seatrial contract refuses such requests by itself"
@@ -33,6 +33,8 @@ def _judged(check_id: str, what: str, failure: Failure, status: object) -> Line:
     measured: dict[str, Any] = {"error_type": failure.error_type, "field": failure.field, "status_code": status}
     if isinstance(status, int) and status >= 500:
         return failed(check_id, f"{what} is answered with {status}: {said}", REMEDY, **measured)
+    if not failure.structured and isinstance(status, int) and status >= 400:
+        return warned(check_id, f"{what} is refused with {status}, in plain text: {said}", REMEDY, **measured)
     if not failure.structured:
         return failed(check_id, f"{what} is refused with words that no program can read: {said}", REMEDY, **measured)
     kind = f"{failure.error_type}: " if failure.error_type else ""

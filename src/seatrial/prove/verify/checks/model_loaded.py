@@ -21,6 +21,8 @@ USUAL = (
     r"(?i)\bsetup (succeeded|completed)\b",
 )
 
+_DENIAL = re.compile(r"(?i)\b(not|un(able|loaded)|cannot|can't|couldn't|failed|failure|errors?)\b")
+
 
 def look(round_: Round) -> Iterator[Line]:
     """The line that shows it, out of those written around the last deployment; else what the server itself tells."""
@@ -73,7 +75,8 @@ def _missing(lines: Sequence[LogLine], declared: Sequence[str]) -> str | None:
 
 def _shown(lines: Sequence[LogLine], patterns: Sequence[str]) -> LogLine | None:
     compiled = [re.compile(one) for one in patterns]
-    return next((line for line in reversed(lines) if any(one.search(line.text) for one in compiled)), None)
+    told = (line for line in reversed(lines) if patterns is not USUAL or not _DENIAL.search(line.text))
+    return next((line for line in told if any(one.search(line.text) for one in compiled)), None)
 
 
 CHECK = Check(ID, "the log shows that the model loaded", look, point="3")

@@ -12,42 +12,6 @@ import pytest
 from seatrial.prove.targets import BadTarget, Forbidden, NotOffered, Refused, Request, SentFile, State, Unknown, parse
 
 
-@pytest.fixture(scope="module")
-def deployed(shared_server, tmp_path_factory):
-    """The reporters' endpoint, deployed through SageMaker's control plane."""
-    import tarfile
-
-    from tests.conftest import PACKAGES, until
-
-    archive = tmp_path_factory.mktemp("package") / "model.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        for member in sorted((PACKAGES / "tasks_sagemaker").iterdir()):
-            if member.name != "__pycache__":
-                tar.add(member, arcname=member.name)
-    s3, sagemaker = shared_server.client("s3"), shared_server.client("sagemaker")
-    s3.create_bucket(Bucket="data")
-    s3.upload_file(str(archive), "data", "model.tar.gz")
-    role = "arn:aws:iam::000000000000:role/SageMakerRole"
-    sagemaker.create_model(
-        ModelName="gen3d",
-        ExecutionRoleArn=role,
-        PrimaryContainer={"Image": "i", "ModelDataUrl": "s3://data/model.tar.gz"},
-    )
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": "gen3d",
-        "InitialInstanceCount": 1,
-        "InstanceType": "ml.m5.large",
-    }
-    output = {"S3OutputPath": "s3://data/out", "S3FailurePath": "s3://data/failures"}
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="gen3d", ProductionVariants=[variant], AsyncInferenceConfig={"OutputConfig": output}
-    )
-    sagemaker.create_endpoint(EndpointName="gen3d", EndpointConfigName="gen3d")
-    until(lambda: sagemaker.describe_endpoint(EndpointName="gen3d")["EndpointStatus"] == "InService")
-    return shared_server
-
-
 @pytest.fixture(params=["seatrial:gen3d", "sagemaker:gen3d", "url"])
 def target(request, deployed, monkeypatch):
     for name, value in deployed.variables.items():

@@ -1,0 +1,237 @@
+"""`seatrial verify` of what others run: RunPod's own server, Cog's own server, a studio server, AWS control planes."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import boto3
+import pytest
+
+RUNPOD = """
+[package]
+task_field = "task"
+
+[tasks.get_embedding.output]
+schema = {{ type = "object", required = ["embedding"] }}
+
+[[tasks.get_embedding.samples]]
+files = {{ image = "{picture}" }}
+
+[tasks.mirror.output.parts.mirrored]
+media_type = "image/png"
+
+[[tasks.mirror.samples]]
+files = {{ image = "{picture}" }}
+"""
+COG = """
+[tasks.predict]
+latency_seconds_max = 20
+
+[tasks.predict.output]
+media_type = "image/png"
+validate = {{ image = {{ width = 64, height = 48 }} }}
+
+[[tasks.predict.samples]]
+name = "turned"
+input = {{ degrees = 30 }}
+files = {{ image = "{picture}" }}
+"""
+STUDIO = """
+[tasks.inference.output]
+media_type = "image/png"
+validate = { extends = "studio", image = { width = 512, height = 512 } }
+
+[[tasks.inference.samples]]
+name = "clouds"
+input = { prompt = "clouds over a harbour", seed = 7, width = 512, height = 512 }
+"""
+
+
+@pytest.fixture
+def picture(tmp_path):
+    from PIL import Image, ImageDraw
+
+    path = tmp_path / "picture.png"
+    drawn = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    ImageDraw.Draw(drawn).ellipse((12, 8, 40, 36), fill=(200, 80, 40))
+    drawn.save(path)
+    return path
+
+
+@pytest.fixture
+def verified(seatrial, tmp_path):
+    """The report of a target held to a contract."""
+
+    def run(target, contract, env=None):
+        path = tmp_path / "contract.toml"
+        path.write_text(contract)
+        done = seatrial(
+            "verify", target, "--contract", str(path), "--json", "--html", str(tmp_path / "page.html"), env=env
+        )
+        assert done.stdout, done.stderr
+        report = json.loads(done.stdout)
+        report["code"] = done.returncode
+        report["by_id"] = {one["id"]: one for one in report["checks"]}
+        return report
+
+    return run
+
+
+def failed(report):
+    return [(one["id"], one["message"]) for one in report["checks"] if one["outcome"] == "failed"]
+
+
+def test_runpods_own_server(runpod_server, verified, picture, tmp_path):
+    report = verified(f"runpod+{runpod_server.url}", RUNPOD.format(picture=picture))
+
+    assert failed(report) == []
+    assert report["code"] == 0
+    found = report["by_id"]
+    assert "Unknown task" in found["refusals.wrong_task"]["message"]
+    assert found["unknown_id.not_found"]["outcome"] == "ok"
+    assert found["logs.model_loaded"]["outcome"] == "not_applicable"  # RunPod's wire has no logs
+    assert "mirrored (image)" in [one for one in report["checks"] if one["id"] == "output.valid"][1]["message"]
+    assert "<img" in (tmp_path / "page.html").read_text()
+
+
+def test_cogs_own_server(cog_server, verified, picture):
+    report = verified(f"cog+{cog_server.url}", COG.format(picture=picture))
+
+    assert failed(report) == []
+    found = report["by_id"]
+    assert found["logs.model_loaded"]["outcome"] == "ok"  # what setup wrote, or what the server says of it
+    assert found["output.valid"]["outcome"] == "ok"
+    assert found["unknown_id.not_found"]["outcome"] == "ok"
+    assert found["refusals.wrong_task"]["outcome"] == "not_applicable"
+    assert found["refusals.malformed_input"]["outcome"] == "warning"  # 400, and plain text
+
+    wrong = verified(f"cog+{cog_server.url}", COG.format(picture=picture).replace("degrees = 30", 'degrees = "much"'))
+    assert wrong["code"] == 1
+    assert "TypeError" in wrong["by_id"]["inference.succeeds"]["message"]  # in the handler's own words
+
+
+def test_a_studio_server_and_one_that_leaves_half_of_its_pictures_blank(studio, verified):
+    report = verified(f"studio+{studio().url}", STUDIO)
+    assert failed(report) == []
+    assert report["by_id"]["failures.none_new"]["outcome"] == "ok"
+
+    report = verified(f"studio+{studio('--cut').url}", STUDIO)
+    assert report["code"] == 1
+    assert [one for one, _ in failed(report)] == ["output.valid"]
+    assert "image." in report["by_id"]["output.valid"]["message"]
+
+
+# ------------------------------------------------------------------ AWS control planes, our own runtime
+
+GEN3D = """
+[package]
+task_field = "task"
+
+[verify.autoscaling]
+minimum = 0
+maximum = 4
+
+[tasks.get_embedding.output]
+media_type = "application/json"
+
+[[tasks.get_embedding.samples]]
+name = "pixel"
+files = {{ image = "{picture}" }}
+"""
+
+
+@pytest.fixture
+def mixed(moto, deployed):
+    """Variables with which SageMaker, its logs and its scaling are moto's, invocations and objects ours."""
+    from tests.verify.conftest import create_endpoint
+
+    ours = deployed.variables
+    clients = {
+        service: boto3.client(
+            service, endpoint_url=moto, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        for service in ("sagemaker", "logs", "application-autoscaling")
+    }
+    if not clients["sagemaker"].list_endpoints()["Endpoints"]:
+        create_endpoint(clients["sagemaker"], "gen3d")
+    environment = {key: value for key, value in ours.items() if key != "AWS_ENDPOINT_URL"}
+    for service in ("SAGEMAKER", "CLOUDWATCH_LOGS", "APPLICATION_AUTO_SCALING"):
+        environment[f"AWS_ENDPOINT_URL_{service}"] = moto
+    for service in ("SAGEMAKER_RUNTIME", "S3"):
+        environment[f"AWS_ENDPOINT_URL_{service}"] = ours["AWS_ENDPOINT_URL"]
+    return environment, clients
+
+
+def test_aws_control_planes_with_our_own_runtime(mixed, verified, picture):
+    environment, clients = mixed
+    contract = GEN3D.format(picture=picture)
+
+    report = verified("sagemaker:gen3d", contract, environment)
+
+    assert sorted(one for one, _ in failed(report)) == ["logs.model_loaded", "logs.no_critical", "scaling.configured"]
+    assert "ResourceNotFound" in report["by_id"]["logs.model_loaded"]["message"]  # there is no log group
+
+    scaling, logs = clients["application-autoscaling"], clients["logs"]
+    where = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/gen3d/variant/All"}
+    dimension = {"ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+    scaling.register_scalable_target(**where, **dimension, MinCapacity=0, MaxCapacity=4)
+    group, stream = "/aws/sagemaker/Endpoints/gen3d", "All/i-1/data-log"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    say(logs, group, stream, "INFO SAM3 model loaded successfully in 41.2 s")
+
+    report = verified("sagemaker:gen3d", contract, environment)
+    assert failed(report) == [
+        ("scaling.configured", "endpoint/gen3d/variant/All has limits and no policy: it never scales")
+    ]
+
+    metric = {"MetricName": "ApproximateBacklogSizePerInstance", "Namespace": "AWS/SageMaker", "Statistic": "Average"}
+    tracking = {"TargetValue": 5.0, "CustomizedMetricSpecification": metric}
+    scaling.put_scaling_policy(
+        PolicyName="backlog", **where, **dimension, PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=tracking,
+    )  # fmt: skip
+    report = verified("sagemaker:gen3d", contract, environment)
+    assert failed(report) == []
+    told = report["by_id"]["scaling.configured"]
+    assert told["outcome"] == "warning"  # at zero instances nothing wakes it
+    assert "HasBacklogWithoutCapacity" in told["remedy"]
+
+    report = verified("sagemaker:gen3d", contract.replace("maximum = 4", "maximum = 8"), environment)
+    assert "maximum is 4, declared 8" in report["by_id"]["scaling.configured"]["message"]
+
+
+def test_a_critical_line_in_the_log_fails(mixed, deployed, picture):
+    """The round itself, so that a line can be written while it runs."""
+    from pathlib import Path
+
+    from seatrial.prove.contract_file import contract_of
+    from seatrial.prove.targets import parse
+    from seatrial.prove.verify import Verifier
+
+    environment, clients = mixed
+    logs, group, stream = clients["logs"], "/aws/sagemaker/Endpoints/gen3d", "All/i-2/data-log"
+    if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+        logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+
+    def progress(words):
+        if words == "get_embedding sample-1":
+            say(logs, group, stream, "model loaded")
+            say(logs, group, stream, "RuntimeError: CUDA error: an illegal memory access was encountered")
+
+    sample = {"files": {"image": str(picture)}}
+    told = {"task_field": "task", "tasks": {"get_embedding": {"samples": [sample]}}}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with parse("sagemaker:gen3d", environment) as target:
+            report = Verifier(target, contract_of(told, Path("/"), "test")).run(progress)
+    assert [line.finding.id for line in report.failed] == ["logs.no_critical"]
+    assert "CUDA error" in report.failed[0].finding.message
+
+
+def say(logs, group, stream, text):
+    event = {"timestamp": int(time.time() * 1000), "message": text}
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])

@@ -1,0 +1,204 @@
+"""`seatrial verify` of an endpoint of ours, by its native API and as a SageMaker endpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+TEN_POINTS = {  # of the report in which an endpoint was InService and every request failed
+    "endpoint.in_service": "1",
+    "endpoint.health": "2",
+    "logs.model_loaded": "3",
+    "inference.succeeds": "4, 5",
+    "output.exists": "6",
+    "failures.none_new": "7",
+    "logs.no_critical": "8",
+    "latency.within_budget": "9",
+    "scaling.configured": "10",
+}
+SAMPLES = """
+[[tasks.get_embedding.samples]]
+name = "pixel"
+files = {{ image = "{pixel}" }}
+"""
+CONTRACT = (
+    """
+[package]
+task_field = "task"
+
+[tasks.get_embedding.input.image]
+type = "image"
+sources = ["key"]
+key_field = "image_s3_key"
+bucket_field = "bucket"
+
+[tasks.get_embedding.output]
+media_type = "application/json"
+schema = {{ type = "object", required = ["embedding"] }}
+"""
+    + SAMPLES
+)
+
+
+@pytest.fixture
+def contract(tmp_path, package):
+    """What a stranger knows of the reporters' endpoint."""
+    path = tmp_path / "contract.toml"
+    path.write_text(CONTRACT.format(pixel=package("tasks_sagemaker") / "samples" / "pixel.png"))
+    return path
+
+
+def outcomes(done):
+    return [(one["id"], one["subject"], one["outcome"]) for one in json.loads(done.stdout)["checks"]]
+
+
+def listed(server):
+    return [one["Key"] for one in server.client("s3").list_objects_v2(Bucket="data").get("Contents", [])]
+
+
+def test_an_endpoint_tells_its_own_samples_and_every_line_is_gone_through(deployed, seatrial, tmp_path):
+    page, junit = tmp_path / "report.html", tmp_path / "report.xml"
+    done = seatrial(
+        "verify", "seatrial:gen3d", "--json", "--html", str(page), "--junit", str(junit), env=deployed.variables
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    found = {one["id"]: one["outcome"] for one in report["checks"]}
+    assert {key for key, value in found.items() if value == "failed"} == set()
+    assert {key for key, value in found.items() if value == "not_applicable"} <= {
+        "scaling.configured",  # the server says that it does not offer it
+        "latency.within_budget",  # of the second task, which declares no budget
+        "inputs.cleaned_up",
+    }
+    assert {one["id"]: one["point"] for one in report["plan"]["checks"] if one["point"]} == TEN_POINTS
+    assert report["plan"]["permissions"]
+    assert report["invocations"] == report["plan"]["invocations"] == 4
+    suite = ElementTree.parse(junit).getroot()
+    assert int(suite.get("tests")) == len(report["checks"])
+    assert suite.get("failures") == "0"
+    html = page.read_text()
+    assert "endpoint.in_service" in html
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", html)
+
+
+def test_the_same_endpoint_as_a_sagemaker_one(deployed, seatrial, contract):
+    before = listed(deployed)
+    done = seatrial("verify", "sagemaker:gen3d", "--contract", str(contract), "--json", env=deployed.variables)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = {one["id"]: one for one in json.loads(done.stdout)["checks"]}
+    assert told["inputs.cleaned_up"]["outcome"] == "ok"
+    removed = told["inputs.cleaned_up"]["measured"]["removed"]
+    assert any("async-output" in name for name in removed)
+    assert listed(deployed) == before  # a canary leaves nothing behind
+    assert "load passed" in told["logs.model_loaded"]["message"]
+    assert "unknown_task" in told["refusals.wrong_task"]["message"]
+    assert told["scaling.configured"]["outcome"] == "not_applicable"
+
+
+def test_the_reporters_wrong_task_name_is_found_in_seconds(deployed, seatrial, tmp_path, package):
+    """Seed 000: InService, healthy, and "Unknown task: initialization"."""
+    path = tmp_path / "contract.toml"
+    text = CONTRACT.replace("get_embedding", "initialization")
+    path.write_text(text.format(pixel=package("tasks_sagemaker") / "samples" / "pixel.png"))
+
+    done = seatrial("verify", "sagemaker:gen3d", "--contract", str(path), env=deployed.variables)
+
+    assert done.returncode == 1
+    assert "2 invocations" not in done.stdout.splitlines()[0]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FAILED\t4, 5"))
+    assert "initialization" in line
+    assert "get_embedding" in line  # the valid ones are named
+    assert re.search(r"FAILED\t7\tfailures\.none_new.*async-failures", done.stdout)
+    assert "NOT verified" in done.stdout.splitlines()[-1]
+
+
+def test_an_output_that_is_not_what_the_contract_says_and_a_missed_budget_fail(deployed, seatrial, contract):
+    text = contract.read_text().replace('required = ["embedding"]', 'required = ["nowhere"]')
+    budget = "[tasks.get_embedding]\nlatency_seconds_max = 0.001\n\n"
+    contract.write_text(text.replace("[tasks.get_embedding.input", f"{budget}[tasks.get_embedding.input", 1))
+
+    done = seatrial("verify", "sagemaker:gen3d", "--contract", str(contract), "--json", env=deployed.variables)
+
+    assert done.returncode == 1
+    failed = [(key, subject) for key, subject, outcome in outcomes(done) if outcome == "failed"]
+    assert failed == [("output.contract", "get_embedding/pixel"), ("latency.within_budget", "get_embedding/pixel")]
+
+
+def test_autoscaling_that_is_declared_where_there_is_none_is_told_as_not_offered(deployed, seatrial, contract):
+    contract.write_text(contract.read_text() + "\n[verify.autoscaling]\nmaximum = 4\n")
+    done = seatrial("verify", "sagemaker:gen3d", "--contract", str(contract), "--json", env=deployed.variables)
+    told = next(one for one in json.loads(done.stdout)["checks"] if one["id"] == "scaling.configured")
+    assert told["outcome"] == "not_applicable"
+    assert told["message"]
+
+
+def test_only_the_plan_costs_no_invocation(deployed, seatrial):
+    before = deployed.client("s3").list_objects_v2(Bucket="seatrial-results").get("KeyCount")
+    done = seatrial("verify", "seatrial:gen3d", "--plan", env=deployed.variables)
+    assert done.returncode == 0
+    assert "4 invocations" in done.stdout
+    assert deployed.client("s3").list_objects_v2(Bucket="seatrial-results").get("KeyCount") == before
+
+
+def test_what_is_wrong_before_the_first_question_has_exit_codes_and_remedies(deployed, seatrial, tmp_path):
+    variables = deployed.variables
+    without = seatrial("verify", "sagemaker:gen3d", env=variables)
+    assert without.returncode == 2
+    assert "--init-contract" in without.stderr
+    assert seatrial("verify", "s3://gen3d", env=variables).returncode == 2
+    assert seatrial("verify", "cog+http://127.0.0.1:1", "--contract", "x.toml", env=variables).returncode == 2
+    assert seatrial("verify", "seatrial:gen3d", env=variables | {"SEATRIAL_URL": "http://127.0.0.1:1"}).returncode == 3
+    wrong = seatrial("verify", "seatrial:gen3d", env=variables | {"SEATRIAL_API_KEY": "wrong"})
+    assert (wrong.returncode, "401" in wrong.stderr) == (3, True)
+    (tmp_path / "bad.toml").write_text("[tasks.a]\nlatency_seconds_max = -1\n")
+    bad = seatrial("verify", "seatrial:gen3d", "--contract", "bad.toml", env=variables)
+    assert bad.returncode == 2
+    assert "tasks.a.latency_seconds_max" in bad.stderr
+
+
+def test_an_endpoint_that_is_not_there_fails_its_first_line(deployed, seatrial, contract):
+    done = seatrial("verify", "seatrial:nowhere", "--contract", str(contract), "--json", env=deployed.variables)
+    assert done.returncode == 1
+    assert [key for key, _, outcome in outcomes(done) if outcome == "failed"] == ["endpoint.in_service"]
+
+
+def test_a_first_contract_is_made_from_nothing_and_from_an_endpoint(deployed, seatrial, tmp_path):
+    assert seatrial("verify", "--init-contract", "first.toml").returncode == 0
+    again = seatrial("verify", "--init-contract", "first.toml")
+    assert again.returncode == 2  # nothing is overwritten
+    planned = seatrial("verify", "sagemaker:gen3d", "--contract", "first.toml", "--plan", env=deployed.variables)
+    assert planned.returncode == 0, planned.stderr
+
+    told = seatrial("verify", "seatrial:gen3d", "--init-contract", "told.json", env=deployed.variables)
+    assert told.returncode == 0, told.stderr
+    done = seatrial("verify", "seatrial:gen3d", "--contract", "told.json", env=deployed.variables)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_canary_says_a_line_a_round_and_ends_with_the_code_of_the_last(deployed, seatrial):
+    done = seatrial("verify", "seatrial:gen3d", "--watch", "0.001", "--rounds", "2", env=deployed.variables)
+    assert done.returncode == 0
+    assert len([line for line in done.stdout.splitlines() if "verified:" in line]) == 2
+
+
+def test_ctrl_c_ends_a_canary_cleanly(deployed, tmp_path):
+    command = [sys.executable, "-m", "seatrial", "verify", "seatrial:gen3d", "--watch", "60"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=deployed.environment
+    )
+    assert process.stdout is not None
+    while "verified:" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "ended after 1 round" in errors
+    assert "Traceback" not in errors
