@@ -98,3 +98,17 @@ async def test_what_is_not_declared_is_not_tried(engine: Any, png: Any) -> None:
     endpoint, found = await tried(engine, png, "")
     assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
     assert len(found[TrialStage.PROVE].details["samples"]) == 1
+
+
+async def test_a_picture_that_is_the_whole_body_is_tried_as_well(engine: Any, png: Any) -> None:
+    toml = TOML.format(declared='formats = ["png", "jpeg", "webp"]').replace('"uri"', '"raw"')
+    toml = toml.replace('files = { photo = "samples/one.png" }', 'input = "samples/one.png"\nmedia_type = "image/png"')
+    folder = engine.package({"seatrial.toml": toml, "model.py": MODEL, "samples/expect.json": "{}"})
+    (folder / "samples" / "one.png").write_bytes(png(40, 20))
+    await engine.create(folder)
+    endpoint = await engine.settled()
+    assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
+    versions = await engine.deployer.versions("e")
+    prove = {one.stage: one for one in versions[-1].stages}[TrialStage.PROVE]
+    ways = [one.get("as", "").removeprefix("field 'photo' of task 'look' ") for one in prove.details["samples"]]
+    assert ways == ["", "as JPEG", "as WEBP"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seatrial.domain.contract import Contract, FieldType, Sample, Task
+from seatrial.domain.contract import Contract, Field, FieldType, Sample, Task
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
 from seatrial.engine.submission import Submission
@@ -151,11 +151,11 @@ class Proving:
         requests = []
         for task in self._contract.tasks:
             for one in task.fields:
-                with_file = [sample for sample in task.samples if one.name in sample.files]
-                if one.type is not FieldType.IMAGE or not with_file:
+                with_picture = [sample for sample in task.samples if _has_picture(task, sample, one)]
+                if not with_picture:
                     continue
-                sample = self._quickest(task, with_file)
-                content = await self._requests.file_of(sample, one.name)
+                sample = self._quickest(task, with_picture)
+                content = await self._requests.picture_of(sample, one.name)
                 for made in await asyncio.to_thread(lambda: list(variants(one, content))):  # noqa: B023
                     words = f"field {one.name!r} of task {task.name!r} {made.words}"
                     if isinstance(made, NotMade):
@@ -212,6 +212,14 @@ class Proving:
         if callbacks is not None and ticket is not None:
             reported["callback"] = await callbacks.check(ticket, job, where)
         return reported
+
+
+def _has_picture(task: Task, sample: Sample, one: Field) -> bool:
+    """As a file of its own, or as the whole body, where that is the task's only media field."""
+    if one.type is not FieldType.IMAGE:
+        return False
+    is_body = sample.media_type.startswith("image/") and sum(field.is_media for field in task.fields) == 1
+    return one.name in sample.files or is_body
 
 
 def _check_latency(task: Task, where: str, seconds: float) -> None:

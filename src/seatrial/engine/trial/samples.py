@@ -26,6 +26,7 @@ from seatrial.domain.limits import (
     OUTSIDE_SAMPLES_BYTES_MAX,
     OUTSIDE_SAMPLES_MAX,
 )
+from seatrial.domain.media_types import EXTENSIONS
 from seatrial.domain.objects import ObjectInfo, ObjectName
 from seatrial.engine.submission import Submission
 from seatrial.engine.submit import TRIALS_BUCKET
@@ -41,6 +42,7 @@ SOURCES = (
     MediaSource.RAW,
     MediaSource.URL,
 )
+_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
 
 class SampleRequests:
@@ -90,6 +92,8 @@ class SampleRequests:
             asked = None if name else task.name  # an alias is asked for as clients do, in the request itself
         else:
             asked = name or task.name or None
+            for file_name, content in contents.values():
+                body, media_type = content, _media_type_of(file_name)
         return await self.of_body(body, media_type, asked, sample.name)
 
     async def of_body(self, body: bytes, media_type: str, task: str | None, label: str) -> Submission:
@@ -121,9 +125,11 @@ class SampleRequests:
             return None
         return found if isinstance(found, dict) else None
 
-    async def file_of(self, sample: Sample, field_name: str) -> bytes:
-        """The file that a sample sends in a media field."""
-        return await asyncio.to_thread((self._root / sample.files[field_name]).read_bytes)
+    async def picture_of(self, sample: Sample, field_name: str) -> bytes:
+        """The picture that a sample sends in a field: one of its files, or its body."""
+        file = sample.files.get(field_name, sample.input)
+        assert file is not None  # noqa: S101  a sample has one of them
+        return await asyncio.to_thread((self._root / file).read_bytes)
 
     async def media_fields(self, declared: Field, content: bytes, file_name: str) -> dict[str, Any]:
         """The request fields that send these bytes, in the first form that the contract accepts.
@@ -131,7 +137,7 @@ class SampleRequests:
         Raises:
             Unproven: no form of the field can be sent within a JSON body.
         """
-        media_type = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+        media_type = _media_type_of(file_name)
         return await self._sent(declared, content, file_name, media_type, None)
 
     async def expect(self, job: Job, sample: Sample, where: str) -> None:
@@ -172,7 +178,7 @@ class SampleRequests:
         if declared is None:
             raise _refusal(f"A sample has a file for {field_name!r}, which task {task.name!r} does not declare.")
         content = await asyncio.to_thread(file.read_bytes)
-        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        media_type = _media_type_of(file.name)
         return await self._sent(declared, content, file.name, media_type, source)
 
     async def _sent(
@@ -199,6 +205,11 @@ class SampleRequests:
         return name
 
 
+def _media_type_of(file_name: str) -> str:
+    """By its extension; Python itself knows some of them, such as WebP's, in its newest releases only."""
+    return _TYPES.get(Path(file_name).suffix) or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+
+
 def _key_fields(declared: Field, name: ObjectName) -> dict[str, Any]:
     """A media field by the key of its object, with its bucket where the contract wants that."""
     if declared.key_field is None:
@@ -217,7 +228,7 @@ async def _spelled(payload: Mapping[str, Any], raw: Mapping[str, Path]) -> tuple
         parts[name] = value if isinstance(value, str) else json.dumps(value)
     for name, file in raw.items():
         content = await asyncio.to_thread(file.read_bytes)
-        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        media_type = _media_type_of(file.name)
         parts[name] = (file.name, content, media_type)
     return encode_multipart_formdata(parts)
 
