@@ -19,6 +19,9 @@ from seatrial.cli.logs import logs
 from seatrial.cli.options import example
 from seatrial.cli.pack import pack
 from seatrial.cli.serve import PRECEDENCE, ServeCommand, serve_command
+from seatrial.cli.trial_by_hand import reproduce, shell
+from seatrial.cli.trial_logs import trial_logs
+from seatrial.cli.trial_rerun import rerun
 from seatrial.cli.validate import validate
 from seatrial.cli.verify import verify
 from seatrial.cli.version import version
@@ -47,6 +50,12 @@ app.command(
 app.command(epilog=example("seatrial pack mymodel -o model.tar.gz"))(pack)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
+trials.app.command("logs", epilog=example("seatrial trial logs floorplan --stage prove"))(trial_logs)
+trials.app.command("rerun", epilog=example("seatrial trial rerun floorplan --from drill"))(rerun)
+trials.app.command("reproduce", epilog=example("seatrial trial reproduce floorplan --pdb"))(reproduce)
+trials.app.command(
+    "shell", epilog=example("seatrial trial shell floorplan", "seatrial trial shell floorplan -- pip list")
+)(shell)
 app.add_typer(trials.app, name="trial")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)
 app.command(

@@ -79,6 +79,7 @@ def show(
     _print_head(trial, trial["report"])
     print_table(["stage", "state", "seconds", "what"], [stage_row(one) for one in trial["stages"]], "no trial yet")
     _print_notes(trial["stages"])
+    _print_remains(trial["stages"])
 
 
 @app.command("report", epilog=example("seatrial trial report floorplan --output floorplan.html"))
@@ -147,6 +148,13 @@ def _print_head(trial: dict[str, Any], report: dict[str, Any] | None) -> None:
         facts += [(f"bound to {name}", one["sha256"][:16]) for name, one in report["bound_to"].items()]
     print_facts(facts)
     print()
+
+
+def _print_remains(stages: list[dict[str, Any]]) -> None:
+    """Of a trial that failed: what is kept of it, and the lines that run it again."""
+    for details in (stage["details"] for stage in stages if stage["state"] == "failed"):
+        lines = dict.fromkeys(filter(None, (details.get(key) for key in ("reproduce", "by_hand", "again"))))
+        print_facts([("kept in", details.get("remains", {}).get("folder")), *(("run", line) for line in lines)])
 
 
 def _print_notes(stages: list[dict[str, Any]]) -> None:

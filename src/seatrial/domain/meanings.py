@@ -180,6 +180,7 @@ _API = {
     "method_not_allowed": Meaning("The path is there, but not for this method.", "Use what `Allow` lists."),
     "result_gone": Meaning("The result's object was deleted or replaced since.", "Retry the job."),
     "endpoint_exists": Meaning("The name is taken.", "Update or delete the endpoint, or choose another name."),
+    "nothing_failed": Meaning("There is no failed trial to run again.", "Deploy a new version with --update."),
     "endpoint_busy": Meaning("The endpoint is being changed.", "Wait until that has ended."),
     "media_support_missing": Meaning(
         "The server cannot read that image format here.", "Install what the message names, or send another format."

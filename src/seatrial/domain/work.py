@@ -36,6 +36,7 @@ class WorkerSpec:
     memory_bytes_max: int | None = None  # of the process and its descendants together; beyond it they are killed
     memory_growth_bytes_max: int | None = None  # since the loading; beyond it the worker is replaced after its job
     device: str | None = None  # "cuda": a model that is not on one has not loaded
+    remains: Path | None = None  # while this folder is there, scratch and failed answers are moved into it, not removed
 
 
 @dataclass(frozen=True, slots=True)

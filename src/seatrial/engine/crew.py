@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from seatrial.domain.limits import (
     RESTARTS_PER_WINDOW_MAX,
     STORE_RETRY_MS,
     WORKER_STOP_GRACE_SECONDS,
+    WORKERS_REMEMBERED_MAX,
 )
 from seatrial.domain.work import Loaded, LoadFailed, WorkerSpec
 from seatrial.engine.directory import Deployed
@@ -75,6 +77,7 @@ class Crew:
         self._bench = bench
         self._on_broken = on_broken
         self._desired = 0
+        self.started: deque[str] = deque(maxlen=WORKERS_REMEMBERED_MAX)  # ids of its workers, which name their logs
         self._runners: set[Runner] = set()
         self._keepers: set[asyncio.Task[None]] = set()
         self._between: set[asyncio.Task[None]] = set()  # keepers that have no serving worker: safe to cancel
@@ -215,7 +218,9 @@ class Crew:
 
     async def _start(self) -> tuple[Worker, WorkerSpec]:
         spec = self._make_spec()
-        return await self._bench.pool.start(spec), spec
+        worker = await self._bench.pool.start(spec)
+        self.started.append(worker.id)
+        return worker, spec
 
     async def _start_patiently(self) -> tuple[Worker, WorkerSpec]:
         """A full disk is nobody's fault here: the worker starts once there is room again."""
@@ -277,9 +282,8 @@ class Crew:
         bench = self._bench
         runner = Runner(
             self._deployed,
-            spec.layout,
+            spec,
             worker,
-            spec.scratch,
             bench.source,
             bench.preparer,
             bench.sealer,

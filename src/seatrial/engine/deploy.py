@@ -51,6 +51,7 @@ log = structlog.get_logger()
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ENDPOINT_EXISTS = "endpoint_exists"
 ENDPOINT_BUSY = "endpoint_busy"
+NOTHING_FAILED = "nothing_failed"
 SERVER_STOPPING = "server_stopping"
 NOT_RESTARTED = "The server could not start it again."
 FAIL_BATCH = 500
@@ -168,9 +169,7 @@ class Deployer:
         self._directory.endpoint(name)
         async with self._turn(name):
             endpoint = self._directory.endpoint(name)
-            idle = endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
-            if not idle or endpoint.target_version is not None:
-                raise Conflict(ENDPOINT_BUSY, f"Endpoint {name!r} is {endpoint.status}: wait until that has ended.")
+            self._check_idle(endpoint)
             number = len(self._directory.versions(endpoint.id)) + 1
             version = _version(deployment, endpoint.id, number, self._clock.now_ms())
             await self._directory.add_version(version)
@@ -180,6 +179,43 @@ class Deployer:
             updated = await self._save(endpoint, **changes)
             self._start_proof(updated, version, deployment)
         return updated
+
+    async def rerun(self, endpoint_name: str, since: TrialStage | None = None) -> Endpoint:
+        """Run the trial of the newest version again, which failed; it takes over once it passes.
+
+        `since`: what earlier stages that ask the model have shown is taken over where it still holds; the stages up
+        to load run anyway, as a model has to be loaded. None: since the stage that failed.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it is being created, updated or deleted, or its newest version is in service.
+            Busy: the server is stopping.
+        """
+        self._check_open()
+        self._directory.endpoint(endpoint_name)
+        async with self._turn(endpoint_name):
+            endpoint = self._directory.endpoint(endpoint_name)
+            self._check_idle(endpoint)
+            version = self._directory.versions(endpoint.id)[-1]
+            if version.id == endpoint.active_version:
+                raise Conflict(
+                    NOTHING_FAILED,
+                    f"Version {version.number} of {endpoint_name!r} is in service: no trial of it failed.",
+                )
+            failed = [one.stage for one in version.stages if one.state is StageState.FAILED]
+            since = since or (failed[-1] if failed else TrialStage.INSPECT)
+            status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
+            changes = {"status": status, "target_version": version.id, "failure_reason": None}
+            await self._directory.save_version(replace(version, stages=()))  # the trial knows the earlier ones
+            updated = await self._save(endpoint, **changes)
+            self._start_proof(updated, version, None, since)
+        return updated
+
+    def _check_idle(self, endpoint: Endpoint) -> None:
+        idle = endpoint.status in (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
+        if not idle or endpoint.target_version is not None:
+            message = f"Endpoint {endpoint.name!r} is {endpoint.status}: wait until that has ended."
+            raise Conflict(ENDPOINT_BUSY, message)
 
     async def scale(self, endpoint_name: str, workers: int) -> Endpoint:
         """Run that many workers of the active version.
@@ -363,25 +399,39 @@ class Deployer:
         self._crews.keep(version.id, crew)
         return crew
 
-    def _start_proof(self, endpoint: Endpoint, version: EndpointVersion, deployment: Deployment | None) -> None:
-        proof = asyncio.create_task(self._prove(endpoint.name, version, deployment))
+    def _start_proof(
+        self,
+        endpoint: Endpoint,
+        version: EndpointVersion,
+        deployment: Deployment | None,
+        since: TrialStage = TrialStage.INSPECT,
+    ) -> None:
+        proof = asyncio.create_task(self._prove(endpoint.name, version, deployment, since))
         self._proofs[endpoint.name] = proof
         proof.add_done_callback(lambda done: self._proofs.pop(endpoint.name, None))
 
-    async def _prove(self, name: str, version: EndpointVersion, deployment: Deployment | None) -> None:
+    async def _prove(
+        self, name: str, version: EndpointVersion, deployment: Deployment | None, since: TrialStage
+    ) -> None:
+        trial: Trial | None = None
         try:
             if deployment is not None:
                 version = await self._store_package(version, deployment)
             elif not version.package.sha256:
                 raise Unproven("inspect", "The server stopped before the package was stored. Remedy: deploy it again.")
             chosen = deployment.settings if deployment else _chosen(version)
-            proved = await Trial(self._court, version, self._make_room).run(frozenset(chosen))
+            trial = Trial(self._court, version, self._make_room)
+            proved = await trial.run(frozenset(chosen), since)
             reached(CrashPoint.DEPLOY_PROVED)
             await self._insist(lambda: self._take_over(name, proved))
         except SeatrialError as error:
+            await self._insist(lambda: self._end_trial(version))
+            if trial is not None:
+                await trial.failed(error)
             reason = failure_reason(error)
         except asyncio.CancelledError:
             await self._end_trial(version)
+            await asyncio.shield(self._court.remains.forget(version))
             raise
         except Exception as error:  # the named edge: a defect of ours must show as Failed, not as Creating for ever
             log.exception("trial.defect", endpoint=name)

@@ -39,14 +39,17 @@ class Outfitter:
         secrets: SecretSource,
         keyring: Keyring,
         scratch: Path,
+        remains: Callable[[EndpointVersion], Path],
         server_url: Callable[[], str],
     ) -> None:
+        """`remains` is where workers of a version on trial leave what is worth a look."""
         self._packages = packages
         self._environments = environments
         self._weights = weights
         self._secrets = secrets
         self._keyring = keyring
         self._scratch = scratch
+        self._remains = remains
         self._server_url = server_url
 
     def manifest(self, version: EndpointVersion) -> Manifest:
@@ -106,6 +109,7 @@ class Outfitter:
             memory_bytes_max=settings.memory_bytes_max,
             memory_growth_bytes_max=settings.memory_growth_bytes_max,
             device=settings.device,
+            remains=self._remains(version),
         )
 
     def _server_variables(self, keys: KeyPair) -> dict[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -22,13 +21,14 @@ from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import MEMORY_READINGS_MAX, WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
 from seatrial.domain.memory import MemoryUse
-from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkTimedOut
+from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkerSpec, WorkTimedOut
 from seatrial.engine.affinities import Affinities
 from seatrial.engine.ahead import Ahead
 from seatrial.engine.directory import Deployed
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.patience import Patience
 from seatrial.engine.prepare import Preparer, discard_inputs
+from seatrial.engine.refused_answer import keep_answer
 from seatrial.engine.streams import Streams
 from seatrial.engine.timeouts import HandlerLimit, handler_limit
 from seatrial.ports.clock import Clock
@@ -48,9 +48,8 @@ class Runner:
     def __init__(
         self,
         deployed: Deployed,
-        layout: str,
+        spec: WorkerSpec,
         worker: Worker,
-        scratch: Path,
         source: WorkSource,
         preparer: Preparer,
         sealer: OutputSealer,
@@ -60,9 +59,10 @@ class Runner:
         self._streams = streams
         worker.on_told(self._told)
         self._deployed = deployed
-        self._layout = layout
+        self._layout = spec.layout
         self._worker = worker
-        self._scratch = scratch
+        self._scratch = spec.scratch
+        self._remains = spec.remains
         self._source = source
         self._preparer = preparer
         self._sealer = sealer
@@ -359,7 +359,12 @@ class Runner:
             if len(self._memory) < MEMORY_READINGS_MAX:
                 self._memory.append(produced.memory_bytes)
             sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task, claim.token)
-            return await patience.within(sealing, "its output was being stored"), started_at_ms
+            try:
+                return await patience.within(sealing, "its output was being stored"), started_at_ms
+            except SeatrialError:
+                if self._remains is not None:
+                    await keep_answer(produced, self._remains, claim.job.id)
+                raise
         finally:
             if has_files:
                 await discard_inputs(claim.token, self._scratch)

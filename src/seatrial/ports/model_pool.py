@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from seatrial.domain.work import Loaded, Produced, Work, WorkerSpec
@@ -95,6 +96,13 @@ class ModelPool(Protocol):
 
     async def kill_orphans(self) -> int:
         """End every process that an earlier server of this data folder left behind; how many there were."""
+        ...
+
+    async def write_down(self, spec: WorkerSpec, work: Work | None, folder: Path) -> None:
+        """Write into the folder what it takes to run that work by hand, later, without the server.
+
+        None: only to load. Values of secrets are left out; files that the work names must outlive it.
+        """
         ...
 
     def isolation(self) -> str | None:

@@ -77,6 +77,7 @@ from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.receivers import OwnReceivers
+from seatrial.engine.remains import Again, Remains, Sources
 from seatrial.engine.report import REPORTS_BUCKET, Reports, Surroundings
 from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.streams import Streams
@@ -159,6 +160,7 @@ class _Ground:
     watch: Watch
     streams: Streams
     incarnation: str
+    again: Again
 
     @property
     def shared(self) -> bool:
@@ -195,16 +197,33 @@ class _Doers:
 
 @asynccontextmanager
 async def put_together(
-    settings: Settings, folders: Folders, home: str, url: str, own_urls: UrlReader | None = None
+    settings: Settings,
+    folders: Folders,
+    home: str,
+    url: str,
+    own_urls: UrlReader | None = None,
+    again: Again | None = None,
 ) -> AsyncIterator[Server]:
     """A server, ready to serve at `url`; what it holds is let go of at the end.
 
-    `own_urls` reads URLs below `url` that trials make; without one they are fetched as any other.
+    `own_urls` reads URLs below `url` that trials make; without one they are fetched as any other. `again` is the line
+    that runs a trial again.
 
     Raises:
         StartError: the database, or the place for objects, cannot be used as it is set up.
     """
-    ground = _Ground(settings, folders, home, url, SystemClock(), Bells(), Watch(), Streams(), uuid.uuid4().hex)
+    ground = _Ground(
+        settings,
+        folders,
+        home,
+        url,
+        SystemClock(),
+        Bells(),
+        Watch(),
+        Streams(),
+        uuid.uuid4().hex,
+        again or _rerun,
+    )
     async with AsyncExitStack() as stack:
         stores = await _open_stores(ground, stack)
         pool = ProcessPool(stores.logs, folders.data, ground.clock)
@@ -221,7 +240,8 @@ async def put_together(
             ground, stores, pool, dispatcher, Preparer(stores.kept.objects, urls, own_urls or any_urls)
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
-        deployer = _deployer(ground, stores, doers, receivers)
+        remains = _remains(ground, stores, doers)
+        deployer = _deployer(ground, stores, doers, receivers, remains)
         deliverer = await _open_deliverer(ground, stores, doers.inspector, receivers, stack)
         services = _services(ground, stores, doers, deployer, deliverer)
         objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
@@ -231,7 +251,7 @@ async def put_together(
             dispatcher=dispatcher,
             reaper=Reaper(stores.jobs, watch, services.multipart, clock, deployer.end_session),
             publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
-            retainer=_retainer(ground, stores, deployer),
+            retainer=_retainer(ground, stores, deployer, remains),
             leases=leases,
         )
 
@@ -307,7 +327,18 @@ def _reports(ground: _Ground, stores: _Stores, doers: _Doers, outfitter: Outfitt
     return Reports(objects, surroundings, stores.signing_key, doers.directory, ground.bells, ground.clock)
 
 
-def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers) -> Deployer:
+def _remains(ground: _Ground, stores: _Stores, doers: _Doers) -> Remains:
+    bench = doers.bench
+    sources = Sources(doers.directory, doers.inspector, stores.kept.objects, bench.preparer, bench.pool, stores.logs)
+    root = ground.folders.made("remains")
+    return Remains(root, sources, ground.clock, ground.again, lambda name: LOG_GROUP_PREFIX + name)
+
+
+def _rerun(version: EndpointVersion, stage: str) -> str:
+    return f"seatrial trial rerun {version.endpoint_name} --from {stage}"
+
+
+def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers, remains: Remains) -> Deployer:
     settings, folders, url, clock = ground.settings, ground.folders, ground.url, ground.clock
     outfitter = Outfitter(
         stores.packages,
@@ -316,6 +347,7 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnRec
         SecretReader(settings.secrets_dir),
         stores.keyring,
         folders.made("scratch"),
+        remains.workers,
         lambda: url,
     )
 
@@ -344,6 +376,7 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnRec
         free_memory_bytes=free_memory_bytes,
         drill_seconds=settings.drill_seconds,
         receivers=receivers,
+        remains=remains,
     )
     deployer = Deployer(
         court,
@@ -393,11 +426,12 @@ def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:
     )
 
 
-def _retainer(ground: _Ground, stores: _Stores, deployer: Deployer) -> Retainer:
+def _retainer(ground: _Ground, stores: _Stores, deployer: Deployer, remains: Remains) -> Retainer:
     kinds: list[tuple[str, Unused, Callable[[], Collection[str]]]] = [
         ("packages", stores.packages, deployer.packages_in_use),
         ("environments", stores.environments, tuple),
         ("weights", stores.weights, tuple),
+        ("remains of trials", remains, tuple),
         ("reports", deployer.reports, deployer.version_ids),
     ]
     return Retainer(stores.jobs, stores.kept.objects, kinds, _retention(ground.settings), ground.clock)

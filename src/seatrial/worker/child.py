@@ -47,7 +47,7 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     try:
         devices.require_present(order["device"])
         context = Context(order["endpoint_name"], order["package"], asks, Tells(link.tell))
-        handle = _load(order, context)
+        handle = load(order, context)
         loaded = _loaded(order["device"], vitals)
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
         streams.flush()
@@ -65,7 +65,12 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     return 0
 
 
-def _load(order: dict[str, Any], context: Context) -> Handle:
+def load(order: dict[str, Any], context: Context) -> Handle:
+    """Load the model of a `load` frame, in the folder of its package; what answers requests.
+
+    Raises:
+        HandlerUnusable: the package does not have what its layout needs. User code may raise anything.
+    """
     if order["layout"] not in LAYOUTS:
         raise HandlerUnusable(f"the layout {order['layout']!r} is not one of {', '.join(LAYOUTS)}")
     os.chdir(order["package"])

@@ -7,7 +7,8 @@ tmpfs that covers their parent inside the private mount namespace. What could un
 
 PLAN: `server_pid`, `isolated`, `hidden` [folders], `read_only` and `writable` [folders or files that stay visible
 below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root` (an empty folder, for a host without some
-top-level folder), `views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments].
+top-level folder), `views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments];
+for somebody at a terminal also `terminal` (stay in its session) and `folder` (where to begin).
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ def main(plan: dict[str, Any]) -> None:
     Raises:
         NotIsolated: a view was asked for and cannot be had.
     """
-    if os.getsid(0) != os.getpid():
+    if os.getsid(0) != os.getpid() and not plan.get("terminal"):
         os.setsid()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if plan["isolated"]:
         isolate(plan)
+    if plan.get("folder"):
+        os.chdir(plan["folder"])
     _die_with(plan["server_pid"])  # last: the kernel forgets it when the identity changes
     program = plan["run"][0]
     try:

@@ -17,7 +17,8 @@ import importlib.util  # noqa: E402
 _PRIVATE_NAME = "_seatrial_worker"
 
 
-def _adopt_package() -> None:
+def adopt_package() -> None:
+    """Load the rest of this folder under its private name."""
     spec = importlib.util.spec_from_file_location(
         _PRIVATE_NAME, _FOLDER + "/__init__.py", submodule_search_locations=[_FOLDER]
     )
@@ -30,7 +31,7 @@ def _adopt_package() -> None:
 
 def main() -> int:
     """Serve until the server closes the socket; the exit code."""
-    _adopt_package()
+    adopt_package()
     child = importlib.import_module(_PRIVATE_NAME + ".child")
     code: int = child.serve(*map(int, sys.argv[1:4]))
     return code

@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import seatrial.worker
@@ -16,7 +17,9 @@ from seatrial.adapters.processes.asks import Asks
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
 from seatrial.adapters.processes.permits import Permits
 from seatrial.adapters.processes.scratch import Scratch
+from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX
 from seatrial.domain.work import WorkerSpec
+from seatrial.worker import protocol
 
 WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
 MODEL_FOLDER = "/opt/ml/model"
@@ -218,3 +221,58 @@ def _lines_after(start: str, files: Iterable[Path]) -> list[str]:
     """The paths in lines that begin so."""
     lines = [line.strip() for file in files for line in file.read_text("utf-8", "replace").splitlines()]
     return [line.removeprefix("home = ") for line in lines if line.startswith(start)]
+
+
+def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> protocol.Load:
+    """What the process is told to load; `nonce` marks its lines of output."""
+    return {
+        "type": protocol.LOAD,
+        "endpoint_name": spec.endpoint_name,
+        "layout": spec.layout,
+        "package": str(view),
+        "scratch": str(scratch.folder),
+        "nonce": nonce,
+        "handler": spec.handler,
+        "task_methods": dict(spec.task_methods),
+        "memory_growth_bytes_max": spec.memory_growth_bytes_max,
+        "device": spec.device,
+    }
+
+
+def explore(data_dir: Path, visible: tuple[Path, ...], *, isolate: bool) -> tuple[Surroundings, str | None]:
+    """What workers share on this machine, and why they are not isolated, if they are not."""
+    folder = data_dir.stat()
+    data_id = f"{folder.st_dev:x}-{folder.st_ino:x}"
+    surroundings = Surroundings(data_dir.resolve(), data_id, isolated=True, visible=visible)
+    why_not = _why_not_isolated(surroundings) if isolate else "it was not asked for"
+    return replace(surroundings, isolated=why_not is None), why_not
+
+
+def _why_not_isolated(surroundings: Surroundings) -> str | None:
+    """Arrange the view of a worker once, for a process that does nothing; None if that works."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Scratch(Path(folder).resolve() / "scratch")
+        scratch.make()
+        package = Path(folder).resolve() / "package"
+        package.mkdir()
+        spec = WorkerSpec("probe", "probe", "python", package, Path("/bin/true"), scratch.folder, {})
+        plan = jail_plan(spec, scratch, surroundings, ()) | {"run": ["/bin/true"]}
+        try:
+            probe = subprocess.run(
+                jail_command(plan),
+                capture_output=True,
+                text=True,
+                env={},
+                check=False,
+                timeout=ISOLATION_PROBE_SECONDS_MAX,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    if probe.returncode == 0:
+        return None
+    lines = probe.stderr.strip().splitlines()
+    return (
+        lines[-1].removeprefix("seatrial: cannot start the worker: ")
+        if lines
+        else f"the probe left with exit code {probe.returncode}"
+    )

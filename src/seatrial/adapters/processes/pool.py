@@ -6,12 +6,10 @@ import asyncio
 import ctypes
 import os
 import secrets
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from seatrial.adapters.processes.by_hand import write_down
 from seatrial.adapters.processes.descendants import (
     SERVER_VARIABLE,
     WORKER_VARIABLE,
@@ -21,10 +19,9 @@ from seatrial.adapters.processes.descendants import (
     processes,
 )
 from seatrial.adapters.processes.launch import (
-    Surroundings,
     environment,
-    jail_command,
-    jail_plan,
+    explore,
+    load_order,
     package_view,
     start,
 )
@@ -33,11 +30,9 @@ from seatrial.adapters.processes.redaction import Redactor
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.adapters.processes.watchman import Watchman
 from seatrial.adapters.processes.worker import ProcessWorker
-from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX
-from seatrial.domain.work import WorkerSpec
+from seatrial.domain.work import Work, WorkerSpec
 from seatrial.ports.clock import Clock
 from seatrial.ports.log_store import LogStore
-from seatrial.worker import protocol
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -56,7 +51,7 @@ class ProcessPool:
         _adopt_orphans()
         self._logs = logs
         self._clock = clock
-        self._surroundings, self._why_not_isolated = _explore(data_dir, tuple(visible), isolate)
+        self._surroundings, self._why_not_isolated = explore(data_dir, tuple(visible), isolate=isolate)
         self._name = secrets.token_hex(4)  # tells this server's workers from an earlier one's
         self._count = 0
         self._watchman = Watchman()
@@ -70,7 +65,7 @@ class ProcessPool:
         self._count += 1
         worker_id = f"{spec.endpoint_name}-{self._name}-{self._count}"
         nonce = secrets.token_hex(8)
-        scratch = Scratch(spec.scratch.resolve())
+        scratch = Scratch(spec.scratch.resolve(), spec.remains)
         await asyncio.to_thread(scratch.make)
         view = await asyncio.to_thread(package_view, spec, scratch, self._surroundings)
         redactor = Redactor(spec.secrets)
@@ -79,12 +74,16 @@ class ProcessPool:
         variables = environment(spec, scratch, self._surroundings, worker_id)
         started = start(spec, scratch, self._surroundings, variables)
         worker = ProcessWorker(worker_id, spec, started, scratch, output, redactor, self._watchman)
-        worker.send_load(_order(spec, view, scratch, nonce))
+        worker.send_load(load_order(spec, view, scratch, nonce))
         return worker
 
     async def kill_orphans(self) -> int:
         """See `ports.model_pool.ModelPool.kill_orphans`."""
         return await end_all(self._orphans)
+
+    async def write_down(self, spec: WorkerSpec, work: Work | None, folder: Path) -> None:
+        """See `ports.model_pool.ModelPool.write_down`."""
+        await asyncio.to_thread(write_down, spec, work, folder)
 
     def isolation(self) -> str | None:
         """See `ports.model_pool.ModelPool.isolation`."""
@@ -100,62 +99,8 @@ class ProcessPool:
         return worker_id.rpartition("-")[0].rpartition("-")[2] != self._name
 
 
-def _order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> protocol.Load:
-    return {
-        "type": protocol.LOAD,
-        "endpoint_name": spec.endpoint_name,
-        "layout": spec.layout,
-        "package": str(view),
-        "scratch": str(scratch.folder),
-        "nonce": nonce,
-        "handler": spec.handler,
-        "task_methods": dict(spec.task_methods),
-        "memory_growth_bytes_max": spec.memory_growth_bytes_max,
-        "device": spec.device,
-    }
-
-
 def _adopt_orphans() -> None:
     """Descendants of workers that lose their parent become children of this process."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def _explore(data_dir: Path, visible: tuple[Path, ...], isolate: bool) -> tuple[Surroundings, str | None]:
-    """What workers share on this machine, and why they are not isolated, if they are not."""
-    folder = data_dir.stat()
-    data_id = f"{folder.st_dev:x}-{folder.st_ino:x}"
-    surroundings = Surroundings(data_dir.resolve(), data_id, isolated=True, visible=visible)
-    why_not = _why_not_isolated(surroundings) if isolate else "it was not asked for"
-    return replace(surroundings, isolated=why_not is None), why_not
-
-
-def _why_not_isolated(surroundings: Surroundings) -> str | None:
-    """Arrange the view of a worker once, for a process that does nothing; None if that works."""
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Scratch(Path(folder).resolve() / "scratch")
-        scratch.make()
-        package = Path(folder).resolve() / "package"
-        package.mkdir()
-        spec = WorkerSpec("probe", "probe", "python", package, Path("/bin/true"), scratch.folder, {})
-        plan = jail_plan(spec, scratch, surroundings, ()) | {"run": ["/bin/true"]}
-        try:
-            probe = subprocess.run(
-                jail_command(plan),
-                capture_output=True,
-                text=True,
-                env={},
-                check=False,
-                timeout=ISOLATION_PROBE_SECONDS_MAX,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
-    if probe.returncode == 0:
-        return None
-    lines = probe.stderr.strip().splitlines()
-    return (
-        lines[-1].removeprefix("seatrial: cannot start the worker: ")
-        if lines
-        else f"the probe left with exit code {probe.returncode}"
-    )

@@ -451,7 +451,7 @@ class ProcessWorker:
         failure = self._redactor.failure(_failure(header))
         if self._settle(header["token"], held):
             held.answered.set_exception(HandlerFailed(failure, use))
-        self._spawn(self._scratch.remove_job(held.number))
+        self._spawn(self._scratch.remove_failed_job(held.number))
         self._leave_if_unfit(header)
 
     def _after(self, header: dict[str, Any]) -> MemoryUse:

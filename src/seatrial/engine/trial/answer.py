@@ -32,10 +32,13 @@ class Answer:
     parts: Mapping[str, Part]
     pictures: Mapping[str, bytes]
     json_bytes: int = 0
+    job_id: str = ""
 
     def light(self) -> Answer:
         """Without pictures, and without JSON that is too large to be kept many times."""
-        return Answer(self.value if self.json_bytes <= KEPT_JSON_BYTES_MAX else None, self.parts, {})
+        return Answer(
+            self.value if self.json_bytes <= KEPT_JSON_BYTES_MAX else None, self.parts, {}, job_id=self.job_id
+        )
 
     def at(self, path: str) -> str:
         """A part by its digest, or what the answer holds at a path, as text that can be counted."""
@@ -59,7 +62,7 @@ async def read_answer(objects: ObjectStore, job: Job) -> Answer:
     else:
         others[PRIMARY] = primary
     pictures = {name: await _content(objects, part) for name, part in others.items() if _is_picture(part)}
-    return Answer(value, others, pictures, primary.size_bytes)
+    return Answer(value, others, pictures, primary.size_bytes, job.id)
 
 
 async def differing(one: Answer, other: Answer, output: Output, varying: frozenset[str]) -> list[str]:

@@ -12,6 +12,7 @@ from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.receivers import OwnReceivers
+from seatrial.engine.remains import Remains
 from seatrial.engine.report import Reports
 from seatrial.engine.submit import Submitter
 from seatrial.ports.clock import Clock
@@ -42,6 +43,7 @@ class Court:
     free_memory_bytes: Callable[[], int]
     drill_seconds: float
     receivers: OwnReceivers
+    remains: Remains
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ class Proving:
         self.proofs: list[Proof] = []
         self.device_peak_bytes = 0  # the most that a run held on the device
 
-    async def run(self, callbacks: Callbacks) -> tuple[bool, str, dict[str, Any]]:
-        """Whether some task has no sample; the words and details of the report.
+    async def run(self, callbacks: Callbacks) -> tuple[str, dict[str, Any]]:
+        """The words and details of the report.
 
         The end of each task's first sample is told to `callbacks`.
 
@@ -114,11 +114,10 @@ class Proving:
             else:
                 runs.append(await self._prove(request))
         if not runs:
-            return True, "unproven: deployed without samples", {}
+            return "unproven: deployed without samples", {}
         passed = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
         details = {"samples": runs} | ({"left_out": left_out} if left_out else {})
-        bare = any(not task.samples for task in tasks)
-        return bare, f"{passed} passed" + (f", {len(left_out)} left out" if left_out else ""), details
+        return f"{passed} passed" + (f", {len(left_out)} left out" if left_out else ""), details
 
     async def output_buckets(self, *names: str) -> None:
         """The trial's own results go to a bucket of the server's; those of clients must be there too."""
@@ -204,7 +203,7 @@ class Proving:
         seconds = handler_seconds(job)
         if request.picture is None:  # what a sample promises is not said of other pictures
             await self._requests.expect(job, sample, where)
-            _check_latency(task, where, seconds)
+            _check_latency(task, where, seconds, job)
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
             self.proofs.append(Proof(task, sample, submission, answer, seconds, job))
@@ -222,12 +221,12 @@ def _has_picture(task: Task, sample: Sample, one: Field) -> bool:
     return one.name in sample.files or is_body
 
 
-def _check_latency(task: Task, where: str, seconds: float) -> None:
+def _check_latency(task: Task, where: str, seconds: float, job: Job) -> None:
     budget = task.latency_seconds_max
     if budget is not None and seconds > budget:
         remedy = "Make the handler faster, or raise latency_seconds_max of the task."
         message = f"{where} took {seconds:.1f} s, and its budget is {budget:g} s."
-        raise Unproven(STAGE, message, details={"remedy": remedy, "seconds": seconds})
+        raise Unproven(STAGE, message, details={"remedy": remedy, "seconds": seconds, "job_id": job.id})
 
 
 def _reported(request: _Request, job: Job, duration_ms: int) -> dict[str, Any]:

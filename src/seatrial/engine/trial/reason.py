@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from seatrial.domain import errors
@@ -35,24 +35,30 @@ def unproven(stage: str, what: str, failure: Failure) -> Unproven:
 def failure_of(job: Job) -> Failure:
     """Why a job has no result."""
     document = dict(job.failure or {})
-    return Failure(document.get("error_type", ""), document.get("message", ""), document.get("details", {}))
+    details = dict(document.get("details", {})) | {"job_id": job.id}
+    return Failure(document.get("error_type", ""), document.get("message", ""), details)
 
 
-def reason_lines(error: SeatrialError) -> Iterator[str]:
-    """The parts of a FailureReason: the stage and what it said, the traceback's last lines, the remedy."""
+def failure_reason(error: SeatrialError, chars_max: int = FAILURE_REASON_CHARS_MAX) -> str:
+    """One line of at most `chars_max` characters (SageMaker's limit): the stage and what it said, the traceback's last
+    lines, the remedy, and the line that reproduces it, which is never cut; the remedy only to make room for that.
+    """
+    reproduce = _labelled("Reproduce", error.details.get("reproduce"))
+    remedy = _cut(_labelled("Remedy", error.details.get("remedy")), chars_max - len(reproduce))
+    said = _cut(" ".join(_said(error)), chars_max - len(remedy) - len(reproduce))
+    return (said + remedy + reproduce)[:chars_max]
+
+
+def _said(error: SeatrialError) -> Iterator[str]:
     yield f"{error.error_type}: {error.message}"
     traceback = error.details.get("traceback")
     if isinstance(traceback, str) and traceback.strip():
         yield "Traceback: " + " | ".join(line.strip() for line in traceback.strip().splitlines()[-4:])
-    remedy: Mapping[str, Any] | str | None = error.details.get("remedy")
-    if remedy:
-        yield f"Remedy: {remedy}"
 
 
-def failure_reason(error: SeatrialError, chars_max: int = FAILURE_REASON_CHARS_MAX) -> str:
-    """One line of at most `chars_max` characters (SageMaker's limit); the remedy is never the part that is cut."""
-    *said, last = list(reason_lines(error))
-    tail = f" {last}" if said else last
-    head = " ".join(said)
-    room = chars_max - len(tail)
-    return (head if len(head) <= room else head[: max(room - 1, 0)] + "…") + tail[:chars_max]
+def _labelled(label: str, text: Any) -> str:
+    return f" {label}: {text}" if text else ""
+
+
+def _cut(text: str, chars_max: int) -> str:
+    return text if len(text) <= chars_max else text[: max(chars_max - 1, 0)] + "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.crew import Crew
@@ -39,7 +40,7 @@ class Runs:
         """Wait for the end of a job. Raises Unproven: the crew gave up."""
         job = await self._court.inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
         while not job.ended:
-            self._check_crew()
+            self._check_crew(job_id)
             job = await self._court.inspector.wait(job_id, LONG_POLL_SECONDS_MAX)
         return job
 
@@ -49,9 +50,12 @@ class Runs:
             for name in [part.object for part in job.parts] or [job.output.failure]:
                 await self._court.objects.delete(name)
 
-    def _check_crew(self) -> None:
-        if self._crew.broken_by is not None:
-            raise unproven(self._stage, "Workers keep failing", self._crew.broken_by)
+    def _check_crew(self, job_id: str | None = None) -> None:
+        broken_by = self._crew.broken_by
+        if broken_by is not None:
+            named = {} if job_id is None else {"job_id": job_id}
+            said = Failure(broken_by.error_type, broken_by.message, dict(broken_by.details) | named)
+            raise unproven(self._stage, "Workers keep failing", said)
 
 
 def handler_seconds(job: Job) -> float:

@@ -114,7 +114,7 @@ class Suspicion:
             f"{proof.where}: its answer depends on what ran before or beside it, {where}: "
             f"{_shown(answer, path)} instead of {_shown(proof.answer, path)}"
         )
-        return Unproven(self._stage, message, field=path or None, details={"remedy": REMEDY})
+        return Unproven(self._stage, message, field=path or None, details={"remedy": REMEDY, "job_id": answer.job_id})
 
 
 def _shown(answer: Answer, path: str) -> str:

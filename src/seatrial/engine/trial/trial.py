@@ -7,6 +7,7 @@ take. The first stage that fails ends the trial.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,10 @@ from seatrial.engine.report import Evidence, signed_by
 from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court, Proved
 from seatrial.engine.trial.drill import Drilling
+from seatrial.engine.trial.earlier import Earlier
 from seatrial.engine.trial.evidence import inside_samples, shown
 from seatrial.engine.trial.load import check_used, load
-from seatrial.engine.trial.prove import Proof, Proving
+from seatrial.engine.trial.prove import Proof, Proving, tasks_of
 from seatrial.engine.trial.reason import failure_reason
 from seatrial.engine.trial.refuse import Refusing
 from seatrial.engine.trial.runs import Runs
@@ -62,35 +64,82 @@ class Trial:
         self._make_room = make_room
         self.version = version
         self.crew: Crew | None = None
+        self._outfit: Outfit | None = None
         self._outside = OutsideSamples(court.objects)
         self._evidence = Evidence()
         self._proofs: list[Proof] = []
         self._began_ms = court.clock.monotonic_ms()
 
-    async def run(self, chosen: frozenset[str]) -> Proved:
+    async def run(self, chosen: frozenset[str], since: TrialStage = TrialStage.INSPECT) -> Proved:
         """Run every stage. `chosen` are the settings that the deployment fixed; the rest is the package's to say.
+
+        What an earlier trial of the version has shown in stages before `since` is taken over where it still holds.
 
         Raises:
             Unproven: a stage failed; its report is kept with the version.
         """
+        earlier = Earlier(self._court, self.version, since)
+        await self._court.remains.begin(self.version)
+        await self._save(replace(self.version, stages=()))
         try:
             manifest = await self._stage(TrialStage.INSPECT, lambda: self._inspect(chosen))
             python = await self._stage(TrialStage.ENVIRONMENT, lambda: self._environment(manifest))
             weights = await self._stage(TrialStage.WEIGHTS, lambda: self._weights(manifest))
-            outfit = Outfit(manifest, self._court.packages.path(self.version.package), python, weights)
+            outfit = self._outfit = Outfit(manifest, self._court.packages.path(self.version.package), python, weights)
             self.crew = crew = self._court.make_crew(self.version, outfit)
             loaded = await self._stage(TrialStage.LOAD, lambda: self._load(crew))
-            bare, proofs = await self._stage(TrialStage.PROVE, lambda: self._prove(manifest.contract, crew, loaded))
-            await self._stage(TrialStage.REFUSE, lambda: self._refuse(manifest.contract, crew))
+            await earlier.hold_against(python)
+            proofs = await self._proved(manifest.contract, crew, loaded, earlier)
+            if not await self._is_taken_over(TrialStage.REFUSE, earlier):
+                await self._stage(TrialStage.REFUSE, lambda: self._refuse(manifest.contract, crew))
             await self._drill(crew, loaded, proofs)
-            self._evidence.unproven = bare
+            self._evidence.unproven = any(not task.samples for task in tasks_of(manifest.contract))
             await self._stage(TrialStage.REPORT, self._signed)
-        except SeatrialError as error:
-            await self._failed(error)
+        except SeatrialError:
+            raise  # `failed` comes to it
+        except BaseException:
+            self._outside.close()
             raise
+        self._outside.close()
+        await self._court.remains.forget(self.version)
+        return Proved(self.version, crew, self._evidence.unproven)
+
+    async def failed(self, error: SeatrialError) -> None:
+        """To be called when `run` raised it, once the workers are gone: what they left is kept, and a report made.
+
+        The stage that failed, and `error`, say how to go on.
+        """
+        try:
+            error.extra.update(await self._keep_remains(error))
+            await self._make_failed_report(error)
         finally:
             self._outside.close()
-        return Proved(self.version, crew, bare)
+
+    async def _keep_remains(self, error: SeatrialError) -> dict[str, Any]:
+        spec = None
+        if self._outfit is not None:
+            with contextlib.suppress(Unproven):  # a secret is missing: then no worker has started either
+                spec = self._court.outfitter.spec(self.version, self._outfit)
+        said = await self._court.remains.keep(self.version, error, spec)
+        stages = tuple(
+            replace(one, details=dict(one.details) | said) if one.state is StageState.FAILED else one
+            for one in self.version.stages
+        )
+        await self._save(replace(self.version, stages=stages))
+        return said
+
+    async def _proved(self, contract: Contract, crew: Crew, loaded: Loaded, earlier: Earlier) -> list[Proof]:
+        proofs = await earlier.proofs(contract, self._requests())
+        if proofs is not None and await self._is_taken_over(TrialStage.PROVE, earlier):
+            self._proofs = proofs
+            return proofs
+        return await self._stage(TrialStage.PROVE, lambda: self._prove(contract, crew, loaded))
+
+    async def _is_taken_over(self, stage: TrialStage, earlier: Earlier) -> bool:
+        report = earlier.report(stage)
+        if report is not None:
+            await self._report(report)
+        return report is not None
 
     # ------------------------------------------------------------------ stages
 
@@ -144,7 +193,7 @@ class Trial:
         self._evidence.device = loaded.device
         return loaded, message, details
 
-    async def _prove(self, contract: Contract, crew: Crew, loaded: Loaded) -> Stage[tuple[bool, list[Proof]]]:
+    async def _prove(self, contract: Contract, crew: Crew, loaded: Loaded) -> Stage[list[Proof]]:
         runs = Runs(self._court, crew, "prove")
         progress = self._progress(TrialStage.PROVE)
         proving = Proving(self._court, contract, self._requests(), runs, progress, self._seconds_left)
@@ -153,9 +202,9 @@ class Trial:
         prefixes = [one for one in (settings.output_prefix, settings.failure_prefix) if one is not None]
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
         async with Callbacks(self._court.receivers) as callbacks:
-            bare, message, details = await proving.run(callbacks)
+            message, details = await proving.run(callbacks)
         check_used(loaded, settings.device, proving.device_peak_bytes)
-        return (bare, proving.proofs), message, details
+        return proving.proofs, message, details
 
     async def _refuse(self, contract: Contract, crew: Crew) -> Stage[None]:
         runs = Runs(self._court, crew, "refuse")
@@ -216,7 +265,7 @@ class Trial:
         hashes = {name: one["sha256"] for name, one in document["bound_to"].items()}
         return None, by, {"bound_to": hashes}
 
-    async def _failed(self, error: SeatrialError) -> None:
+    async def _make_failed_report(self, error: SeatrialError) -> None:
         """The report of a failed trial. Trouble with it must not hide why the trial failed."""
         try:
             await self._make_report(failure_reason(error))
@@ -237,12 +286,18 @@ class Trial:
         try:
             value, message, details = await work()
         except SeatrialError as error:
-            ended = replace(report, state=StageState.FAILED, message=error.message, details=error.details)
+            details = error.details | self._log_streams()
+            ended = replace(report, state=StageState.FAILED, message=error.message, details=details)
             await self._report(replace(ended, ended_at_ms=clock.now_ms()))
             raise
+        details = details | self._log_streams()
         passed = replace(report, state=StageState.PASSED, message=message, details=details)
         await self._report(replace(passed, ended_at_ms=clock.now_ms()))
         return value
+
+    def _log_streams(self) -> dict[str, Any]:
+        """Which streams of the endpoint's log are of this trial's workers."""
+        return {"log_streams": sorted(self.crew.started)} if self.crew is not None else {}
 
     async def _skip(self, stage: TrialStage, why: str) -> None:
         now_ms = self._court.clock.now_ms()

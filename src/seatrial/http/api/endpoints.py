@@ -6,10 +6,11 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from seatrial.domain import errors
 from seatrial.domain.credentials import Principal
-from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.endpoint import Endpoint, EndpointVersion, TrialStage
 from seatrial.domain.errors import BadInput, NotFound, SeatrialError
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.deploy import ENDPOINT_EXISTS
@@ -37,6 +38,16 @@ _FORM_SCHEMA = {
 }
 _FORM = {"multipart/form-data": {"schema": _FORM_SCHEMA}}
 _DEPLOY_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _BY_NAME | _FORM | _ARCHIVE}}
+
+
+class RerunAsked(BaseModel):
+    """From which stage on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: TrialStage | None = Field(
+        None, alias="from", description="What earlier stages have shown is taken over. null: the stage that failed."
+    )
 
 
 class EndpointRoutes:
@@ -70,6 +81,13 @@ class EndpointRoutes:
         add("", self.list, methods=["GET"], summary="List endpoints")
         add("/{name}", self.show, methods=["GET"], summary="Show an endpoint, or wait for its next change")
         add("/{name}/contract", self.contract, methods=["GET"], summary="Show the contract with its samples")
+        add(
+            "/{name}/trial/rerun",
+            self.rerun,
+            methods=["POST"],
+            status_code=202,
+            summary="Run a failed trial of the newest version again",
+        )
         add("/{name}", self.delete, methods=["DELETE"], status_code=202, summary="Delete an endpoint")
         return router
 
@@ -195,6 +213,11 @@ class EndpointRoutes:
         except SeatrialError:
             asked.forget()
             raise
+        return await self._details(name)
+
+    async def rerun(self, name: str, asked: RerunAsked | None = None) -> EndpointDetails:
+        """Returns at once; watch the trial as after a deployment. The version takes over once it passes."""
+        await self._deployer.rerun(name, asked.since if asked is not None else None)
         return await self._details(name)
 
     async def _scale(self, name: str, asked: Asked) -> EndpointDetails:
