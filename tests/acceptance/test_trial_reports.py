@@ -258,4 +258,7 @@ def test_it_survives_a_backup_and_is_verified_offline(
     (tmp_path / "key.pem").write_text(cli("trial", "key", "--data", str(data)).stdout)
     verify = ("trial", "show", "--verify", str(tmp_path / "report.json"))
     assert "genuine" in cli(*verify, "--key", str(tmp_path / "key.pem")).stderr
+    page = tmp_path / "page.html"
+    page.write_text(own_api.http.get("/v1/endpoints/shapes/trial.html").text)
+    assert "genuine" in cli("trial", "show", "--verify", str(page), "--data", str(data)).stderr
     assert cli(*verify, "--data", str(tmp_path / "none"), check=False).returncode == 3, "nobody says whose key it is"

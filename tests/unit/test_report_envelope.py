@@ -108,7 +108,7 @@ def test_this_machine_says_the_same_twice() -> None:
         ("as it was", False, 3, "nothing here says whose it is"),
         ("payload", True, 1, "was changed after it was signed"),
         ("report", True, 1, "is not what was signed"),
-        ("no json", True, 2, "is no JSON"),
+        ("no json", True, 2, "is no report of a trial"),
         ("no report", True, 1, "it is no signed report"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.server import data_folder
 
-REPORT_REMEDY = "give a file that `seatrial trial show NAME --json` wrote, or the envelope in it"
+REPORT_REMEDY = "give what `seatrial trial show NAME --json` or `seatrial trial report NAME` wrote"
+_ENVELOPE = re.compile(r'<pre [^>]*id="envelope">([^<]*)</pre>')  # in the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ def checked(file: Path, key: Path | None, data: Path | None) -> Checked:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        inside = _ENVELOPE.search(text)
+        said = json.loads(html.unescape(inside[1]) if inside else text)
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE)
     except ValueError:
-        fail(f"{file} is no JSON", ExitCode.USAGE, REPORT_REMEDY)
+        fail(f"{file} is no report of a trial", ExitCode.USAGE, REPORT_REMEDY)
     if not isinstance(said, dict) or not isinstance(said.get("envelope", said), dict):
         fail(f"{file} is no report of a trial", ExitCode.USAGE, REPORT_REMEDY)
     return said

@@ -51,7 +51,7 @@ def show(
     verify: Annotated[
         Path | None,
         typer.Option(
-            help="Look at a report in a file instead, as --json or the API gave it, and verify its signature; asks no "
+            help="Look at a report in a file instead, JSON or page, and verify its signature; asks no "
             "server. Exit code 1: it is not genuine; 3: genuine, but there is no key to tell whose it is.",
             show_default=False,
         ),

@@ -16,13 +16,15 @@ PROBE = """
 import hashlib, importlib.metadata, json, platform, re, sys, sysconfig
 found = {}
 for one in importlib.metadata.distributions():
-    name = re.sub(r"[-_.]+", "-", one.metadata["Name"] or "").lower()
+    head = (one.read_text("METADATA") or one.read_text("PKG-INFO") or "").partition("\\n\\n")[0]
+    said = dict(re.findall(r"^(Name|Version): *(.*?) *$", head, re.MULTILINE))
+    name = re.sub(r"[-_.]+", "-", said.get("Name", "")).lower()
     if not name or name in found:
         continue
     lines = [line for line in (one.read_text("RECORD") or "").splitlines()
              if not line.startswith(("..", "/")) and ".dist-info/" not in line and ".pyc," not in line]
     digest = hashlib.sha256("\\n".join(sorted(lines)).encode()).hexdigest()[:12]
-    found[name] = one.version + (" (" + digest + ")" if lines else "")
+    found[name] = said.get("Version", "") + (" (" + digest + ")" if lines else "")
 print(json.dumps({
     "interpreter": {
         "implementation": platform.python_implementation(),

@@ -26,6 +26,7 @@
   function readGlb(bytes) {
     const view = new DataView(bytes.buffer);
     if (view.getUint32(0, true) !== 0x46546c67 || view.getUint32(4, true) !== 2) throw new Error("it is no binary glTF 2.0");
+    if (view.getUint32(8, true) > bytes.length) throw new Error("it is cut short");
     let gltf = null, bin = null;
     for (let at = 12; at + 8 <= bytes.length; ) {
       const length = view.getUint32(at, true), type = view.getUint32(at + 4, true);
