@@ -203,7 +203,8 @@ class Trial:
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
         async with Callbacks(self._court.receivers) as callbacks:
             message, details = await proving.run(callbacks)
-        check_used(loaded, settings.device, proving.device_peak_bytes)
+        if proving.proofs:
+            check_used(loaded, settings.device, proving.device_peak_bytes)
         return proving.proofs, message, details
 
     async def _refuse(self, contract: Contract, crew: Crew) -> Stage[None]:
@@ -223,7 +224,8 @@ class Trial:
             reason = f"left out: one more run of each sample would take {once:.0f} s"
         if reason is not None:
             return await self._skip(TrialStage.DRILL, reason)
-        workers = 1 if loaded.device != "cpu" or not self._room_for_another(loaded) else 2
+        on_gpu = loaded.device != "cpu" or self.version.settings.device == "cuda"  # if only once it runs
+        workers = 1 if on_gpu or not self._room_for_another(loaded) else 2
         drilling = Drilling(
             court=self._court,
             crew=crew,
