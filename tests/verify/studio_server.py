@@ -1,7 +1,7 @@
 """A small server of the image-generation callback protocol, which really draws: what the adapter is tried with.
 
-Run as a process: python studio_server.py PORT [--cut], where --cut leaves the lower half of each picture blank, as a
-decoder does that was stopped.
+Run as a process: python studio_server.py PORT [--cut] [--cold]. --cut leaves the lower half of each picture blank, as a
+decoder does that was stopped; --cold makes the first job wait for its model.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 CUT = "--cut" in sys.argv
+COLD_SECONDS = 4.0 if "--cold" in sys.argv else 0.0
 LIMITS = {"width": (64, 2048), "height": (64, 2048), "num_inference_steps": (1, 100)}
 jobs: dict[str, dict[str, Any]] = {}
 pictures: dict[str, bytes] = {}
@@ -49,6 +50,8 @@ async def draw(job_id: str, asked: dict[str, Any]) -> None:
     job = jobs[job_id]
     async with turn:
         job["status"] = "processing"
+        if COLD_SECONDS and not pictures:
+            await asyncio.sleep(COLD_SECONDS)
         try:
             size = int(asked.get("width", 1024)), int(asked.get("height", 1024))
             pictures[job_id] = await asyncio.to_thread(drawn, asked["prompt"], int(asked.get("seed", 0)), *size)

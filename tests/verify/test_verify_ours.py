@@ -11,6 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from seatrial.prove.contract_file import load_contract
+from seatrial.prove.targets import parse
+from seatrial.prove.verify import Verifier
+
 TEN_POINTS = {  # of the report in which an endpoint was InService and every request failed
     "endpoint.in_service": "1",
     "endpoint.health": "2",
@@ -168,6 +172,38 @@ def test_an_endpoint_that_is_not_there_fails_its_first_line(deployed, seatrial, 
     done = seatrial("verify", "seatrial:nowhere", "--contract", str(contract), "--json", env=deployed.variables)
     assert done.returncode == 1
     assert [key for key, _, outcome in outcomes(done) if outcome == "failed"] == ["endpoint.in_service"]
+
+
+def test_an_endpoint_on_its_way_into_service_is_waited_for(deployed, seatrial, package):
+    ordered = seatrial("deploy", str(package("echo")), "--name", "fresh", "--no-wait", env=deployed.variables)
+    assert ordered.returncode == 0, ordered.stderr
+    done = seatrial("verify", "seatrial:fresh", "--json", env=deployed.variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_endpoint_that_failed_its_trial_fails_with_the_servers_reason(deployed, seatrial, package):
+    assert seatrial("deploy", str(package("crash_on_load")), "--name", "sunk", env=deployed.variables).returncode == 1
+    done = seatrial("verify", "seatrial:sunk", "--json", env=deployed.variables)
+    assert done.returncode == 1
+    first = json.loads(done.stdout)["checks"][0]
+    assert (first["id"], first["outcome"]) == ("endpoint.in_service", "failed")
+    assert "sunk is Failed: " in first["message"]
+    assert json.loads(done.stdout)["invocations"] == 0
+
+
+def test_broken_off_in_the_middle_it_removes_what_it_stored(deployed, contract, monkeypatch):
+    for name, value in deployed.variables.items():
+        monkeypatch.setenv(name, value)
+    before = listed(deployed)
+
+    def interrupt(words):
+        if "budget" in words:
+            assert listed(deployed) != before
+            raise KeyboardInterrupt
+
+    with parse("sagemaker:gen3d", {}) as target, pytest.raises(KeyboardInterrupt):
+        Verifier(target, load_contract(contract)).run(interrupt)
+    assert listed(deployed) == before
 
 
 def test_a_first_contract_is_made_from_nothing_and_from_an_endpoint(deployed, seatrial, tmp_path):

@@ -52,13 +52,20 @@ class _Samples:
     def _sample(self, sample: Sample) -> dict[str, Any]:
         told: dict[str, Any] = {"name": sample.name, "media_type": sample.media_type}
         if sample.input is not None:
-            data = (self._root / sample.input).read_bytes()
-            told["input"] = json.loads(data) if sample.media_type == JSON else _data_url(data, sample.media_type)
+            told["input"] = self._input(sample, self._root / sample.input)
         if sample.files:
             told["files"] = {field: self._file(file) for field, file in sample.files.items()}
         if sample.expect is not None:
             told["expect"] = json.loads((self._root / sample.expect).read_bytes())
         return told
+
+    def _input(self, sample: Sample, file: Path) -> Any:
+        if sample.media_type != JSON:
+            return _data_url(file.read_bytes(), sample.media_type)
+        body = json.loads(file.read_bytes())
+        for step in sample.member:
+            body = body[step]
+        return body
 
     def _file(self, file: str) -> str:
         media_type = mimetypes.guess_type(file)[0] or "application/octet-stream"

@@ -12,13 +12,19 @@ from urllib.parse import quote
 
 from seatrial.prove.contract import Contract
 from seatrial.prove.contract_file import BadContract, contract_of
-from seatrial.prove.limits import LOG_LINES_MAX, LONG_POLL_SECONDS, TARGET_ANSWER_SECONDS_MAX
+from seatrial.prove.limits import (
+    CONTRACT_WAIT_SECONDS_MAX,
+    LOG_LINES_MAX,
+    LONG_POLL_SECONDS,
+    POLL_SECONDS_MAX,
+    TARGET_ANSWER_SECONDS_MAX,
+)
 from seatrial.prove.request import Request, Source
 from seatrial.prove.targets.answer import Answer, Part, State, failure_of
 from seatrial.prove.targets.base import Wire, elapsed
 from seatrial.prove.targets.spelling import body_of, chosen, with_files
 from seatrial.prove.targets.target import Description, Health, LogLine, Scaling, Ticket
-from seatrial.prove.targets.trouble import NotOffered, Unknown, Unreachable
+from seatrial.prove.targets.trouble import NotOffered, Refused, Unknown, Unreachable
 from seatrial.prove.targets.web import Web
 
 _STATES = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
@@ -70,9 +76,17 @@ class SeatrialTarget(Wire):
             raise Unreachable(str(error), "is this server of another version?") from None
 
     def told_contract(self) -> dict[str, Any]:
-        """The document that the contract is made of: it may be kept as a file."""
-        told: dict[str, Any] = self._get(f"{self._path}/contract")["contract"]
-        return told
+        """The document that the contract is made of: it may be kept as a file. A package on trial is waited for."""
+        give_up = time.monotonic() + CONTRACT_WAIT_SECONDS_MAX
+        while True:
+            try:
+                told: dict[str, Any] = self._get(f"{self._path}/contract")["contract"]
+            except Refused as refused:  # its package is being inspected
+                if refused.status != 503 or time.monotonic() > give_up or not self.describe().starting:
+                    raise
+                time.sleep(POLL_SECONDS_MAX)
+            else:
+                return told
 
     def submit(self, request: Request) -> Ticket:
         headers = {"X-Seatrial-Task": request.task} if request.task and not request.task_field else {}

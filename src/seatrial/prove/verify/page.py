@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -57,7 +57,7 @@ def html_page(report: Report) -> bytes:
     _text(head, "style", _STYLE)
     body = SubElement(html, "body")
     _text(body, "h1", f"{report.plan.wire}: {report.plan.target}")
-    _text(body, "p", f"verified from outside on {report.began}")
+    _text(body, "p", f"Seen from outside, {report.began}. The column point is the number in the ten-point list.")
     _text(body, "p", report.verdict, f"verdict {'passed' if report.passed else 'failed'}")
     _checks(body, report)
     _outputs(body, report.runs)
@@ -70,20 +70,21 @@ def _checks(body: Element, report: Report) -> None:
     _text(body, "h2", "Checklist")
     table = SubElement(body, "table")
     row = SubElement(SubElement(table, "thead"), "tr")
-    for head in ("", "check", "of", "found"):
+    for head in ("", "point", "check", "of", "found"):
         _text(row, "th", head)
     rows = SubElement(table, "tbody")
-    titles = {id_: title for id_, title, _ in report.plan.checks}
+    told = {id_: (title, point) for id_, title, point in report.plan.checks}
     for line in report.lines:
-        _check(rows, line, titles)
+        _check(rows, line, *told[line.finding.id])
 
 
-def _check(rows: Element, line: Line, titles: Mapping[str, str]) -> None:
+def _check(rows: Element, line: Line, title: str, point: str) -> None:
     finding = line.finding
     mark = _MARKS[finding.outcome]
     row = SubElement(rows, "tr", {"class": mark})
     _text(row, "td", mark, "state")
-    named = _text(row, "td", titles.get(finding.id, finding.id))
+    _text(row, "td", point)
+    named = _text(row, "td", title)
     _text(named, "span", finding.id, "id")
     _text(row, "td", line.subject)
     found = _text(row, "td", finding.message)
@@ -121,7 +122,7 @@ def _picture(body: Element, part: Part, is_room: bool) -> None:
 def _excerpt(part: Part) -> str:
     """The answer's JSON, long texts cut; of other kinds what and how much it is."""
     try:
-        shown = json.dumps(_cut(part.document()), indent=1, ensure_ascii=False)
+        shown = json.dumps(_cut(part.document()), ensure_ascii=False)
     except (ValueError, RecursionError):
         return f"{part.media_type}, {len(part.data):,} bytes"
     return shown if len(shown) <= REPORT_TEXT_CHARS_MAX else shown[:REPORT_TEXT_CHARS_MAX] + " …"

@@ -31,17 +31,17 @@ def look(round_: Round) -> Iterator[Line]:
 
 
 def _run(round_: Round, task: Task, sample: Sample, is_first: bool) -> SampleRun:
-    cold = round_.description is not None and round_.description.workers_ready == 0
+    ready = round_.description.workers_ready if round_.description is not None else None
     patience = max(task.timeout_seconds, round_.contract.cold_start_seconds) if is_first else task.timeout_seconds
     try:
         ticket = round_.submit(task, sample)
         answer = round_.target.wait(ticket, patience)
         run = SampleRun(task=task, sample=sample, answer=answer, ticket=ticket, seconds=answer.seconds)
         budget = budget_of(round_, task)
-        slow = is_first and budget is not None and answer.seconds > budget
-        if answer.state is not State.SUCCEEDED or not is_first or not (cold or slow):
+        slow = ready is None and budget is not None and answer.seconds > budget  # nobody says whether it was cold
+        if answer.state is not State.SUCCEEDED or not is_first or not (ready == 0 or slow):
             return run
-        # The first answer may have waited for a worker to start: a second one tells the latency.
+        # The first answer waited for a worker to start: a second one tells the latency.
         cold_seconds = answer.seconds
         ticket = round_.submit(task, sample)
         answer = round_.target.wait(ticket, task.timeout_seconds)
