@@ -219,7 +219,7 @@ def test_a_stored_archive_is_deployed_by_name(api: httpx.Client, packed: bytes, 
     [
         ({"json": {"name": "x", "package": "nowhere"}}, 422, "invalid_field", "package"),
         ({"json": {"name": "x", "package": "s3://b/k", "wrokers": 1}}, 422, "unknown_field", "wrokers"),
-        ({"json": {"name": "x", "package": "s3://b/k", "workers": 0}}, 422, "invalid_field", "workers"),
+        ({"json": {"name": "x", "package": "s3://b/k", "workers": -1}}, 422, "invalid_field", "workers"),
         ({"json": {"name": "x"}}, 422, "missing_field", "package"),
         ({"json": {"package": "s3://b/k"}}, 422, "missing_field", "name"),
         ({"json": {"name": "no name", "package": "s3://b/k"}}, 422, "invalid_field", "name"),

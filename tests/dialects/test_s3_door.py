@@ -77,6 +77,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         deliverer=unused,
         streams=unused,
         reports=unused,
+        outside=unused,
         waits=unused,
         backups=unused,
         objects=objects,

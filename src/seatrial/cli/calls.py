@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seatrial.http.dialects.runpod.worker import environment
+
 INPUTS = "seatrial-inputs"
 _BY_TYPE: Mapping[str, Any] = {
     "string": "text",
@@ -138,7 +140,31 @@ def python(call: Call) -> str:
     return "\n".join(lines)
 
 
-CALLS = {"curl": curl, "aws": aws, "boto3": boto3, "python": python}
+def runpod(call: Call) -> str:
+    """The SDK of RunPod."""
+    lines = [
+        "import os, runpod",
+        "",
+        'runpod.endpoint_url_base = os.environ["SEATRIAL_URL"] + "/v2"',
+        'runpod.api_key = os.environ["SEATRIAL_API_KEY"]',
+        f'print(runpod.Endpoint("{call.endpoint}").run_sync({{"input": {call.payload()!r}}}))',
+    ]
+    return "\n".join(lines)
+
+
+def runpod_worker(call: Call) -> str:
+    """The environment in which an unmodified RunPod worker, here or on another machine, pulls the endpoint's jobs."""
+    return environment(call.endpoint)
+
+
+CALLS = {
+    "curl": curl,
+    "aws": aws,
+    "boto3": boto3,
+    "python": python,
+    "runpod": runpod,
+    "runpod-worker": runpod_worker,
+}
 
 
 def _text(value: Any) -> str:

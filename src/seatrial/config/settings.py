@@ -24,6 +24,7 @@ from seatrial.domain.limits import (
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
     JOB_RETENTION_DAYS,
+    OUTSIDE_LEASE_SECONDS,
     PUBLISH_SECONDS_MAX_DEFAULT,
     SERVER_STOP_GRACE_SECONDS,
     UNUSED_RETENTION_DAYS,
@@ -84,6 +85,13 @@ class Settings(BaseSettings):
     )
     worker_deaths_max: int = _setting(
         WORKER_DEATHS_MAX, "deaths", "Worker deaths charged to one job before it fails as worker_crashed.", ge=1
+    )
+    outside_lease_seconds: int = _setting(
+        OUTSIDE_LEASE_SECONDS,
+        "seconds",
+        "A worker that pulls from elsewhere has lost what it held when it is not heard of for so long.",
+        ge=1,
+        le=3_600,
     )
     owner_concurrency_max: int | None = _setting(
         None,

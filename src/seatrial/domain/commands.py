@@ -229,6 +229,7 @@ class CloseSession:
     death: Failure | None = None
     deaths_max: int = WORKER_DEATHS_MAX
     attempts_max: int = ATTEMPTS_MAX
+    presumed: bool = False  # the worker was not seen gone: it may still execute what it held
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,13 @@ RUNPOD_OUTPUT_SHOWN_BYTES_MAX = 20 * MIB  # of an output in a status; a larger o
 RUNPOD_OUTPUT_URL_SECONDS = 86_400  # how long that URL is good
 RUNPOD_REQUESTS_SHOWN = 100  # of an endpoint, the newest
 
+# Workers that pull from elsewhere
+OUTSIDE_WORKERS_MAX = 10_000  # of all endpoints
+OUTSIDE_LEASE_SECONDS = 60  # without a word for so long, a worker that pulls has lost what it held (setting)
+OUTSIDE_POLL_SECONDS = 8  # how long its question for work, or for jobs to stop, is held open
+OUTSIDE_BATCH_MAX = 100  # jobs handed out at once
+OUTSIDE_REFUSAL_SECONDS = 1  # a refused one is answered after that, since it asks again at once
+
 # What handlers tell while they run
 STREAM_CHUNK_JSON_BYTES_MAX = 1 * MIB  # of one chunk, as at RunPod
 STREAM_WAITING_BYTES_MAX = 32 * MIB  # of one job's chunks that nobody has fetched; the result has them all

@@ -137,6 +137,8 @@ class Crew:
     def scale(self, desired: int) -> None:
         """Aim for that many workers: more are started in the background, superfluous ones retire."""
         self._desired = desired
+        if desired == 0:
+            self._known.set()  # there is none to wait for
         while self._staying() < desired:
             self._keep(self._replace())
         for runner in self._taking()[desired:]:

@@ -35,6 +35,7 @@ from seatrial.engine.crew import Crew, CrewState
 from seatrial.engine.crews import Crews
 from seatrial.engine.directory import Directory
 from seatrial.engine.outfit import Outfit
+from seatrial.engine.outside import Outside
 from seatrial.engine.report import Reports
 from seatrial.engine.told_contract import told_contract
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
@@ -89,7 +90,9 @@ class Deployer:
         watch: Watch,
         bells: Bells,
         clock: Clock,
+        outside: Outside,
     ) -> None:
+        self._outside = outside
         self._court = replace(court, make_crew=self._make_crew)
         self._make_plain_crew = court.make_crew
         self._directory = directory
@@ -218,13 +221,13 @@ class Deployer:
             raise Conflict(ENDPOINT_BUSY, message)
 
     async def scale(self, endpoint_name: str, workers: int) -> Endpoint:
-        """Run that many workers of the active version.
+        """Run that many workers of the active version here; with none, it is served by outside workers only.
 
         Raises:
             NotFound, BadInput
         """
-        if not 1 <= workers <= WORKERS_PER_ENDPOINT_MAX:
-            valid = f"1 to {WORKERS_PER_ENDPOINT_MAX}"
+        if not 0 <= workers <= WORKERS_PER_ENDPOINT_MAX:
+            valid = f"0 (outside workers only) to {WORKERS_PER_ENDPOINT_MAX}"
             raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)
         self._directory.endpoint(endpoint_name)
         async with self._turn(endpoint_name):
@@ -338,11 +341,13 @@ class Deployer:
 
     async def end_session(self, session: str) -> None:
         """End the worker that holds a session: what it held goes back to the queue, or ends if its time is over."""
-        await self._crews.end_session(session)
+        if not await self._outside.end_session(session):
+            await self._crews.end_session(session)
 
     async def stop_work(self, session: str, token: str) -> None:
         """End the work of a claim whose cancel was wished; returns once it is over."""
-        await self._crews.cancel(session, token)
+        if not await self._outside.cancel(session, token):
+            await self._crews.cancel(session, token)
 
     # ------------------------------------------------------------------ server start and stop
 
@@ -606,6 +611,7 @@ class Deployer:
             await asyncio.wait({proof})
         for version in self._directory.versions(endpoint.id):
             await self._crews.retire(version.id, 0)
+        await self._outside.dismiss(endpoint.name)
         failure = Failure(errors.ENDPOINT_DELETED, f"Endpoint {endpoint.name!r} was deleted before the job ran.")
         await self._fail_queued(endpoint.id, failure, None)
         reached(CrashPoint.DELETE_QUEUE_FAILED)
@@ -682,8 +688,8 @@ def _version(deployment: Deployment, endpoint_id: str, number: int, now_ms: int)
         valid = ", ".join(sorted(_setting_names()))
         raise BadInput(errors.UNKNOWN_FIELD, f"There is no setting {unknown[0]!r}.", field=unknown[0], valid=valid)
     settings = VersionSettings(**deployment.settings)
-    if not 1 <= settings.workers <= WORKERS_PER_ENDPOINT_MAX:
-        valid = f"1 to {WORKERS_PER_ENDPOINT_MAX}"
+    if not 0 <= settings.workers <= WORKERS_PER_ENDPOINT_MAX:
+        valid = f"0 (outside workers only) to {WORKERS_PER_ENDPOINT_MAX}"
         raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)
     return EndpointVersion(
         id=str(uuid.uuid4()),

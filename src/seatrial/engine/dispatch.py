@@ -116,10 +116,12 @@ class Dispatcher:
             await self._insist([c.Release(tuple(tokens))])
             self._bells.ring_all()
 
-    async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
-        """The worker was seen gone; its claims go back, or end after too many deaths."""
+    async def close(
+        self, session: str, begun: Sequence[str] = (), death: Failure | None = None, *, presumed: bool = False
+    ) -> None:
+        """The worker was seen gone (`presumed`: given up); its claims go back, or end after too many deaths."""
         reached(CrashPoint.CLOSE_PROCESS_GONE)
-        closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, *self._limits)
+        closing = c.CloseSession(session, self._clock.now_ms(), tuple(begun), death, *self._limits, presumed)
         (outcome,) = await self._insist([closing])
         reached(CrashPoint.CLOSE_COMMITTED)
         if isinstance(outcome, c.Closed):

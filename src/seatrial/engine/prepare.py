@@ -31,6 +31,7 @@ from seatrial.engine.whole_object import whole_object
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 from seatrial.ports.urls import UrlReader
 
+OUTSIDE = "outside"  # what workers elsewhere get: a body, and no file of this machine
 RUNPOD = "runpod"  # the layout whose handlers get what else a RunPod request had
 PYTHON = "python"  # the layout whose handlers take fields; all others take a body
 
@@ -82,7 +83,7 @@ class Preparer:
             SeatrialError: media_support_missing.
         """
         work = await self._prepared(job, contract, layout, token, scratch)
-        return work if layout == RUNPOD else replace(work, attributes=job.shown_attributes)
+        return work if layout in (RUNPOD, OUTSIDE) else replace(work, attributes=job.shown_attributes)
 
     async def _prepared(self, job: Job, contract: Contract, layout: str, token: str, scratch: Path) -> Work:
         folder = inputs_folder(token, scratch)
@@ -93,7 +94,8 @@ class Preparer:
         asked = await _asked(contract, job, body)
         if layout == PYTHON:
             return await self._for_python(job, token, asked, folder)
-        return await self._for_body_handlers(job, token, contract, asked, body, folder)
+        has_files = layout != OUTSIDE
+        return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
 
     async def _body(self, given: JobInput, folder: Path | None) -> bytes | Path:
         """The input's bytes; with a folder, big ones are a file there."""
@@ -137,9 +139,12 @@ class Preparer:
         return _work(job, token, asked.task.name, fields=fields, media=media, media_forms=forms)
 
     async def _for_body_handlers(
-        self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Path
+        self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Path | None
     ) -> Work:
-        """A raw body goes on as it is; JSON and forms go on as JSON, with media in the form that was asked for."""
+        """A raw body goes on as it is; JSON and forms go on as JSON, with media in the form that was asked for.
+
+        Without a folder, files are base64 text.
+        """
         reader = self._media[job.purpose]
         task = asked.task.name
         if asked.kind is BodyKind.RAW:
@@ -151,7 +156,7 @@ class Preparer:
             if value.field.form is MediaForm.AS_SENT and value.source is not MediaSource.RAW:
                 await reader.look_at(value)
                 payload.update(_as_sent(value, asked.payload))
-            elif value.field.form is MediaForm.PATH:
+            elif value.field.form is MediaForm.PATH and folder is not None:
                 payload[name] = str(await reader.in_file(value, folder))
             else:
                 payload[name] = base64.b64encode(await reader.in_memory(value)).decode()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.multipart import MultipartUploads
+    from seatrial.engine.outside import Outside
     from seatrial.engine.report import Reports
     from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
@@ -51,4 +52,5 @@ class Services:
     waits: Waits
     backups: BackupTaker
     streams: Streams
+    outside: Outside
     home: Home | None = None  # where the server's own buckets lie in an S3 service

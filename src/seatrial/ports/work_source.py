@@ -41,8 +41,13 @@ class WorkSource(Protocol):
         """Hand back claims that had not begun: costs no attempt."""
         ...
 
-    async def close(self, session: str, begun: Sequence[str] = (), death: Failure | None = None) -> None:
-        """The worker was seen gone; its claims go back or, after too many deaths, end as worker_crashed."""
+    async def close(
+        self, session: str, begun: Sequence[str] = (), death: Failure | None = None, *, presumed: bool = False
+    ) -> None:
+        """The worker was seen gone; its claims go back or, after too many deaths, end as worker_crashed.
+
+        `presumed`: it was not seen gone, only given up.
+        """
         ...
 
 

@@ -205,7 +205,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         | st.builds(CloseLapsed, _SERVERS, st.sampled_from([-_DAY_MS, _DAY_MS]), st.just(0))
         | st.builds(FailQueued, st.just(ENDPOINT.id), st.just(FAILURE), st.just(0), st.sampled_from(["v1", "v2", None]))
         | st.builds(CancelQueued, st.just(ENDPOINT.id), st.just(0))
-        | st.builds(CloseSession, _SESSIONS, st.just(0))
+        | st.builds(CloseSession, _SESSIONS, st.just(0), presumed=st.booleans())
     )
     def clear(self, command: CloseServerSessions | CloseLapsed | FailQueued | CancelQueued | CloseSession) -> None:
         self.ask(replace(command, now_ms=self.now_ms))

@@ -341,6 +341,8 @@ class JobModel:
             held = [one for one in self._in_state(JobState.RUNNING) if one.session == command.session]
             begun = [one for one in held if one.token in command.begun]
             for entry in held:
+                if command.presumed:
+                    entry.job = replace(entry.job, stop_confirmed=False)
                 died = command.death is not None and begun == [entry]
                 shared = command.death is not None and len(begun) > 1 and entry in begun
                 self._lose(entry, command, begun=entry in begun, died=died)

@@ -73,6 +73,7 @@ from seatrial.engine.leases import LEASE_MS, Leases
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.outside import Outside
 from seatrial.engine.prepare import Preparer
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
@@ -143,7 +144,9 @@ class Server:
 
     def rounds(self) -> list[asyncio.Task[None]]:
         """Begin what it does again and again; each goes on until it is cancelled."""
-        runs = [one.run() for one in (self.reaper, self.publisher, self.services.deliverer, self.retainer)]
+        services = self.services
+        parts = (self.reaper, self.publisher, services.deliverer, self.retainer, services.outside)
+        runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
 
 
@@ -193,6 +196,7 @@ class _Doers:
     submitter: Submitter
     bench: Bench
     pool: ProcessPool
+    outside: Outside
 
 
 @asynccontextmanager
@@ -312,13 +316,20 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    return _Doers(
+    sealer, streams = OutputSealer(objects), ground.streams
+    outside = Outside(
         directory,
-        inspector,
-        submitter,
-        Bench(pool, dispatcher, preparer, OutputSealer(objects), clock, ground.streams),
-        pool,
+        dispatcher,
+        preparer,
+        sealer,
+        streams,
+        ground.bells,
+        clock,
+        ground.folders.made("scratch"),
+        ground.settings.outside_lease_seconds * 1000,
     )
+    bench = Bench(pool, dispatcher, preparer, sealer, clock, streams)
+    return _Doers(directory, inspector, submitter, bench, pool, outside)
 
 
 def _reports(ground: _Ground, stores: _Stores, doers: _Doers, outfitter: Outfitter) -> Reports:
@@ -387,6 +398,7 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnRec
         ground.watch,
         ground.bells,
         clock,
+        doers.outside,
     )
     return deployer
 
@@ -409,6 +421,7 @@ def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deploye
         base_url=ground.url,
         multipart=MultipartUploads(objects, clock),
         streams=ground.streams,
+        outside=doers.outside,
         waits=Waits(stores.jobs, deployer),
         home=stores.kept.home,
         backups=_backups(ground, stores),

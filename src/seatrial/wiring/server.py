@@ -149,6 +149,7 @@ async def _stop(
     log.info("server.stopping", grace_seconds=grace_seconds)
     server.services.submitter.drain()
     server.dispatcher.drain()
+    server.services.outside.close()
     closing = asyncio.create_task(server.deployer.close(grace_seconds))
     impatient = asyncio.create_task(stops.get())
     await _first({closing, impatient})

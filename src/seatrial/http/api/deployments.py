@@ -40,7 +40,12 @@ class DeploySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    workers: int | None = Field(None, ge=1, le=WORKERS_PER_ENDPOINT_MAX, description="Worker processes.")
+    workers: int | None = Field(
+        None,
+        ge=0,
+        le=WORKERS_PER_ENDPOINT_MAX,
+        description="Worker processes here; 0: only outside workers.",
+    )
     env: dict[str, str] | None = Field(None, description="Plain variables of the workers.")
     secrets: dict[str, str] | None = Field(None, description='Variable -> "env:NAME" or "file:PATH"; never shown.')
     python: str | None = Field(None, description="Base interpreter.")

@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from seatrial.adapters.sql.commands.sessions import close_lost
+from seatrial.adapters.sql.commands.sessions import PRESUME, close_lost
 from seatrial.adapters.sql.run import Run
-from seatrial.adapters.sql.schema import jobs, servers, sessions
+from seatrial.adapters.sql.schema import servers, sessions
 from seatrial.domain.commands import Beat, Beaten, Closed, CloseLapsed
 
 
@@ -47,8 +47,6 @@ _OF_NOBODY = select(sessions.c.id).where(
     sessions.c.server != bindparam("server"), ~select(servers.c.id).where(servers.c.id == sessions.c.server).exists()
 )
 
-_PRESUME = update(jobs).where(jobs.c.session.in_(bindparam("names", expanding=True))).values(presumed=True)
-
 
 def beat(run: Run, commands: Sequence[Beat]) -> list[Beaten]:
     """Each in turn."""
@@ -79,5 +77,5 @@ def _close_lapsed(run: Run, command: CloseLapsed) -> Closed:
     # A session whose server has no row lost it here, or came with a backup.
     names = run.connection.execute(_OF_NOBODY, which).scalars().all()
     if names:  # nobody has seen what becomes of their processes
-        run.connection.execute(_PRESUME, {"names": names})
+        run.connection.execute(PRESUME, {"names": names})
     return close_lost(run, names, command.now_ms)

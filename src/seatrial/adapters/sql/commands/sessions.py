@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from seatrial.adapters.sql.ending import Ending, cancelled, end, failed
 from seatrial.adapters.sql.job_rows import JobRow
@@ -24,6 +24,7 @@ _IS_OPEN = select(sessions.c.id).where(sessions.c.id == bindparam("session"))
 _OPEN = insert(sessions)
 _KEPT = _IS_OPEN.with_for_update()
 _HELD = select(jobs).where(jobs.c.session == bindparam("session")).order_by(jobs.c.seq).with_for_update(key_share=True)
+PRESUME = update(jobs).where(jobs.c.session.in_(bindparam("names", expanding=True))).values(presumed=True)
 _CLOSE = delete(sessions).where(sessions.c.id == bindparam("session"))
 _OF_OTHERS = select(sessions.c.id).where(sessions.c.server != bindparam("server"))
 _OTHERS = delete(servers).where(servers.c.id != bindparam("server"))
@@ -79,6 +80,8 @@ def close_lost(run: Run, names: Sequence[str], now_ms: int) -> Closed:
 
 def _close(run: Run, command: CloseSession, all_begun: bool = False) -> Closed:
     run.connection.execute(_KEPT, {"session": command.session})  # a take in flight is waited for, and then seen
+    if command.presumed:
+        run.connection.execute(PRESUME, {"names": [command.session]})
     rows = run.connection.execute(_HELD, {"session": command.session}).all()
     begun = {row.token for row in rows if all_begun or row.token in command.begun}
     charged = begun if command.death is not None and len(begun) == 1 else set()

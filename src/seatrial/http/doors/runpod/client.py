@@ -126,8 +126,10 @@ class ClientRoutes:
         deployer = self._services.deployer
         ready, busy = deployer.workers(endpoint.name), deployer.busy_workers(endpoint.name)
         missing = max(0, endpoint.workers_desired - ready)
-        words = {"idle": ready - busy, "running": busy, "ready": ready, "initializing": missing}
-        return words | {"throttled": 0, "unhealthy": 0}
+        outside = self._services.outside.workers(endpoint.name)
+        idle, running = ready - busy + outside["idle"], busy + outside["running"]
+        words = {"idle": idle, "running": running, "ready": idle + running, "initializing": missing}
+        return words | {"throttled": 0, "unhealthy": outside["unhealthy"]}
 
     async def _job(self, endpoint: str, shown_id: str) -> Job:
         """The newest job behind an id, whoever's door it came by."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -12,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 from seatrial.domain import errors
 from seatrial.domain.credentials import Principal
 from seatrial.domain.errors import BadInput, Busy, NotFound, SeatrialError
+from seatrial.domain.limits import OUTSIDE_REFUSAL_SECONDS
 from seatrial.http.auth import authenticate
 from seatrial.http.dialects.runpod import status as dialect
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.runpod.answers import json_response
 from seatrial.http.doors.runpod.client import ClientRoutes
 from seatrial.http.doors.runpod.outputs import Outputs
+from seatrial.http.doors.runpod.worker import VERBS, WorkerRoutes
 from seatrial.http.errors import NO_SUCH_ROUTE, status_of
 from seatrial.http.services import Services
 from seatrial.ports.storage import as_unavailable
@@ -44,7 +47,7 @@ class RunpodDoor:
             services,
             Outputs(services.inspector, services.objects, services.streams, services.keyring, services.base_url),
         )
-        self._routes: dict[tuple[str, str, int], Handler] = {**client.routes()}
+        self._routes: dict[tuple[str, str, int], Handler] = {**client.routes(), **WorkerRoutes(services).routes()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,14 +58,16 @@ class RunpodDoor:
         except ClientDisconnect:
             return
         except SeatrialError as error:
+            if _verb(request) in VERBS:  # workers ask again at once, whatever they were told
+                await asyncio.sleep(OUTSIDE_REFUSAL_SECONDS)
             response = _refused(error)
         except Exception as error:  # noqa: BLE001 - the named edge of this door
             response = _failed(request, error)
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
-        parts = request.scope["path"].removeprefix(PREFIX).split("/")
-        endpoint, verb, arguments = parts[0], parts[1] if len(parts) > 1 else "", parts[2:]
+        endpoint, *rest = _parts(request)
+        verb, arguments = "".join(rest[:1]), rest[1:]
         principal: Principal = authenticate(request, self._keyring)
         handler = self._routes.get((request.method, verb, len(arguments)))
         if handler is None or not endpoint or not all(arguments):
@@ -70,6 +75,15 @@ class RunpodDoor:
             message = f"There is no route {request.method} {request.scope['path'][:200]}."
             raise NotFound(NO_SUCH_ROUTE, message, valid=valid)
         return await handler(request, principal, endpoint, *arguments)
+
+
+def _parts(request: Request) -> list[str]:
+    path: str = request.scope["path"]
+    return path.removeprefix(PREFIX).split("/")
+
+
+def _verb(request: Request) -> str:
+    return "".join(_parts(request)[1:2])
 
 
 def _refused(error: SeatrialError) -> Response:
