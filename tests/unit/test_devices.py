@@ -12,6 +12,7 @@ import pytest
 
 from seatrial.worker import devices
 from seatrial.worker.devices import DeviceMissing, Sighting
+from seatrial.worker.vitals import Vitals
 
 MIB = 2**20
 GPU_NODES = ["/dev/nvidia0"]
@@ -224,3 +225,10 @@ def test_the_drivers_list_of_processes() -> None:
     assert devices.nvml_bytes(Nvml(0, 5 * MIB), own) == {}
     assert nvml.open == 0
     assert ctypes.sizeof(devices._NvmlProcess) == 24
+
+
+def test_a_job_is_told_with_what_the_driver_says_where_torch_cannot() -> None:
+    vitals = Vitals()
+    assert "device_peak" not in vitals.measured(0)
+    vitals.ask_driver = lambda: 7 * MIB
+    assert vitals.measured(0)["device_peak"] == 7 * MIB

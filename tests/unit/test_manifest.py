@@ -364,6 +364,10 @@ TASK = "[tasks.t.input.x]\ntype = 'string'\n"
             "[tasks.t.output.parts.p] validate: 'p.toml' is no file of the package",
         ),
         (
+            "[tasks.t.output]\nmedia_type = 'model/obj'\nvalidate = { mesh = { texture_required = true } }\n",
+            "[tasks.t.output] validate: the textures of model/obj lie in files of their own",
+        ),
+        (
             "[tasks.t.output]\nmedia_type = 'text/plain'\nvalidate = 'default'\n",
             "[tasks.t.output] validate: there are no validators for the media type text/plain (valid: a media type of",
         ),

@@ -13,6 +13,7 @@ from seatrial.package.problems import Problems, did_you_mean
 from seatrial.prove.validate import PROFILES, BadProfile, Kind, kind_of_name, profile_from, read_profile_table
 
 KEY = "validate"
+TEXTURES_APART = (".obj", ".ply")
 VALID_TYPES = "a media type of a picture, mesh, array, JSON document, sound or film, such as 'image/png'"
 
 
@@ -29,13 +30,17 @@ def read_validation(
         told = _table(root, said, table, problems)
         if told is None:
             return None
-        profile_from(told, KEY, KEY)
+        profile = profile_from(told, KEY, KEY)
         json.dumps(told, allow_nan=False)
     except BadProfile as error:
         problems.add(table, KEY, str(error).replace(f"{root.resolve()}/", ""), None)
         return None
     except (TypeError, ValueError) as error:
         problems.add(table, KEY, f"is not JSON: {error}", "numbers, texts, lists and tables")
+        return None
+    if profile.mesh.texture_required and extension_of(media_type) in TEXTURES_APART:
+        fault = f"the textures of {media_type} lie in files of their own, which nobody could look at"
+        problems.add(table, KEY, fault, "texture_required = false, or model/gltf-binary, which holds its textures")
         return None
     return told
 
