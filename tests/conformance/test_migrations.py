@@ -70,7 +70,7 @@ def test_a_newer_schema_is_refused(kind: str, postgres: PostgresServer, tmp_path
     backend.close()
 
 
-@pytest.mark.parametrize("statement", list(_WAITING.values()))
+@pytest.mark.parametrize("statement", [query.statement for query in _WAITING.values()])
 def test_the_queue_is_read_in_the_order_of_its_index(postgres_url: str, statement: object) -> None:
     backend = PostgresBackend(postgres_url)
     backend.migrate()

@@ -458,7 +458,7 @@ async def test_a_bad_request_is_refused_at_the_door_and_at_the_run(
 ) -> None:
     error = await refused(run(job(body, kind, task=task), contract(image())))
     with pytest.raises(BadInput) as caught:
-        preparer.check(contract(image()), kind, body, task)
+        preparer.check(contract(image()), kind, body, task, "job-1")
     assert error.error_type == caught.value.error_type == word
     assert says in error.message
     assert caught.value.message == error.message
@@ -466,8 +466,8 @@ async def test_a_bad_request_is_refused_at_the_door_and_at_the_run(
 
 def test_check_names_the_task_and_fetches_nothing(preparer: Preparer) -> None:
     body = b'{"task": "initialization", "image": "s3://no/such"}'
-    assert preparer.check(contract(image()), JSON, body, None) == "get_embedding"
-    assert preparer.check(UNDECLARED, JSON, b"anything", "x") is None
+    assert preparer.check(contract(image()), JSON, body, None, "job-1") == "get_embedding"
+    assert preparer.check(UNDECLARED, JSON, b"anything", "x", "job-1") is None
 
 
 async def test_two_media_fields_cannot_be_one_raw_body(run: Any) -> None:
@@ -605,3 +605,19 @@ async def test_many_pictures_at_once(preparer: Preparer, scratch: Path) -> None:
         *(preparer.prepare(asked, VERSION, declared, "python", f"{n:032x}", scratch) for n in range(20))
     )
     assert len({work.media["image"] for work in works}) == 20
+
+
+async def test_what_the_door_has_read_is_not_read_again_unless_the_contract_is_another(
+    preparer: Preparer, run: Any
+) -> None:
+    door, newer = contract(STEPS), contract(STEPS, OPTIONS)
+    told_at_the_door = b'{"task": "get_embedding", "steps": 3}'
+    in_the_store = job(b'{"task": "get_embedding", "steps": 9}')  # never so, but it shows which of the two is used
+
+    async def steps(by: Contract) -> int:
+        return int((await run(in_the_store, by)).fields["steps"])
+
+    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id)
+    assert [await steps(door), await steps(door)] == [3, 9]
+    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id)
+    assert [await steps(newer), await steps(door)] == [9, 9]

@@ -190,6 +190,7 @@ TOLERANCE_DEFAULT = 1e-5  # of a number between two runs of one request, relativ
 PROBLEMS_LISTED_MAX = 20  # in one error
 VALUE_SHOWN_CHARS_MAX = 200  # of a client's value in an error message
 COMPILED_TASKS_KEPT = 1_024  # validators in memory, least recently used go first
+REQUESTS_KEPT_MAX = 256  # small requests kept as they were checked, until their jobs run
 
 # Objects
 OBJECT_BYTES_MAX = 5 * 1024 * GIB  # as S3

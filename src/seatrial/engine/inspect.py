@@ -17,7 +17,7 @@ class Inspector:
     def __init__(self, store: JobStore, watch: Watch) -> None:
         self._store = store
         self._watch = watch
-        self._waiting: set[asyncio.Future[Job]] = set()
+        self._waiting: set[asyncio.Future[Job | None]] = set()
         self._closed = False
 
     async def job(self, job_id: str) -> Job:
@@ -56,7 +56,8 @@ class Inspector:
             NotFound: no such job.
             Busy: the server stops before either; the job goes on when it is back.
         """
-        ended: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Job | None] = loop.create_future()  # None: the time has passed
 
         def listener(job: Job) -> None:
             if job.ended and not ended.done():
@@ -71,10 +72,12 @@ class Inspector:
             if self._closed:
                 raise _stopping(job_id)
             self._waiting.add(ended)
-            async with asyncio.timeout(timeout_seconds):
-                return await ended
-        except TimeoutError:
-            return await self.job(job_id)
+            alarm = loop.call_later(timeout_seconds, _pass, ended)
+            try:
+                found = await ended
+            finally:
+                alarm.cancel()
+            return found or await self.job(job_id)
         except asyncio.CancelledError:
             if self._closed and ended.cancelled():
                 raise _stopping(job_id) from None
@@ -105,6 +108,11 @@ class Inspector:
                 yield job
         finally:
             stop()
+
+
+def _pass(ended: asyncio.Future[Job | None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _stopping(job_id: str) -> Busy:

@@ -6,8 +6,10 @@ import asyncio
 import base64
 import json
 import shutil
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from seatrial.domain.limits import (
     INPUT_OBJECT_BYTES_MAX,
     JSON_INPUT_BYTES_MAX,
     JSON_PARSED_ON_LOOP_BYTES_MAX,
+    REQUESTS_KEPT_MAX,
+    ROW_INLINE_BYTES_MAX,
 )
 from seatrial.domain.media_types import JSON
 from seatrial.domain.work import Work
@@ -30,6 +34,8 @@ from seatrial.engine.request_body import Asked, BodyKind, kind_of, read_request
 from seatrial.engine.whole_object import whole_object
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 from seatrial.ports.urls import UrlReader
+
+Folder = Callable[[], Path]  # a path costs more to make than most requests need it
 
 OUTSIDE = "outside"  # what workers elsewhere get: a body, and no file of this machine
 RUNPOD = "runpod"  # the layout whose handlers get what else a RunPod request had
@@ -60,16 +66,22 @@ class Preparer:
             JobPurpose.CLIENT: MediaReader(objects, urls),
             JobPurpose.TRIAL: MediaReader(objects, trial_urls),
         }
+        self._checked = _Checked()
 
-    def check(self, contract: Contract, media_type: str, body: bytes, task: str | None) -> str | None:
+    def check(self, contract: Contract, media_type: str, body: bytes, task: str | None, job_id: str) -> str | None:
         """Check a body as far as that goes without fetching; the name of its task (None: undeclared contract).
+
+        What it asks for is kept for a while: `prepare` need not read it again.
 
         Raises:
             BadInput: see `prepare`.
         """
         if not contract.declared:
             return None
-        return read_request(contract, media_type, body, len(body), task).task.name
+        asked = read_request(contract, media_type, body, len(body), task)
+        if len(body) <= ROW_INLINE_BYTES_MAX:
+            self._checked.keep(job_id, contract, asked)
+        return asked.task.name
 
     async def prepare(
         self, job: Job, version: EndpointVersion, contract: Contract, layout: str, token: str, scratch: Path
@@ -83,21 +95,21 @@ class Preparer:
             SeatrialError: media_support_missing.
         """
         work = await self._prepared(job, contract, layout, token, scratch)
-        return work if layout in (RUNPOD, OUTSIDE) else replace(work, attributes=job.shown_attributes)
+        return replace(work, attributes=job.attributes) if layout in (RUNPOD, OUTSIDE) else work
 
     async def _prepared(self, job: Job, contract: Contract, layout: str, token: str, scratch: Path) -> Work:
-        folder = inputs_folder(token, scratch)
+        folder = partial(inputs_folder, token, scratch)
         parsed = contract.declared and kind_of(job.input.media_type) is not BodyKind.RAW
         body = await self._body(job.input, None if parsed else folder)
         if not contract.declared:
             return _work(job, token, job.task, body=body, media_type=job.input.media_type)
-        asked = await _asked(contract, job, body)
+        asked = self._checked.take(job.id, contract) or await _asked(contract, job, body)
         if layout == PYTHON:
             return await self._for_python(job, token, asked, folder)
         has_files = layout != OUTSIDE
         return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
 
-    async def _body(self, given: JobInput, folder: Path | None) -> bytes | Path:
+    async def _body(self, given: JobInput, folder: Folder | None) -> bytes | Path:
         """The input's bytes; with a folder, big ones are a file there."""
         if given.ref is None:
             return given.inline or b""
@@ -106,7 +118,7 @@ class Preparer:
             limit = JSON_INPUT_BYTES_MAX if folder is None else INPUT_OBJECT_BYTES_MAX
             if size_bytes > limit:
                 raise _too_large(size_bytes, limit)
-            return folder / "body" if folder is not None and size_bytes > BODY_IN_MEMORY_BYTES_MAX else None
+            return folder() / "body" if folder is not None and size_bytes > BODY_IN_MEMORY_BYTES_MAX else None
 
         try:
             return await whole_object(self._objects, given.ref, place)
@@ -120,7 +132,7 @@ class Preparer:
                 valid="an object that stays as it is until its job has ended",
             ) from None
 
-    async def _for_python(self, job: Job, token: str, asked: Asked, folder: Path) -> Work:
+    async def _for_python(self, job: Job, token: str, asked: Asked, folder: Folder) -> Work:
         reader = self._media[job.purpose]
         fields = dict(asked.request.fields)
         media: dict[str, bytes | Path] = {}
@@ -128,7 +140,7 @@ class Preparer:
         for name, value in asked.request.media.items():
             form = value.field.form
             if form is MediaForm.PATH:
-                media[name], forms[name] = await reader.in_file(value, folder), form
+                media[name], forms[name] = await reader.in_file(value, folder()), form
             elif form is not MediaForm.AS_SENT:
                 media[name], forms[name] = await reader.in_memory(value), form
             elif value.source is MediaSource.RAW:
@@ -139,7 +151,7 @@ class Preparer:
         return _work(job, token, asked.task.name, fields=fields, media=media, media_forms=forms)
 
     async def _for_body_handlers(
-        self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Path | None
+        self, job: Job, token: str, contract: Contract, asked: Asked, body: bytes | Path, folder: Folder | None
     ) -> Work:
         """A raw body goes on as it is; JSON and forms go on as JSON, with media in the form that was asked for.
 
@@ -157,7 +169,7 @@ class Preparer:
                 await reader.look_at(value)
                 payload.update(_as_sent(value, asked.payload))
             elif value.field.form is MediaForm.PATH and folder is not None:
-                payload[name] = str(await reader.in_file(value, folder))
+                payload[name] = str(await reader.in_file(value, folder()))
             else:
                 payload[name] = base64.b64encode(await reader.in_memory(value)).decode()
             if value.field.form is not MediaForm.AS_SENT and value.field.key_field:
@@ -165,6 +177,23 @@ class Preparer:
         if asked.kind is BodyKind.JSON and payload == asked.payload and isinstance(body, bytes):
             return _work(job, token, task, body=without_mark(body), media_type=job.input.media_type)
         return _work(job, token, task, body=await _dumped(payload), media_type=JSON)
+
+
+class _Checked:
+    """Small requests that were checked a moment ago, by the job that they became; the oldest give way."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Contract, Asked]] = OrderedDict()
+
+    def keep(self, job_id: str, contract: Contract, asked: Asked) -> None:
+        self._kept[job_id] = (contract, asked)
+        if len(self._kept) > REQUESTS_KEPT_MAX:
+            self._kept.popitem(last=False)
+
+    def take(self, job_id: str, contract: Contract) -> Asked | None:
+        """What the job asks for, if it was checked by this very contract; only once."""
+        by, asked = self._kept.pop(job_id, (None, None))
+        return asked if by is contract else None
 
 
 async def _asked(contract: Contract, job: Job, body: bytes | Path) -> Asked:
@@ -218,7 +247,7 @@ def _work(
         body=body,
         media_type=media_type,
         accept=job.accept,
-        attributes=job.attributes,
+        attributes=job.shown_attributes,
         fields=fields or {},
         media=media or {},
         media_forms=media_forms or {},

@@ -140,8 +140,9 @@ class Submitter:
         key = self._key(asked_by, idempotency_key, lambda: _retried(job_id))
         submission = _again(old)
         try:
-            version, _ = self._check(endpoint, submission)
-            job = self._new_job(submission, endpoint, version, old.task, str(uuid.uuid4()), old.input)
+            job_id = str(uuid.uuid4())
+            version, _ = self._check(endpoint, submission, job_id)
+            job = self._new_job(submission, endpoint, version, old.task, job_id, old.input)
             return await self._commit(replace(job, retry_of=old.id), key, version)
         except SeatrialError:
             earlier = await self._made_before(key)
@@ -197,9 +198,9 @@ class Submitter:
                 return None
 
     async def _accept(self, endpoint: Endpoint, submission: Submission, key: c.IdempotencyKey | None) -> Accepted:
-        version, task = self._check(endpoint, submission)
-        await self._check_buckets(version)
         job_id = str(uuid.uuid4())
+        version, task = self._check(endpoint, submission, job_id)
+        await self._check_buckets(version)
         job_input = await self._input(submission, endpoint, job_id)
         job = self._new_job(submission, endpoint, version, task, job_id, job_input)
         try:
@@ -211,7 +212,7 @@ class Submitter:
             await self._forget(submission, job_input)
         return accepted
 
-    def _check(self, endpoint: Endpoint, submission: Submission) -> tuple[EndpointVersion, str | None]:
+    def _check(self, endpoint: Endpoint, submission: Submission, job_id: str) -> tuple[EndpointVersion, str | None]:
         if self._draining:
             raise Busy(errors.SERVER_STOPPING, "The server is stopping and accepts no more jobs.")
         version_id = submission.version_id or endpoint.active_version
@@ -223,7 +224,7 @@ class Submitter:
         task = submission.task
         if submission.check_now and isinstance(submission.body, bytes):
             media_type = submission.media_type or JSON
-            checked = self._preparer.check(deployed.contract, media_type, submission.body, submission.task)
+            checked = self._preparer.check(deployed.contract, media_type, submission.body, submission.task, job_id)
             task = checked or task
         return deployed.version, task
 

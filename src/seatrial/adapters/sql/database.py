@@ -63,9 +63,14 @@ class _Group:
     weight: int = 0
     committing: bool = False  # from then on nobody knows whether a failed transaction is there
 
-    def add(self, unit: _Unit) -> None:
-        self.units.append(unit)
-        self.weight += unit.weight
+    def fill(self, units: list[_Unit]) -> list[_Unit]:
+        """Take as many as there is room for; the others."""
+        for at, unit in enumerate(units):
+            if self.weight >= STORE_BATCH_COMMANDS_MAX:
+                return units[at:]
+            self.units.append(unit)
+            self.weight += unit.weight
+        return []
 
     def bundles(self) -> list[list[_Unit]]:
         """Units to run in one call each: single works by themselves, the others by kind."""
@@ -90,7 +95,9 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._asked: list[_Unit] = []  # in this round of the loop
+        self._waiting: SimpleQueue[list[_Unit] | None] = SimpleQueue()
+        self._unserved: list[_Unit] = []  # by the writer's last group, which was full
         self._closed = False
         self._backend = backend
         self._writer: Connection | None = None
@@ -157,6 +164,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._readers.shutdown)
@@ -172,8 +180,16 @@ class Database:
         if self._closed:
             raise StoreUnavailable("the database is closed")
         unit = _Unit(together, item, weight, self._loop.create_future())
-        self._waiting.put(unit)
+        self._asked.append(unit)
+        if len(self._asked) == 1:
+            self._loop.call_soon(self._hand_over)
         return await unit.future
+
+    def _hand_over(self) -> None:
+        """What was asked for in one round of the loop goes to the writer together, and wakes it once."""
+        asked, self._asked = self._asked, []
+        if asked:
+            self._waiting.put(asked)
 
     # ------------------------------------------------------------ in the reader threads
 
@@ -214,13 +230,13 @@ class Database:
 
     def _next_group(self) -> tuple[_Group, bool]:
         group = _Group()
-        unit = self._waiting.get()
+        asked = self._unserved or self._waiting.get()
         try:
-            while unit is not None:
-                group.add(unit)
-                if group.weight >= STORE_BATCH_COMMANDS_MAX:
+            while asked is not None:
+                self._unserved = group.fill(asked)
+                if self._unserved or group.weight >= STORE_BATCH_COMMANDS_MAX:
                     return group, False
-                unit = self._waiting.get_nowait()
+                asked = self._waiting.get_nowait()
         except Empty:
             return group, False
         return group, True

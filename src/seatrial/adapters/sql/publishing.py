@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +9,15 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from seatrial.adapters.sql.object_names import buckets, objects, reveal_name
 from seatrial.adapters.sql.prepared import Prepared
+from seatrial.adapters.sql.query import Query
 from seatrial.domain.objects import ObjectName, Sealed
 
-_BUCKET = (
+_BUCKET = Query(
     select(buckets.c.name)
     .where(buckets.c.name == bindparam("bucket"))
     .with_for_update(read=True, key_share=True)  # it stays as long as names are on their way into it
 )
-_HELD = select(objects.c.key).where(
-    objects.c.bucket == bindparam("bucket"), objects.c.key.in_(bindparam("keys", expanding=True))
-)
-_ADD = Prepared(insert(objects), [column.name for column in objects.c])
+_ADD_NEW = Prepared(insert(objects), [column.name for column in objects.c], "ON CONFLICT DO NOTHING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Publishing:
     def possible(self, name: ObjectName) -> bool:
         """Whether the name's bucket exists."""
         if name.bucket not in self._buckets:
-            found = self._connection.execute(_BUCKET, {"bucket": name.bucket}).first()
+            found = _BUCKET.first(self._connection, {"bucket": name.bucket})
             self._buckets[name.bucket] = found is not None
         return self._buckets[name.bucket]
 
@@ -52,24 +49,13 @@ class Publishing:
 
     def write(self) -> None:
         """Write the names; to be called once, at the end."""
-        held = self._held()
-        fresh: list[_Visible] = []
-        replacing: list[_Visible] = []
-        for one in self._names:
-            (replacing if one.name in held else fresh).append(one)
-            held.add(one.name)
-        if fresh:
-            _ADD.run(self._connection, [_values(one) for one in fresh])
-        for one in replacing:
+        if not self._names:
+            return
+        written = _ADD_NEW.run(self._connection, [_values(one) for one in self._names])
+        if written == len(self._names):
+            return
+        for one in self._names:  # some were held, or come twice: each in its turn, which changes nothing for the new
             reveal_name(self._connection, one.name, one.sealed, one.media_type, {}, None, one.now_ms)
-
-    def _held(self) -> set[ObjectName]:
-        held: set[ObjectName] = set()
-        for bucket in {one.name.bucket for one in self._names}:
-            keys: Sequence[bytes] = [one.name.key.encode() for one in self._names if one.name.bucket == bucket]
-            found = self._connection.execute(_HELD, {"bucket": bucket, "keys": keys}).scalars()
-            held.update(ObjectName(bucket, key.decode()) for key in found)
-        return held
 
 
 def _values(one: _Visible) -> dict[str, Any]:

@@ -11,18 +11,24 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from seatrial.adapters.sql.announcing import announce
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.publishing import Publishing
+from seatrial.adapters.sql.query import Query
 from seatrial.adapters.sql.schema import endpoints, job_counts, stores
 from seatrial.domain.jobs import JobPurpose, JobState
 
-_ENDPOINT = select(endpoints.c.status, endpoints.c.active_version).where(endpoints.c.id == bindparam("endpoint_id"))
-_ENDPOINTS_KEPT = (
+_ENDPOINT = Query(
+    select(endpoints.c.status, endpoints.c.active_version).where(endpoints.c.id == bindparam("endpoint_id"))
+)
+_ENDPOINTS_KEPT = Query(
     select(endpoints.c.id, endpoints.c.status, endpoints.c.active_version)
     .where(endpoints.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(endpoints.c.id)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
+    ["ids"],
 )
 _TURN = select(stores.c.only).with_for_update()
-_COUNTS = select(job_counts.c.state, job_counts.c.count).where(job_counts.c.endpoint_id == bindparam("endpoint_id"))
+_COUNTS = Query(
+    select(job_counts.c.state, job_counts.c.count).where(job_counts.c.endpoint_id == bindparam("endpoint_id"))
+)
 _COUNTED = select(job_counts.c.endpoint_id, job_counts.c.state).where(
     job_counts.c.endpoint_id.in_(bindparam("ids", expanding=True))
 )
@@ -71,13 +77,13 @@ class Run:
             return
         self._kept |= ids
         self._endpoints.update(dict.fromkeys(ids))
-        for row in self.connection.execute(_ENDPOINTS_KEPT, {"ids": sorted(ids)}):
+        for row in _ENDPOINTS_KEPT.all(self.connection, {"ids": sorted(ids)}):
             self._endpoints[row.id] = EndpointFacts(row.status, row.active_version)
 
     def endpoint(self, endpoint_id: str) -> EndpointFacts | None:
         """The endpoint as it is now; None: there is none of that id."""
         if endpoint_id not in self._endpoints:
-            row = self.connection.execute(_ENDPOINT, {"endpoint_id": endpoint_id}).first()
+            row = _ENDPOINT.first(self.connection, {"endpoint_id": endpoint_id})
             self._endpoints[endpoint_id] = None if row is None else EndpointFacts(row.status, row.active_version)
         return self._endpoints[endpoint_id]
 
@@ -85,16 +91,16 @@ class Run:
         """Client jobs that are queued or running; of an endpoint that is kept."""
         counts = self._counts.get(endpoint_id)
         if counts is None:
-            rows = self.connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
-            counts = self._counts[endpoint_id] = Counter(dict(rows.all()))
+            rows = _COUNTS.all(self.connection, {"endpoint_id": endpoint_id})
+            counts = self._counts[endpoint_id] = Counter(dict(rows))
         waiting, running = JobState.QUEUED.value, JobState.RUNNING.value
         moved = self._moves[endpoint_id, waiting] + self._moves[endpoint_id, running]
         return counts[waiting] + counts[running] + moved
 
     def running(self, endpoint_id: str) -> int:
         """Client jobs that run; true while it is this transaction's turn to take."""
-        rows = self.connection.execute(_COUNTS, {"endpoint_id": endpoint_id})
-        return Counter(dict(rows.all()))[JobState.RUNNING.value] + self._moves[endpoint_id, JobState.RUNNING.value]
+        rows = _COUNTS.all(self.connection, {"endpoint_id": endpoint_id})
+        return Counter(dict(rows))[JobState.RUNNING.value] + self._moves[endpoint_id, JobState.RUNNING.value]
 
     def take_turns(self) -> None:
         """Until this transaction ends no other server takes jobs that are limited in how many run at once."""

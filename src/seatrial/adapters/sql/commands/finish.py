@@ -8,16 +8,18 @@ from sqlalchemy import bindparam, select
 
 from seatrial.adapters.sql.ending import WISHED, Ending, end
 from seatrial.adapters.sql.job_rows import JobRow, to_job
+from seatrial.adapters.sql.query import Query
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
 from seatrial.domain.commands import Finish, Finished, Outcome, Stale
 from seatrial.domain.jobs import TERMINAL, Job, JobState
 
-_HOLDING = (
+_HOLDING = Query(
     select(jobs)
     .where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
     .order_by(jobs.c.token)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
+    ["tokens"],
 )
 
 _HAS_OUTCOME = TERMINAL | {JobState.PUBLISHING}
@@ -43,7 +45,7 @@ def _without_repeats(commands: Sequence[Finish]) -> list[list[Finish]]:
 
 def _finish(run: Run, commands: Sequence[Finish]) -> list[Finished | Stale]:
     tokens = [command.token for command in commands]
-    rows: dict[str, JobRow] = {row.token: row for row in run.connection.execute(_HOLDING, {"tokens": tokens})}
+    rows: dict[str, JobRow] = {row.token: row for row in _HOLDING.all(run.connection, {"tokens": tokens})}
     endings: dict[str, Ending] = {}
     for command in commands:
         row = rows.get(command.token)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from seatrial.adapters.sql.job_rows import NEW_COLUMNS, new_values, to_job
 from seatrial.adapters.sql.prepared import Prepared
+from seatrial.adapters.sql.query import Query
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import idempotency_keys, jobs, reserved_names
 from seatrial.domain.commands import (
@@ -27,13 +28,14 @@ from seatrial.domain.jobs import Job, JobPurpose, JobState, NewJob, OutputPlan
 
 SubmitOutcome = Submitted | KeyConflict | QueueFull | NameTaken | EndpointGone
 
-_KNOWN_KEYS = (
+_KNOWN_KEYS = Query(
     select(idempotency_keys, jobs.c.ended_at_ms, jobs.c.id.label("found_id"))
     .outerjoin(jobs, jobs.c.id == idempotency_keys.c.job_id)
-    .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+    .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True))),
+    ["keys"],
 )
-_KNOWN_JOBS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
-_RESERVED = select(reserved_names).where(reserved_names.c.uri.in_(bindparam("uris", expanding=True)))
+_KNOWN_JOBS = Query(select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))), ["ids"])
+_RESERVED = Query(select(reserved_names).where(reserved_names.c.uri.in_(bindparam("uris", expanding=True))), ["uris"])
 _ADD_JOBS = Prepared(insert(jobs), NEW_COLUMNS)
 _RESERVE = Prepared(insert(reserved_names), ["uri", "job_id"])
 _DROP_KEYS = delete(idempotency_keys).where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
@@ -74,7 +76,7 @@ class _Intake:
         self._keys = _known_keys(run.connection, [command.idempotency for command in commands if command.idempotency])
         self._jobs = _known_jobs(run, [command.job.id for command in commands])
         uris = [uri for command in commands for uri in reserved_uris(command.job.output)]
-        self._reserved = {row.uri: row.job_id for row in run.connection.execute(_RESERVED, {"uris": uris})}
+        self._reserved = {row.uri: row.job_id for row in _RESERVED.all(run.connection, {"uris": uris})}
 
     def decide(self, command: Submit) -> SubmitOutcome:
         """The outcome of one; an accepted job counts for those after it."""
@@ -156,7 +158,7 @@ def reserved_uris(output: OutputPlan) -> set[str]:
 
 
 def _known_jobs(run: Run, ids: Sequence[str]) -> dict[str, Job | None]:
-    return {row.id: to_job(row) for row in run.connection.execute(_KNOWN_JOBS, {"ids": ids})}
+    return {row.id: to_job(row) for row in _KNOWN_JOBS.all(run.connection, {"ids": ids})}
 
 
 def made_before(connection: Connection, key: IdempotencyKey, now_ms: int) -> Submitted | KeyConflict | None:
@@ -166,14 +168,14 @@ def made_before(connection: Connection, key: IdempotencyKey, now_ms: int) -> Sub
         return None
     if held.fingerprint != key.fingerprint:
         return KeyConflict(held.job_id)
-    row = connection.execute(_KNOWN_JOBS, {"ids": [held.job_id]}).one()
+    row = _KNOWN_JOBS.all(connection, {"ids": [held.job_id]})[0]
     return Submitted(held.job_id, existing=True, job=to_job(row))
 
 
 def _known_keys(connection: Connection, keys: Sequence[IdempotencyKey]) -> dict[str, _HeldKey]:
     if not keys:
         return {}
-    rows = connection.execute(_KNOWN_KEYS, {"keys": [_identity(key) for key in keys]})
+    rows = _KNOWN_KEYS.all(connection, {"keys": [_identity(key) for key in keys]})
     return {row.key: _HeldKey(row.fingerprint, row.job_id, row.ended_at_ms, row.found_id is None) for row in rows}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Row, Select, bindparam, select, update
+from sqlalchemy import Boolean, Select, bindparam, select, update
 
 from seatrial.adapters.sql.fairness import Room, admitted
 from seatrial.adapters.sql.job_rows import JobRow, to_job
 from seatrial.adapters.sql.prepared import Prepared
+from seatrial.adapters.sql.query import Query, Row
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, sessions, word
 from seatrial.domain.commands import Claim, SessionGone, Take, Taken
@@ -18,10 +19,11 @@ from seatrial.domain.limits import AFFINITY_HEAD_START_MS, AFFINITY_WAIT_MS
 
 _TAKEN = after(JobState.QUEUED, JobEvent.TAKEN)
 
-_SESSION = select(sessions).where(sessions.c.id == bindparam("session"))
-_SESSION_KEPT = _SESSION.with_for_update(read=True, key_share=True)
-_HELD = select(jobs.c.seq).where(jobs.c.session == bindparam("session")).limit(1)
-_TAKEN_WITH = select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True)))
+_OF_ID = select(sessions).where(sessions.c.id == bindparam("session"))
+_SESSION = Query(_OF_ID)
+_SESSION_KEPT = Query(_OF_ID.with_for_update(read=True, key_share=True))
+_HELD = Query(select(jobs.c.seq).where(jobs.c.session == bindparam("session")).limit(1))
+_TAKEN_WITH = Query(select(jobs).where(jobs.c.token.in_(bindparam("tokens", expanding=True))), ["tokens"])
 _MARK_TAKEN = Prepared(
     update(jobs)
     .where(jobs.c.seq == bindparam("at"))
@@ -63,7 +65,10 @@ _UNGUARDED = [
     jobs.c.exclusive.is_(False) | bindparam("exclusive_too", type_=Boolean),
 ]
 _WAITING = {
-    (of_version, of_affinity, guarded): _waiting(of_version=of_version, of_affinity=of_affinity, guarded=guarded)
+    (of_version, of_affinity, guarded): Query(
+        _waiting(of_version=of_version, of_affinity=of_affinity, guarded=guarded),
+        ["full_owners", "elsewhere"] if guarded else [],
+    )
     for of_version in (True, False)
     for of_affinity in (True, False)
     for guarded in (True, False)
@@ -76,17 +81,17 @@ def take(run: Run, commands: Sequence[Take]) -> list[Taken | SessionGone]:
 
 
 def _take(run: Run, command: Take) -> Taken | SessionGone:
-    session = run.connection.execute(_SESSION, {"session": command.session}).first()
+    session = _SESSION.first(run.connection, {"session": command.session})
     if session is None:
         return SessionGone()
     if not command.tokens:
         return Taken(())
-    known = run.connection.execute(_TAKEN_WITH, {"tokens": command.tokens}).all()
+    known = _TAKEN_WITH.all(run.connection, {"tokens": command.tokens})
     if known:
         return _taken_before(known, command)
     chosen, held_back = _choose(run, session, command)
     # Nobody closes the session between its claims and their commit. A look at an empty queue writes nothing.
-    if chosen and run.connection.execute(_SESSION_KEPT, {"session": command.session}).first() is None:
+    if chosen and _SESSION_KEPT.first(run.connection, {"session": command.session}) is None:
         return SessionGone()
     claims = []
     moves = []
@@ -105,7 +110,7 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
     return Taken(tuple(claims), held_back)
 
 
-def _choose(run: Run, session: Row[Any], command: Take) -> tuple[list[JobRow], bool]:
+def _choose(run: Run, session: Row, command: Take) -> tuple[list[JobRow], bool]:
     """The rows to hand out, in order; and whether others are held back for now."""
     endpoint = run.endpoint(session.endpoint_id)
     active = endpoint is not None and endpoint.active_version == session.version_id
@@ -133,12 +138,12 @@ def _alone_if_suspect(run: Run, chosen: list[JobRow], session: str) -> list[JobR
         return chosen
     if first > 0:
         return chosen[:first]
-    holds_others = run.connection.execute(_HELD, {"session": session}).first() is not None
+    holds_others = _HELD.first(run.connection, {"session": session}) is not None
     return [] if holds_others else chosen[:1]
 
 
 def _candidates(
-    run: Run, session: Row[Any], command: Take, room: Room, active: bool, exclusive_too: bool = True
+    run: Run, session: Row, command: Take, room: Room, active: bool, exclusive_too: bool = True
 ) -> list[JobRow]:
     """By rank, those of an affinity that the session holds with a head start."""
     elsewhere, full_owners = command.elsewhere - command.prefer, room.full_owners
@@ -152,9 +157,9 @@ def _candidates(
     for of_version in (True, False) if active else (True,):
         part = where | ({"version_id": session.version_id} if of_version else {})
         for affinity in (None, *sorted(command.prefer)):
-            statement = _WAITING[of_version, affinity is not None, guarded]
+            query = _WAITING[of_version, affinity is not None, guarded]
             values = part if affinity is None else part | {"affinity": affinity}
-            found.update((row.seq, row) for row in run.connection.execute(statement, values))
+            found.update((row.seq, row) for row in query.all(run.connection, values))
 
     def standing(row: JobRow) -> tuple[int, int]:
         return row.rank_ms - (AFFINITY_HEAD_START_MS if row.affinity in command.prefer else 0), row.seq
