@@ -90,6 +90,8 @@ class Workers:
 
     def close(self) -> None:
         for process in self.processes:
+            if process.poll() is not None:
+                continue  # its number may be another process's by now
             try:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -352,3 +354,38 @@ def test_the_environment_is_printed(outside: Any, own: Any) -> None:
     printed = own.cli("describe", name, "--call", "runpod-worker").stdout
     assert f'RUNPOD_WEBHOOK_GET_JOB="$SEATRIAL_URL/v2/{name}/job-take/\\$ID?' in printed
     assert "runpod.Endpoint(" in own.cli("describe", name, "--call", "runpod").stdout
+
+
+def test_the_end_of_an_endpoint_ends_what_its_outside_workers_hold(outside: Any) -> None:
+    api, name, client = outside
+    worker = Fake(client, "w1")
+    job_id = run(client, {})
+    assert (worker.take() or {})["id"] == job_id
+    api.delete(name)
+    job = api.ended(job_id)
+    assert (job["status"], job["error"]["error_type"]) == ("failed", "endpoint_deleted")
+
+
+def test_a_server_that_starts_again_hands_the_job_out_again(make_server: Any, api_of: Any) -> None:
+    server = make_server()
+    api = api_of(server)
+    api.serve("e", FILES, workers=0)
+    key = {"Authorization": server.variables["SEATRIAL_API_KEY"]}
+
+    def connect() -> httpx.Client:
+        return httpx.Client(base_url=f"{server.url}/v2/e", headers=key, timeout=60, trust_env=False)
+
+    with connect() as client:
+        job_id = run(client, {})
+        assert (Fake(client, "w1").take() or {})["id"] == job_id
+    server.terminate()
+    server.start()
+    api.reconnect()
+    with connect() as client:
+        worker = Fake(client, "w1")
+        assert worker.done(job_id, {"output": "of the life before"}) == 200
+        assert client.get(f"/status/{job_id}").json()["status"] == "IN_QUEUE"
+        assert (worker.take() or {})["id"] == job_id
+        assert worker.done(job_id, {"output": "again"}) == 200
+        assert ended(client, job_id)["output"] == "again"
+    assert api.endpoint("e")["workers"] == {"desired": 0, "ready": 0}
