@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatrial.domain.checking.differences import covered, differences, tells_of_the_run, value_at
+from seatrial.prove.differences import covered, differences, tells_of_the_run, value_at
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from seatrial.cli.logs import logs
 from seatrial.cli.options import example
 from seatrial.cli.pack import pack
 from seatrial.cli.serve import PRECEDENCE, ServeCommand, serve_command
+from seatrial.cli.stress import stress
 from seatrial.cli.trial_by_hand import reproduce, shell
 from seatrial.cli.trial_logs import trial_logs
 from seatrial.cli.trial_rerun import rerun
@@ -70,6 +71,12 @@ app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
 app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)
 app.command(epilog=example("seatrial validate outputs/ --profile studio --junit report.xml"))(validate)
+app.command(
+    epilog=example(
+        "seatrial stress seatrial:painter --vary seed=1..8 --concurrent 20",
+        "seatrial stress studio+http://127.0.0.1:8091 --contract studio.toml --scenario concurrent --profile studio",
+    )
+)(stress)
 app.command(
     epilog=example("seatrial callbacks --secret test-secret", "curl -X PUT localhost:8092/control -d '{\"fail\": 3}'")
 )(callbacks)

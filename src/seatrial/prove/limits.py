@@ -72,3 +72,24 @@ LOAD_LOG_SECONDS = 3_600.0  # before the last change of a deployment, in which i
 VERIFY_REPORT_PICTURES_MAX = 50
 VERIFY_REPORT_PICTURE_BYTES_MAX = 8 * MIB  # a larger one is named, not shown
 REPORT_TEXT_CHARS_MAX = 2_000  # of one answer in a report
+
+# Stressing targets
+STRESS_JOBS_MAX = 20_000  # of one run
+STRESS_AT_ONCE_MAX = 256  # requests under way
+STRESS_ROUNDS_MAX = 1_000
+STRESS_RATE_MAX = 100.0  # requests per second
+STRESS_SOAK_SECONDS_MAX = 24 * 3600.0
+STRESS_GAP_SECONDS_MAX = 60.0
+STRESS_VARIANTS_MAX = 200
+STRESS_SLICE_SECONDS = 5.0  # of waiting for an answer, between two looks at whether to go on
+STRESS_BUSY_SECONDS_FIRST = 0.1  # before a request that was refused as too many is sent again; doubled each time
+STRESS_BUSY_SECONDS_MAX = 2.0
+STRESS_CALLBACK_SECONDS_DEFAULT = 15.0  # that callbacks are waited for once the last job has ended
+STRESS_CALLBACK_SETTLE_SECONDS = 0.5  # in which a second callback for one job would come
+STRESS_ALONE_PAUSE_SECONDS = 0.2  # before each request alone, in which what the one before left behind may end
+STRESS_ALONE_REPEATS = 3  # of a variant whose answers differed, alone, where chance does not bring the value twice
+STRESS_ALONE_REPEATS_MAX = 20  # where it may
+STRESS_ALONE_SECONDS = 10.0  # for those of one variant
+STRESS_CLEAN_SECONDS = 10.0  # for cancelling what is under way at the end
+STRESS_RICH_CHARS = 24  # a value of that length does not come about twice by chance
+STRESS_RICH_BYTES = 256

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.domain.checking.differences import covered, differences, value_at
 from seatrial.domain.contract import Output
 from seatrial.domain.jobs import Job, Part
 from seatrial.domain.limits import JSON_OUTPUT_BYTES_MAX, KIB
 from seatrial.domain.media_types import is_json
-from seatrial.engine.likeness import alike
 from seatrial.engine.outputs import PRIMARY
 from seatrial.ports.object_store import ObjectStore
+from seatrial.prove.differences import covered, differences, value_at
+from seatrial.prove.likeness import alike
 
 KEPT_JSON_BYTES_MAX = 256 * KIB
 PICTURE_BYTES_MAX = JSON_OUTPUT_BYTES_MAX  # beyond it pictures are compared by their bytes only

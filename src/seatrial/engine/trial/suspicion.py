@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from seatrial.domain.checking.differences import tells_of_the_run
 from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import DRILL_REPEATS_ALONE, DRILL_REPEATS_ALONE_MAX, VALUE_SHOWN_CHARS_MAX
@@ -20,6 +19,7 @@ from seatrial.engine.trial.court import Court
 from seatrial.engine.trial.prove import Proof
 from seatrial.engine.trial.reason import failure_of, unproven
 from seatrial.engine.trial.runs import Runs
+from seatrial.prove.differences import tells_of_the_run
 
 AGREEMENT = 0.6  # the share of runs that answer alike, from which on the others are wrong
 RUNS_FOR_AGREEMENT = 5

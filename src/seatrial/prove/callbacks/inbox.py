@@ -28,11 +28,15 @@ class Inbox:
     def __init__(
         self,
         folder: Path,
-        profile: Profile = DEFAULT,
+        profile: Profile | None = DEFAULT,
         kept_max: int = CALLBACKS_KEPT_MAX,
         kept_bytes_max: int = CALLBACKS_KEPT_BYTES_MAX,
     ) -> None:
-        """Goes on with what the folder holds. Raises OSError: the folder cannot be made or read."""
+        """Goes on with what the folder holds. `profile` None: nothing is looked at.
+
+        Raises:
+            OSError: the folder cannot be made or read.
+        """
         self.folder = folder
         self._profile = profile
         self._kept_max = kept_max
@@ -75,6 +79,8 @@ class Inbox:
 
     def look(self, callback: Callback) -> None:
         """Decode and judge its parts with the checks of their kinds."""
+        if self._profile is None:
+            return
         for part in callback.parts:
             if part.saved_path is None:
                 continue

@@ -8,6 +8,7 @@ from typing import Self
 
 from seatrial.prove.contract import Contract
 from seatrial.prove.limits import POLL_SECONDS_MAX, POLL_SECONDS_MIN
+from seatrial.prove.request import Request
 from seatrial.prove.targets.answer import Answer, State
 from seatrial.prove.targets.target import Cleaned, LogLine, Scaling, Ticket
 from seatrial.prove.targets.trouble import NotOffered
@@ -18,10 +19,14 @@ class Wire:
 
     wire = ""
     name = ""
+    url = ""
     inputs_inside = "inputs travel inside of the requests: nothing was stored"
 
     def contract(self) -> Contract | None:
         return None
+
+    def calls_back(self, request: Request) -> bool:
+        return True
 
     def logs(self, since: float, until: float | None = None) -> Sequence[LogLine]:
         raise NotOffered(f"the {self.wire} protocol has no logs")

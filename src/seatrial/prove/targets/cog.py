@@ -40,6 +40,7 @@ class CogTarget(Wire):
     def __init__(self, url: str, api_key: str | None) -> None:
         self.name = url
         self._web = Web(url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
+        self.url = self._web.url
         self._running: dict[str, Future[Reply]] = {}
         self._seen: list[LogLine] = []
 

@@ -41,6 +41,7 @@ class RunPodTarget(Wire):
         self.name = url.rpartition("/")[2]
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._web = Web(url, headers)
+        self.url = self._web.url
 
     def describe(self) -> Description:
         told = self._health()

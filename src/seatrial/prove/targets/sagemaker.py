@@ -95,6 +95,9 @@ class SageMakerTarget(Wire):
 
     # ------------------------------------------------------------------ requests
 
+    def calls_back(self, request: Request) -> bool:
+        return False  # SageMaker tells SNS topics, which the endpoint's configuration names
+
     def submit(self, request: Request) -> Ticket:
         created: list[str] = []
         body = body_of(request, _CAN, lambda file: self._keep(file, request.label, created))

@@ -42,6 +42,7 @@ class SeatrialTarget(Wire):
     def __init__(self, url: str, name: str, api_key: str) -> None:
         self.name = name
         self._web = Web(url, {"Authorization": f"Bearer {api_key}"})
+        self.url = self._web.url
         self._path = f"/v1/endpoints/{quote(name, safe='')}"
 
     def describe(self) -> Description:

@@ -32,6 +32,7 @@ class StudioTarget(Wire):
     def __init__(self, url: str, api_key: str | None) -> None:
         self.name = url
         self._web = Web(url, {"Authorization": f"Bearer {api_key}"} if api_key else {})
+        self.url = self._web.url
 
     def describe(self) -> Description:
         told = self._health()
@@ -51,6 +52,9 @@ class StudioTarget(Wire):
         well = told.get("status") == "healthy" and reply.status < 500
         words = f"GET /health says {told.get('status')}, GET / answers {reply.status}"
         return Health(well, words, {"health": dict(told), "root_status_code": reply.status})
+
+    def calls_back(self, request: Request) -> bool:
+        return request.task not in TRAINING
 
     def submit(self, request: Request) -> Ticket:
         job_id = request.id or uuid.uuid4().hex

@@ -84,6 +84,7 @@ class Target(Protocol):
 
     wire: str  # seatrial, sagemaker, runpod, studio, cog
     name: str
+    url: str  # of the server; empty: the client library knows it
 
     def describe(self) -> Description:
         """What the server says of the deployment; Unknown when there is none of that name."""
@@ -95,6 +96,10 @@ class Target(Protocol):
 
     def contract(self) -> Contract | None:
         """Tasks and samples, where the deployment itself tells them; None: it has none to tell."""
+        ...
+
+    def calls_back(self, request: Request) -> bool:
+        """Whether the request's `webhook` would be told of its end."""
         ...
 
     def submit(self, request: Request) -> Ticket:
