@@ -227,7 +227,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_sent(
     target, known = studio(""), ("--contract", str(contract))
     cases = [
         (("nonsense",), 2, "does not name a target"),
-        ((target,), 2, "name one with --contract"),
+        ((target,), 2, "a contract is needed"),
         ((target, *known, "--vary", "seed"), 2, "FIELD=VALUE"),
         ((target, *known, "--task", "sing"), 2, "valid: 'inference', 'train'"),
         ((target, *known, "--concurrent", "5000"), 2, "concurrent: from 2 to 256"),

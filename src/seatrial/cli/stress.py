@@ -11,21 +11,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note, print_json
+from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
 from seatrial.prove.contract import Contract
-from seatrial.prove.contract_file import BadContract, load_contract
 from seatrial.prove.junit import junit_xml
 from seatrial.prove.limits import STRESS_JOBS_MAX
 from seatrial.prove.stress.settings import ScenarioName, Settings
 from seatrial.prove.stress.variants import BadVariants, Variant, exclusive_of, read_variations, variants_of
-from seatrial.prove.targets import BadTarget, Target, TargetTrouble, Unknown, parse
+from seatrial.prove.targets import Target
 from seatrial.prove.validate import BadProfile, MissingLibrary, profile_of
 
 if TYPE_CHECKING:
@@ -41,13 +41,7 @@ _DEFAULTS = Settings()
 
 
 def stress(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="What to stress, such as seatrial:NAME, http://host:8400/v1/endpoints/NAME, "
-            "sagemaker:ENDPOINT, runpod+http://host:8000, studio+http://host:8091, cog+http://host:5000."
-        ),
-    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=TARGET_HELP)],
     contract: Annotated[
         Path | None, typer.Option(help="Tasks and samples, where the target does not tell its own.", show_default=False)
     ] = None,
@@ -114,6 +108,7 @@ def stress(
     junit: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write JUnit XML to this file too.", show_default=False)
     ] = None,
+    data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Press a live deployment, and look at every output. Exit code 1: a job is bad; 3: the target cannot be used.
@@ -136,19 +131,17 @@ def stress(
             seed=seed,
         )
         variations = read_variations(vary or ())
-        with parse(target, os.environ) as found:
+        with opened_target(target, environment_of(target, data, None)) as found:
             _look_whether_it_serves(found)
-            known = _contract(found, contract, profile)
+            known = _held_to(contract_of(found, contract), profile)
             variants, exclusive = variants_of(known, task or (), variations), exclusive_of(known, interfere)
             asked = _Asked(callbacks, base_url, callback_host, callback_port, secret)
             with _receiver(found, asked, variants) as (receiver, skipped):
                 report = _pressed(found, Plan(settings, variants, exclusive, receiver, skipped, keep))
-    except (ValueError, BadVariants, BadContract, BadProfile) as error:
+    except (ValueError, BadVariants, BadProfile) as error:
         fail(str(error), ExitCode.USAGE)
     except MissingLibrary as missing:
         fail(f"the outputs cannot be looked at: {missing}", ExitCode.USAGE)
-    except TargetTrouble as trouble:
-        _end(trouble)
     except KeyboardInterrupt:
         fail("interrupted before anything was sent", ExitCode.INTERRUPTED)
     _show(report, junit, json)
@@ -165,16 +158,13 @@ def _look_whether_it_serves(target: Target) -> None:
         fail(words + reason, ExitCode.UNREACHABLE, "`seatrial verify` says more")
 
 
-def _contract(target: Target, path: Path | None, profile: str | None) -> Contract:
-    known = load_contract(path) if path is not None else target.contract()
-    if known is None:
-        remedy = "name one with --contract; a package's seatrial.toml is one"
-        fail(f"a {target.wire} target does not tell what it takes", ExitCode.USAGE, remedy)
+def _held_to(contract: Contract, profile: str | None) -> Contract:
+    """The contract, with that profile for every output."""
     if profile is None:
-        return known
+        return contract
     chosen = profile_of(profile)
-    tasks = (replace(one, output=replace(one.output, profile=chosen)) for one in known.tasks)
-    return replace(known, tasks=tuple(tasks))
+    tasks = (replace(one, output=replace(one.output, profile=chosen)) for one in contract.tasks)
+    return replace(contract, tasks=tuple(tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +213,6 @@ def _secrets(target: Target, asked: _Asked) -> tuple[str | None, tuple[str, ...]
         return word, (word,)
     known = asked.secret or (os.environ.get("SEATRIAL_WEBHOOK_SECRET") if target.wire == "seatrial" else None)
     return None, (known,) if known else ()
-
-
-def _end(trouble: TargetTrouble) -> NoReturn:
-    code = ExitCode.UNREACHABLE
-    if isinstance(trouble, BadTarget):
-        code = ExitCode.USAGE
-    elif isinstance(trouble, Unknown):
-        code = ExitCode.NOT_FOUND
-    fail(str(trouble), code, trouble.remedy or None)
 
 
 # ---------------------------------------------------------------- the run

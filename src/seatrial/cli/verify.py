@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ import typer
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note, print_json, print_table
+from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
 from seatrial.prove.finding import Outcome
 from seatrial.prove.junit import junit_xml
 from seatrial.prove.limits import LATENCY_SECONDS_DEFAULT
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from seatrial.prove.targets import Target
     from seatrial.prove.verify import Plan, Report, Verifier
 
-TARGET_HELP = (
-    "seatrial:NAME, http://host:8400/v1/endpoints/NAME, sagemaker:ENDPOINT[@REGION], runpod:ENDPOINT_ID, "
-    "runpod+http://…, studio+http://… or cog+http://…"
-)
-CONTRACT_REMEDY = (
-    "write one: `seatrial verify --init-contract contract.toml` makes a first one, or give a package's seatrial.toml"
-)
 _MARKS = {Outcome.OK: "passed", Outcome.FAILED: "FAILED", Outcome.WARNING: "warning", Outcome.NOT_APPLICABLE: "n/a"}
 
 
@@ -89,11 +82,11 @@ def verify(
     if target is None:
         fail("name a target", ExitCode.USAGE, TARGET_HELP)
     _check_options(watch, rounds, latency)
-    with _opened(target, _environ(target, data, inputs)) as opened:
+    with opened_target(target, environment_of(target, data, inputs)) as opened:
         if init_contract is not None:
             _write_told_contract(opened, init_contract)
             return
-        verifier = _verifier(opened, _contract(opened, contract), latency, keep)
+        verifier = _verifier(opened, contract_of(opened, contract), latency, keep)
         if plan:
             _show_plan(verifier.plan, json)
             return
@@ -195,54 +188,6 @@ def _check_options(watch: float | None, rounds: int | None, latency: float) -> N
         fail("--rounds says how many rounds of --watch there are", ExitCode.USAGE, "--watch 15 --rounds 4")
     if latency <= 0:
         fail(f"--latency {latency:g} is no budget", ExitCode.USAGE, "seconds above 0")
-
-
-def _environ(target: str, data: Path | None, inputs: str | None) -> Mapping[str, str]:
-    """What completes the target's words: the process's environment, and the data folder's server where it is meant."""
-    environ = dict(os.environ)
-    if inputs is not None:
-        environ["SEATRIAL_VERIFY_INPUTS"] = inputs
-    if data is not None or (target.startswith("seatrial:") and "SEATRIAL_URL" not in environ):
-        from seatrial.cli.server import connect
-
-        server = connect(data)
-        environ |= {"SEATRIAL_URL": server.url, "SEATRIAL_API_KEY": server.api_key}
-    return environ
-
-
-@contextmanager
-def _opened(words: str, environ: Mapping[str, str]) -> Iterator[Target]:
-    """The target; its troubles before the first round end the command."""
-    from seatrial.prove.targets import BadTarget, Forbidden, TargetTrouble, Unreachable, parse
-
-    try:
-        with parse(words, environ) as target:
-            yield target
-    except BadTarget as error:
-        fail(str(error), ExitCode.USAGE, error.remedy or None)
-    except (Unreachable, Forbidden) as error:
-        fail(str(error), ExitCode.UNREACHABLE, error.remedy or None)
-    except TargetTrouble as error:
-        fail(str(error), ExitCode.FAILED, error.remedy or None)
-
-
-def _contract(target: Target, path: Path | None) -> Contract:
-    from seatrial.prove.contract_file import BadContract, load_contract
-
-    if path is not None:
-        try:
-            found = load_contract(path)
-        except BadContract as error:
-            fail(str(error), ExitCode.USAGE)
-    else:
-        told = target.contract()
-        if told is None:
-            fail(f"a {target.wire} deployment tells no samples: a contract is needed", ExitCode.USAGE, CONTRACT_REMEDY)
-        found = told
-    if not any(True for _ in found.samples()):
-        where = path or "the endpoint's contract"
-        fail(f"{where} has no samples: nothing could be shown to work", ExitCode.USAGE, CONTRACT_REMEDY)
-    return found
 
 
 def _verifier(target: Target, contract: Contract, latency: float, keep: bool) -> Verifier:

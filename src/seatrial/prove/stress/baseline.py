@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seatrial.prove.finding import Finding
-from seatrial.prove.stress.content import Content, content_of, differing
-from seatrial.prove.stress.outputs import faults_of
+from seatrial.prove.stress.content import Content, content_of, differing, faults_of
 from seatrial.prove.stress.variants import Variant
 from seatrial.prove.targets.answer import Answer, State
 
@@ -55,7 +54,7 @@ def baselines_of(
             content = content_of(answer)
             known = found.get(variant.name)
             if known is None:
-                faults = faults_of(answer, variant.task.output, variant.sample.expect)
+                faults = faults_of(answer, content, variant)
                 known = found[variant.name] = Baseline(variant, content, answer.seconds, faults=faults)
             else:
                 known.varying.update(known.differing(content))

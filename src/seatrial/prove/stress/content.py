@@ -12,9 +12,14 @@ from typing import Any
 from seatrial.prove.contract import Output
 from seatrial.prove.differences import covered, differences, tells_of_the_run, value_at
 from seatrial.prove.embedded import Embedded, pictures_in
+from seatrial.prove.finding import Finding, Outcome
 from seatrial.prove.likeness import alike
 from seatrial.prove.limits import CALLBACK_PARTS_MAX, JSON_BYTES_MAX, STRESS_RICH_BYTES, STRESS_RICH_CHARS
+from seatrial.prove.outputs import judge
+from seatrial.prove.stress.variants import Variant
 from seatrial.prove.targets.answer import Answer, Part
+from seatrial.prove.validate import Kind as ValidKind
+from seatrial.prove.validate import validate_bytes
 
 PRIMARY = "result"
 
@@ -64,6 +69,19 @@ def content_of(answer: Answer) -> Content:
     for picture in pictures:
         parts[picture.path.replace(".", "/") or PRIMARY] = _picture(picture)
     return Content(_without(value, pictures) if pictures else value, parts)
+
+
+def faults_of(answer: Answer, content: Content, variant: Variant) -> list[Finding]:
+    """What is wrong with an answer that succeeded, by its contract and by the validators; empty: nothing.
+
+    Raises:
+        MissingLibrary: looking at its kind of output needs the extra `validate`.
+    """
+    findings = judge(answer, variant.task, variant.sample)
+    for path, part in content.parts.items():
+        if "/" in path and part.is_picture:  # deep inside of the JSON answer
+            findings += validate_bytes(part.data, path, variant.task.output.profile, ValidKind.IMAGE).findings
+    return [finding for finding in findings if finding.outcome is Outcome.FAILED]
 
 
 def same_at(one: Content, other: Content, path: str) -> bool:

@@ -17,11 +17,11 @@ from seatrial.prove.limits import (
     STRESS_ALONE_SECONDS,
     STRESS_RICH_BYTES,
 )
+from seatrial.prove.outputs import CONTRACT, EXISTS, HONEST
 from seatrial.prove.stress.baseline import Alone, Baseline, succeeded
-from seatrial.prove.stress.content import Content, content_of, differing, same_at
+from seatrial.prove.stress.content import Content, content_of, differing, faults_of, same_at
 from seatrial.prove.stress.job import Job, Kind, Problem
-from seatrial.prove.stress.outputs import faults_of
-from seatrial.prove.targets.answer import Answer, Part, State
+from seatrial.prove.targets.answer import Answer, State
 
 _VALUE_CHARS_SHOWN = 80
 
@@ -61,7 +61,6 @@ class Judge:
         job.has_output = True
         job.digests = frozenset(part.sha256 for part in content.parts.values())
         job.has_image = any(part.is_picture for part in content.parts.values())
-        job.problems += [Problem(Kind.PARTIAL, words) for words in _torn(answer.parts, content)]
         baseline = None if job.exclusive else self.baselines.get(job.variant.name)
         self._look_at_whole(job, answer, content, baseline)
         if baseline is not None:
@@ -70,10 +69,10 @@ class Judge:
 
     def _look_at_whole(self, job: Job, answer: Answer, content: Content, baseline: Baseline | None) -> None:
         if baseline is not None and content.value == baseline.content.value and job.digests <= baseline.digests:
-            return  # the very same was looked at
+            return  # the very same was looked at, byte for byte
         known = {(fault.id, fault.message) for fault in baseline.faults} if baseline else set()
         known_ids = {fault.id for fault in baseline.faults} if baseline else set()
-        for fault in faults_of(answer, job.variant.task.output, job.variant.sample.expect):
+        for fault in faults_of(answer, content, job.variant):
             if (fault.id, fault.message) not in known and fault.id not in known_ids:
                 job.problems.append(Problem(_kind(fault), fault.message))
 
@@ -194,15 +193,5 @@ def _difference(content: Content, baseline: Baseline, path: str, crossed: Baseli
     return Problem(Kind.DIFFERS, f"{where} is not what it is alone: {place or sizes}")
 
 
-def _torn(parts: Sequence[Part], content: Content) -> list[str]:
-    """Parts whose bytes are not those that the server says it has."""
-    digests = {name: part.sha256 for name, part in content.parts.items()}
-    return [
-        f"{part.name!r} is not what the server says it is: {len(part.data):,} bytes of another SHA-256"
-        for part in parts
-        if part.sha256 is not None and part.name in digests and digests[part.name] != part.sha256
-    ]
-
-
 def _kind(fault: Finding) -> Kind:
-    return Kind.INVALID if fault.id.startswith(("output.", "json.")) else Kind.PARTIAL
+    return Kind.INVALID if fault.id in (HONEST, CONTRACT) else Kind.EMPTY if fault.id == EXISTS else Kind.PARTIAL

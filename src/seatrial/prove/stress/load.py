@@ -126,7 +126,7 @@ class Load:
                 go.wait()
             if job.ticket is None and not job.problems:
                 self._submit(job)
-            answer = self._answer(job) if job.ticket is not None else None
+            answer = self._end(job)
             with self._judging:
                 if answer is not None:
                     self._look(job, answer)
@@ -141,6 +141,19 @@ class Load:
             del self._under_way[job.number]
             self._changed.notify_all()
         self._room.release()
+
+    def _end(self, job: Job) -> Answer | None:
+        """The job's answer. A wire that refuses in its answer is asked again, like one that refuses at once."""
+        give_up = time.monotonic() + self._patience.of(job.variant)
+        pause = STRESS_BUSY_SECONDS_FIRST
+        answer = self._answer(job)
+        while answer is not None and _is_busy(answer) and not self.stopping and time.monotonic() < give_up:
+            job.busy += 1
+            time.sleep(pause)
+            pause = min(pause * 2, STRESS_BUSY_SECONDS_MAX)
+            self._submit(job)
+            answer = self._answer(job)
+        return answer
 
     def _submit(self, job: Job) -> None:
         request = self._addressed(job.variant.request, job.variant.name, job.number)
@@ -172,7 +185,8 @@ class Load:
             job.problems.append(Problem(Kind.DUPLICATED, reason, by_output=False))
 
     def _answer(self, job: Job) -> Answer | None:
-        assert job.ticket is not None  # noqa: S101 - said by the caller
+        if job.ticket is None or any(why.kind is Kind.REFUSED for why in job.problems):
+            return None
         try:
             return self._wait(job.ticket, self._patience.of(job.variant))
         except Unknown as unknown:
@@ -196,3 +210,7 @@ class Load:
                 if self.stopping or left <= 0:
                     raise
                 time.sleep(STRESS_BUSY_SECONDS_FIRST)
+
+
+def _is_busy(answer: Answer) -> bool:
+    return answer.state is State.FAILED and answer.evidence.get("status_code") in _BUSY
