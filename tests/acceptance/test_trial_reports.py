@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+PACKAGES = Path(__file__).resolve().parents[1] / "packages"
 NASTY = """</script><script>alert("pwned")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} & 'quoted'"""
 HANDLER = """
 import base64, json, struct, zlib
@@ -262,3 +263,20 @@ def test_it_survives_a_backup_and_is_verified_offline(
     page.write_text(own_api.http.get("/v1/endpoints/shapes/trial.html").text)
     assert "genuine" in cli("trial", "show", "--verify", str(page), "--data", str(data)).stderr
     assert cli(*verify, "--data", str(tmp_path / "none"), check=False).returncode == 3, "nobody says whose key it is"
+
+
+def test_while_a_trial_goes_on_there_is_no_report_yet(api: Any, gate: Any) -> None:
+    folder = PACKAGES / "obedient"
+    files = {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.suffix != ".pyc" and path.is_file()
+    }
+    api.begin("held", files | {"samples/sum.json": json.dumps({"code": gate.code})})
+    gate.reached()
+    shown = trial(api, "held")
+    assert (shown["state"], shown["report"], shown["envelope"], shown["stale"]) == ("running", None, None, None)
+    assert [one["state"] for one in shown["stages"]][-1] == "running"
+    page = api.http.get("/v1/endpoints/held/trial.html")
+    assert (page.status_code, page.json()["error_type"]) == (404, "trial_report_not_found")
+    api.delete("held")

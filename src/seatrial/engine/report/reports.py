@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from seatrial import __version__
 from seatrial.domain.endpoint import EndpointVersion, StageState
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.limits import LIST_KEYS_MAX
-from seatrial.domain.objects import ObjectName
+from seatrial.domain.objects import ObjectInfo, ObjectName
 from seatrial.engine.bells import Bells
 from seatrial.engine.directory import Directory
 from seatrial.engine.report.bindings import BINDINGS, Facts, bound, changes
@@ -94,6 +94,7 @@ class Reports:
             StoreUnavailable
         """
         facts = await self.surroundings.at_trial(version, evidence.python, evidence.device, evidence.samples)
+        await self.forget(version.id)  # of an earlier trial of the same version
         samples = await Keeping(self._objects, _name(version.id, "")).keep(evidence.shown)
         document = {
             "format": FORMAT,
@@ -193,25 +194,28 @@ class Reports:
 
     async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
         """Remove the reports of versions that are gone: `in_use` are the ids of those that are there."""
-        removed, after = 0, ""
-        while True:
-            page = await self._objects.list(REPORTS_BUCKET, after=after, limit=LIST_KEYS_MAX)
-            for info in page.objects:
-                version_id = info.name.key.partition("/")[0]
-                if version_id not in in_use and info.modified_at_ms <= until_ms:
-                    await self._objects.delete(info.name)
-                    self._known.pop(version_id, None)
-                    removed += 1
-            if page.next_after is None:
-                return removed
-            after = page.next_after
+        removed = 0
+        async for info in self._kept(""):
+            version_id = info.name.key.partition("/")[0]
+            if version_id not in in_use and info.modified_at_ms <= until_ms:
+                await self._objects.delete(info.name)
+                self._known.pop(version_id, None)
+                removed += 1
+        return removed
 
     async def forget(self, version_id: str) -> None:
-        """Remove the report of a version that goes."""
-        page = await self._objects.list(REPORTS_BUCKET, f"{version_id}/", limit=LIST_KEYS_MAX)
-        for info in page.objects:
+        """Remove the report of a version, with what it has kept."""
+        async for info in self._kept(f"{version_id}/"):
             await self._objects.delete(info.name)
         self._known.pop(version_id, None)
+
+    async def _kept(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        after: str | None = ""
+        while after is not None:
+            page = await self._objects.list(REPORTS_BUCKET, prefix, after=after, limit=LIST_KEYS_MAX)
+            for info in page.objects:
+                yield info
+            after = page.next_after
 
 
 def _name(version_id: str, what: str) -> ObjectName:

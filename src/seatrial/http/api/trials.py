@@ -44,8 +44,8 @@ class TrialRoutes:
         """The stages, and once the trial has ended its signed report: `envelope` is what is signed (DSSE, Ed25519),
         `report` what it says. `stale_because` names what changed since."""
         endpoint, chosen = await self._chosen(name, version)
-        report = await self._reports.read(chosen.id)
-        changed = await self._reports.look(chosen, report)
+        report = await self._report(endpoint, chosen)
+        changed = await self._reports.look(chosen, report) if report else None
         return TrialView(
             endpoint=name,
             version=chosen.number,
@@ -64,8 +64,8 @@ class TrialRoutes:
 
     async def html(self, name: str, version: VersionQuery = None) -> HTMLResponse:
         """One file that needs nothing else: it can be kept, sent and read anywhere."""
-        _, chosen = await self._chosen(name, version)
-        report = await self._reports.read(chosen.id)
+        endpoint, chosen = await self._chosen(name, version)
+        report = await self._report(endpoint, chosen)
         if report is None or report.flaw is not None:
             why = report.flaw if report else "its trial goes on, or was before there were reports"
             message = f"There is no report of version {chosen.number} of {name!r} to show: {why}."
@@ -80,6 +80,10 @@ class TrialRoutes:
         """It verifies every report of this server: `seatrial trial show --verify FILE --key KEY.pem`."""
         pem = self._reports.public_pem
         return TrialKeyView(algorithm="Ed25519", key_id=key_id(pem), public_key=pem)
+
+    async def _report(self, endpoint: Endpoint, version: EndpointVersion) -> Report | None:
+        """None while the version is on trial: what an earlier trial of it said counts no more."""
+        return None if endpoint.target_version == version.id else await self._reports.read(version.id)
 
     async def _chosen(self, name: str, number: int | None) -> tuple[Endpoint, EndpointVersion]:
         endpoint = await self._deployer.endpoint(name)
