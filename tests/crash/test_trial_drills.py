@@ -167,6 +167,15 @@ async def test_memory_that_grows_without_end_fails(make_engine: Any) -> None:
     assert "memory grew by" in endpoint.failure_reason
 
 
+async def test_a_worker_that_dies_now_and_then_fails_although_every_job_ends(make_engine: Any) -> None:
+    engine = await make_engine(drill_seconds=2.0)
+    mortal = "seen = []\nclass Model:\n    def draw(self, text):\n        seen.append(text)\n"
+    mortal += "        len(seen) > 9 and os._exit(3)\n        return {'said': text}\n"
+    endpoint = await tried(engine, package(mortal))
+    assert endpoint.status is EndpointStatus.FAILED
+    assert endpoint.failure_reason.startswith("drill: A worker died while the samples were repeated")
+
+
 async def test_a_job_whose_worker_is_killed_in_mid_run_ends_once(make_engine: Any) -> None:
     engine = await make_engine(drill_seconds=0.5)
     slow = "class Model:\n    def draw(self, text):\n        time.sleep(0.3)\n        return {'said': text}\n"

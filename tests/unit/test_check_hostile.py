@@ -1,6 +1,7 @@
 """A check reads what strangers made: nothing in a package makes it crash, hang, or take all memory."""
 
 import io
+import itertools
 import pickle
 import tarfile
 from pathlib import Path
@@ -8,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from seatrial.domain.errors import Unproven
+from seatrial.domain.limits import CLOSURE_MODULES_MAX, CONTRACT_BYTES_MAX
 from seatrial.package import sketch as sketch_module
 from seatrial.package import stored as stored_module
+from seatrial.package.checks.imports import Declared, check_imports
 from seatrial.package.checks.weights import pickles as pickles_module
+from seatrial.package.closure.conditions import Conditions
+from seatrial.package.closure.walk import Start, follow
 from seatrial.package.contents import judge, sketch_package
 from seatrial.package.examine import Chosen, Report, examine, mend
 from seatrial.package.stored import NotHeld, Passing, StoredFile
@@ -167,3 +172,41 @@ def test_data_follows_the_module_that_reads_it(tmp_path: Path) -> None:
     }  # fmt: skip
     assert mended.repair.left_out == ["lib/words/id_rsa"]
     assert mended.after.verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    ("modules", "hours", "bound"),
+    [(CLOSURE_MODULES_MAX + 10, 0, "2,000 modules"), (9, 1, "10 seconds")],
+)
+def test_a_huge_package_is_followed_up_to_a_bound_and_says_so(
+    tmp_path: Path, modules: int, hours: int, bound: str
+) -> None:
+    names = [f"m{number}" for number in range(modules)]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / "main.py").write_text("".join(f"import {name}\n" for name in names))
+    ticks = itertools.count(step=hours * 3_600)
+    closure = follow(
+        tmp_path,
+        Start(tmp_path / "main.py", "main"),
+        [tmp_path],
+        lambda module: False,
+        Conditions((3, 11), lambda module: False),
+        {},
+        lambda: float(next(ticks)),
+    )
+    assert closure.unfollowed[0].bound == bound
+    nothing = Declared(frozenset(), False, "requirements.txt")
+    told = list(check_imports(closure, nothing, Target((3, 11)), tmp_path))
+    assert [one.level for one in told] == ["warning"]
+    assert f"{bound} are looked into at most" in told[0].message
+    assert told[0].file == "main.py"
+
+
+def test_a_module_of_many_bytes_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import table\n")
+    (tmp_path / "table.py").write_text("X = 1\n" + "#" * CONTRACT_BYTES_MAX)
+    conditions = Conditions((3, 11), lambda module: False)
+    closure = follow(tmp_path, Start(tmp_path / "main.py", "main"), [tmp_path], lambda module: False, conditions, {})
+    assert not closure.unparsable
+    assert [one.module for one in closure.unfollowed] == ["table"]

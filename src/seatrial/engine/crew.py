@@ -84,6 +84,7 @@ class Crew:
         self._falls = Falls()
         self._failed_loads = 0  # in a row
         self._broken_by: Failure | None = None
+        self._last_death: Failure | None = None
         self._rests_until_ms: int | None = None
         self._stopping = False
         self._known = asyncio.Event()  # whether it serves: a worker has loaded, or none is to come
@@ -115,6 +116,11 @@ class Crew:
     def broken_by(self) -> Failure | None:
         """Why it gave up; None while it goes on."""
         return self._broken_by
+
+    @property
+    def last_death(self) -> Failure | None:
+        """Why the worker that went away last, once it served and unless we ended it, did so; None if none has."""
+        return self._last_death
 
     async def start_first(self) -> Loaded:
         """Start one worker and wait until it is loaded; it takes work from then on.
@@ -309,7 +315,10 @@ class Crew:
             if runner.answered:
                 self._falls.answered()
             await asyncio.shield(worker.stop(WORKER_STOP_GRACE_SECONDS))
-        return Fall(runner.fallen, runner.suspect) if runner.fallen else None
+        if runner.fallen is None:
+            return None
+        self._last_death = runner.fallen
+        return Fall(runner.fallen, runner.suspect)
 
     async def _go_on(self, fall: Fall | None) -> bool:
         """Whether another worker should follow; waits the back-off first."""

@@ -67,8 +67,8 @@ class Drilling:
         """The words and details of the report.
 
         Raises:
-            Unproven: an answer depends on what ran before or beside it, a job was lost with its worker, or memory
-                grows without end.
+            Unproven: an answer depends on what ran before or beside it, a job was lost with its worker, a worker died
+                of something else than the drill, or memory grows without end.
         """
         killed = await self._strike(max(self._proofs, key=lambda proof: proof.seconds))
         self._crew.scale(self._workers)
@@ -76,6 +76,7 @@ class Drilling:
         rounds = 0
         while rounds == 0 or self._goes_on((self._court.clock.monotonic_ms() - began_ms) / 1000):
             await self._round(rounds)
+            self._check_deaths()
             rounds += 1
         growth = self._check_memory()
         details = {
@@ -129,6 +130,12 @@ class Drilling:
 
     async def _compare(self, proof: Proof, job: Job) -> None:
         await self._suspicion.look(proof, await read_answer(self._court.objects, job))
+
+    def _check_deaths(self) -> None:
+        """The jobs ran again and succeeded; in service each such death would cost all clients some seconds."""
+        died = self._crew.last_death
+        if died is not None:
+            raise unproven(STAGE, "A worker died while the samples were repeated, although each passes alone", died)
 
     # ------------------------------------------------------------------ a worker killed
 

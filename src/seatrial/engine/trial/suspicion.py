@@ -1,18 +1,31 @@
 """When an answer differs from the one given alone: is it chance, or what ran before or beside it?
 
-Chance differs on fresh workers too. So a difference is held against a handler only if fresh workers, asked alone,
-agree with each other where the answer differs; or if most runs agree on something that chance does not bring about
-twice, such as the bytes of a picture, and some do not.
+Chance differs on fresh workers too. So a difference is held against a handler if fresh workers, asked alone and so
+often that chance would have shown by then, agree with each other run by run; or if their answers vary among a few
+values, and what was answered is none of them. What differs only from process to process (the order of a set, a name
+made while loading) is chance as well: more fresh workers are asked before that is excluded.
+
+A race within a handler shows when it is alone, too. It is told from chance by a value of which chance does not bring
+about one twice, such as the bytes of a picture: if most answers agree on it, by Wilson's lower confidence bound
+(E. B. Wilson, 1927), the others are wrong.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import JobState
-from seatrial.domain.limits import DRILL_REPEATS_ALONE, DRILL_REPEATS_ALONE_MAX, VALUE_SHOWN_CHARS_MAX
+from seatrial.domain.limits import (
+    DRILL_FRESH_SECONDS,
+    DRILL_FRESH_WORKERS_MAX,
+    DRILL_REPEATS_ALONE,
+    DRILL_REPEATS_ALONE_MAX,
+    VALUE_SHOWN_CHARS_MAX,
+)
 from seatrial.engine.crew import Crew
 from seatrial.engine.trial.answer import Answer, differing, read_answer
 from seatrial.engine.trial.court import Court
@@ -21,15 +34,26 @@ from seatrial.engine.trial.reason import failure_of, unproven
 from seatrial.engine.trial.runs import Runs
 from seatrial.prove.differences import tells_of_the_run
 
-AGREEMENT = 0.6  # the share of runs that answer alike, from which on the others are wrong
-RUNS_FOR_AGREEMENT = 5
-REPEATS_SECONDS = 4.0  # of runs on each fresh worker, where short values differ
+MOST = 0.5  # a share of runs that answer alike which, if it is surely exceeded, makes the others wrong
+SURELY = 4.0  # standard deviations; it is looked at after every answer
+MISSED_BY_CHANCE = 0.001  # the chance that it shows once beside others, and never in all runs alone
+REPEATS_SECONDS = 4.0  # of runs on each of the first two fresh workers
+REPEATS = 30  # on each of them, as far as that time allows
+REPEATS_OF_SHORT = 60  # the same, where a value is so short that chance brings it about twice
 RICH_CHARS = 24  # values of that length do not come about twice by chance
 REMEDY = (
     "Keep nothing of one request for the next: no module-level buffers or counters, no file of a fixed name, no thread "
     "that goes on after the answer. If this field may differ from run to run, name it in `varying` of the task's "
     "[output]; if only its digits do, set `tolerance`."
 )
+
+
+@dataclass(slots=True)
+class _Varying:
+    """Where the answers of a task vary by themselves; in the paths `among_few`, among values that come again."""
+
+    paths: set[str] = field(default_factory=set)
+    among_few: set[str] = field(default_factory=set)
 
 
 class Suspicion:
@@ -40,52 +64,89 @@ class Suspicion:
         self._crew = crew
         self._runs = runs
         self._stage = stage
-        self._varying: dict[str, set[str]] = {}
+        self._varying: dict[str, _Varying] = {}
         self._seen: dict[str, list[Answer]] = {}
+        self._alone: dict[tuple[str, str], set[str]] = {}  # by sample and path among few: what was answered alone
 
     @property
     def found(self) -> dict[str, list[str]]:
         """By task, where answers vary by themselves."""
-        return {task: sorted(paths) for task, paths in self._varying.items() if paths}
+        return {task: sorted(varying.paths) for task, varying in self._varying.items() if varying.paths}
 
     async def look(self, proof: Proof, answer: Answer) -> None:
         """One more answer. Raises Unproven: it depends on what ran before or beside it."""
         seen = self._seen.setdefault(proof.where, [proof.answer.light()])
         seen.append(answer.light())
-        varying = self._varying.setdefault(proof.task.name, set())
-        paths = await differing(proof.answer, answer, proof.task.output, frozenset(varying))
+        varying = self._varying.setdefault(proof.task.name, _Varying())
+        paths = await differing(proof.answer, answer, proof.task.output, frozenset(varying.paths))
         excused = {path for path in paths if tells_of_the_run(path)}
-        varying |= excused
+        varying.paths |= excused
         suspect = [path for path in paths if path not in excused]
+        suspect += [one for one in varying.among_few if answer.at(one) not in self._alone.get((proof.where, one), ())]
         if suspect:
-            await self._judge(proof, answer, suspect)
-        self._check_agreement(proof, seen)
+            await self._judge(proof, answer, suspect, varying)
+        self._check_agreement(proof, seen, varying)
 
-    async def _judge(self, proof: Proof, answer: Answer, paths: Sequence[str]) -> None:
+    async def _judge(self, proof: Proof, answer: Answer, paths: Sequence[str], varying: _Varying) -> None:
+        """Excuse each path, and remember what may be answered there, or accuse the handler."""
         times = self._times(proof, [answer.at(path) for path in paths])
-        first, second = await self._fresh(proof, times), await self._fresh(proof, times)
-        by_chance: set[str] = set()
-        for one, other in zip(first, second, strict=True):
-            by_chance |= set(await differing(one, other, proof.task.output, frozenset()))
-        guilty = [path for path in paths if path not in by_chance]
-        self._varying[proof.task.name] |= set(paths) & by_chance
-        if guilty:
-            raise self._accused(proof, guilty[0], answer)
+        alone = [await self._fresh(proof, times), await self._fresh(proof, times)]
+        by_chance = await self._run_by_run(proof, alone[0], alone[1])
+        others = [one for one in paths if one not in by_chance]
+        if others:
+            by_chance |= await self._by_process(proof, alone[0][0], others)
+        for path in paths:
+            first, second = ({one.at(path) for one in answers} for answers in alone)
+            known = self._alone.setdefault((proof.where, path), set())
+            known |= first | second
+            among_few = bool(first & second)
+            was_usual = {answer.at(path)} == known  # then it was the answer of `prove` that was not
+            is_strange = answer.at(path) not in known if among_few else False
+            if is_strange or (path not in by_chance and not was_usual):
+                raise self._accused(proof, path, answer, alone[0][0])
+            varying.paths.add(path)
+            varying.among_few.discard(path)
+            if among_few:
+                varying.among_few.add(path)
+        self._seen[proof.where] += [one.light() for answers in alone for one in answers]
+
+    async def _run_by_run(self, proof: Proof, first: Sequence[Answer], second: Sequence[Answer]) -> set[str]:
+        """Where two fresh workers, asked the same so often, differ."""
+        found: set[str] = set()
+        for one, other in zip(first, second, strict=False):  # the slower one was asked less often
+            found |= set(await differing(one, other, proof.task.output, frozenset()))
+        return found
+
+    async def _by_process(self, proof: Proof, first: Answer, paths: Sequence[str]) -> set[str]:
+        """Where the first answers of further fresh workers differ: as many of them as time allows, or are needed."""
+        clock = self._court.clock
+        found: set[str] = set()
+        ends_ms = clock.monotonic_ms() + int(DRILL_FRESH_SECONDS * 1000)
+        workers = 2
+        while workers < DRILL_FRESH_WORKERS_MAX and clock.monotonic_ms() < ends_ms and not found.issuperset(paths):
+            (answer,) = await self._fresh(proof, 1)
+            found |= set(await differing(first, answer, proof.task.output, frozenset()))
+            workers += 1
+        return found
 
     def _times(self, proof: Proof, values: Sequence[str]) -> int:
-        """How often to ask a fresh worker: chance brings a short value about twice, so then as often as time allows."""
-        if all(len(value) >= RICH_CHARS for value in values):
-            return DRILL_REPEATS_ALONE
-        affordable = int(REPEATS_SECONDS / max(proof.seconds, 0.001))
-        return max(DRILL_REPEATS_ALONE, min(DRILL_REPEATS_ALONE_MAX, affordable))
+        """How often to ask each of two fresh workers.
+
+        So often that what showed once in all runs beside others would show, were it chance; as far as time allows.
+        """
+        rich = all(len(value) >= RICH_CHARS for value in values)
+        seen = len(self._seen[proof.where])
+        wanted = max(REPEATS if rich else REPEATS_OF_SHORT, math.ceil(-math.log(MISSED_BY_CHANCE) * seen / 2))
+        return min(wanted, DRILL_REPEATS_ALONE_MAX)
 
     async def _fresh(self, proof: Proof, times: int) -> list[Answer]:
-        """What a fresh worker answers when it is asked the same so often, and nothing else."""
-        workers = self._crew.desired
+        """What a fresh worker answers when it is asked the same so often, as far as time allows, and nothing else."""
+        clock, workers = self._court.clock, self._crew.desired
         self._crew.scale(1)
         await self._crew.stop_all()
-        answers = []
-        for _ in range(times):
+        answers: list[Answer] = []
+        ends_ms = clock.monotonic_ms() + int(REPEATS_SECONDS * 1000)
+        while len(answers) < times and (len(answers) < DRILL_REPEATS_ALONE or clock.monotonic_ms() < ends_ms):
             job = await self._runs.run(proof.submission)
             if job.state is not JobState.SUCCEEDED:
                 raise unproven(self._stage, f"{proof.where} passed alone, and later failed", failure_of(job))
@@ -94,27 +155,30 @@ class Suspicion:
         self._crew.scale(workers)
         return answers
 
-    def _check_agreement(self, proof: Proof, seen: Sequence[Answer]) -> None:
+    def _check_agreement(self, proof: Proof, seen: Sequence[Answer], varying: _Varying) -> None:
         """Of a field that seemed to vary by chance: most answers agree, and it is nothing that chance repeats."""
-        if len(seen) < RUNS_FOR_AGREEMENT:
-            return
-        for path in self._varying[proof.task.name]:
-            if tells_of_the_run(path):
-                continue
+        for path in varying.among_few:
             values = Counter(answer.at(path) for answer in seen)
             value, count = values.most_common(1)[0]
-            rich = len(value) >= RICH_CHARS
-            if rich and len(values) > 1 and count >= AGREEMENT * len(seen):
+            if len(value) >= RICH_CHARS and len(values) > 1 and share_at_least(count, len(seen)) > MOST:
                 odd = next(answer for answer in seen if answer.at(path) != value)
-                raise self._accused(proof, path, odd)
+                usual = next(answer for answer in seen if answer.at(path) == value)
+                raise self._accused(proof, path, odd, usual)
 
-    def _accused(self, proof: Proof, path: str, answer: Answer) -> Unproven:
+    def _accused(self, proof: Proof, path: str, odd: Answer, usual: Answer) -> Unproven:
         where = f"at {path!r}" if path else "as a whole"
         message = (
             f"{proof.where}: its answer depends on what ran before or beside it, {where}: "
-            f"{_shown(answer, path)} instead of {_shown(proof.answer, path)}"
+            f"{_shown(odd, path)} instead of {_shown(usual, path)}"
         )
-        return Unproven(self._stage, message, field=path or None, details={"remedy": REMEDY, "job_id": answer.job_id})
+        return Unproven(self._stage, message, field=path or None, details={"remedy": REMEDY, "job_id": odd.job_id})
+
+
+def share_at_least(count: int, runs: int) -> float:
+    """Wilson's lower bound of the share behind `count` of `runs`, at SURELY standard deviations."""
+    share, square = count / runs, SURELY * SURELY
+    spread = SURELY * math.sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
+    return (share + square / (2 * runs) - spread) / (1 + square / runs)
 
 
 def _shown(answer: Answer, path: str) -> str:

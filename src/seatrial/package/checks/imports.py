@@ -66,6 +66,21 @@ def check_imports(closure: Closure, declares: Declared, target: Target, root: Pa
         else:
             others = sum(1 for one in closure.missing if one.module.split(".")[0] == top) - 1
             yield _from_outside(missing, top, others, closure, declares, target, root)
+    yield from _unfollowed(closure)
+
+
+def _unfollowed(closure: Closure) -> Iterator[Finding]:
+    """One warning for all modules that were not looked into, with the first of them by name."""
+    if not closure.unfollowed:
+        return
+    first, *others = closure.unfollowed
+    more = f", and at {len(others)} more imports" if others else ""
+    message = (
+        f"{first.place}: what {first.module!r} imports was not followed: {first.bound} are looked into at most"
+        f"{more}. {len(closure.sources):,} modules were."
+    )
+    remedy = "Require a library by its name rather than carry it along; the rest shows when the trial loads it."
+    yield Finding(ID, "warning", message, remedy, first.place.file, first.place.line)
 
 
 def _of_the_package(missing: Missing, root: Path) -> Finding:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial.domain.limits import CLOSURE_MODULES_MAX
+from seatrial.domain.limits import CLOSURE_MODULES_MAX, CLOSURE_SECONDS_MAX, CONTRACT_BYTES_MAX
 from seatrial.package.closure.bindings import bound_names
 from seatrial.package.closure.conditions import Conditions
 from seatrial.package.closure.modules import Finder, Module
@@ -53,6 +54,15 @@ class Missing:
     why: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfollowed:
+    """A module of the package that was not looked into, where it is imported, and which bound was reached."""
+
+    module: str
+    place: Place
+    bound: str
+
+
 @dataclass(slots=True)
 class Closure:
     """What was found. `external` maps top-level modules from outside to where they are imported first."""
@@ -63,6 +73,7 @@ class Closure:
     unparsable: list[tuple[str, Unparsable, tuple[Place, ...]]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     unclear: Place | None = None  # an edit of sys.path, or code, that cannot be worked out
+    unfollowed: list[Unfollowed] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +109,13 @@ def follow(
     knows: Callable[[str], bool],
     conditions: Conditions,
     env: Mapping[str, str],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Closure:
-    """The closure of `start`. `knows` says whether a top-level module comes from outside of the package."""
-    walker = _Walker(root, folders, knows, conditions, env)
+    """The closure of `start`. `knows` says whether a top-level module comes from outside of the package.
+
+    After CLOSURE_SECONDS_MAX of `clock`, which counts seconds, no further module is looked into.
+    """
+    walker = _Walker(root, folders, knows, conditions, env, clock)
     walker.begin(start)
     return walker.found
 
@@ -113,12 +128,15 @@ class _Walker:
         knows: Callable[[str], bool],
         conditions: Conditions,
         env: Mapping[str, str],
+        clock: Callable[[], float],
     ) -> None:
         self.found = Closure(folders=list(folders))
         self._root = root
         self._knows = knows
         self._conditions = conditions
         self._env = env
+        self._clock = clock
+        self._ends = clock() + CLOSURE_SECONDS_MAX
         self._finder = Finder()
         self._names: dict[str, frozenset[str] | None] = {}
         self._faults_of: dict[Path, list[Missing]] = {}  # what is missing when that module is imported
@@ -339,14 +357,26 @@ class _Walker:
             self.found.missing += known
             return
         chain = (*frame.chain, Place(frame.source.name, line))
-        if len(chain) > CHAIN_MAX or len(self.found.sources) >= CLOSURE_MODULES_MAX:
+        bound = self._bound_reached(module.file, len(chain))
+        if bound is not None:
             self.found.unclear = self.found.unclear or chain[-1]
+            self.found.unfollowed.append(Unfollowed(name, chain[-1], bound))
             return
         inner = self._enter(module.file, name, module.file.name == "__init__.py", chain)
         if inner is not None:
             before = len(self.found.missing)
             self._run_module(inner, certain)
             self._faults_of[module.file] = self.found.missing[before:]
+
+    def _bound_reached(self, file: Path, depth: int) -> str | None:
+        """The bound, in words, that keeps a module from being looked into."""
+        if depth > CHAIN_MAX:
+            return f"{CHAIN_MAX} imports within imports"
+        if len(self.found.sources) >= CLOSURE_MODULES_MAX:
+            return f"{CLOSURE_MODULES_MAX:,} modules"
+        if file.stat().st_size > CONTRACT_BYTES_MAX:
+            return f"{CONTRACT_BYTES_MAX:,} bytes of one module"
+        return f"{CLOSURE_SECONDS_MAX} seconds" if self._clock() > self._ends else None
 
     def _note(self, frame: _Frame, name: str, line: int, certain: bool, why: str | None = None) -> None:
         place = Place(frame.source.name, line)

@@ -134,7 +134,10 @@ def _takes_context(name: str, function: Any, arguments: tuple[str, ...]) -> bool
         raise HandlerUnusable(f"{name} is a {type(function).__name__}: it cannot be called")
     if inspect.iscoroutinefunction(function):
         raise HandlerUnusable(f"{name} is async: a worker calls plain functions, one job at a time")
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # a type or function of C that does not tell: `model_fn = str`
+        return False
     named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     count = len(named)
     if count < len(arguments) and any(one.kind is one.VAR_POSITIONAL for one in parameters):
