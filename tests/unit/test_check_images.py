@@ -1,6 +1,9 @@
 """Images are judged by their layers: what stands behind Runtime.InvalidEntrypoint is named before a push."""
 
+import gzip
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,11 @@ from seatrial.package.image.examine import ImageChosen, examine_dockerfile, exam
 from seatrial.package.image.store import is_image
 from seatrial.testing.corpus.images import BASE, HANDLER, LAMBDA, LAMBDA_CONFIG, docker_save, layer_of, oci_layout
 from seatrial.testing.corpus.parts import elf
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 HERE = ImageChosen("linux/amd64")
 SERVER = {"Entrypoint": ["python3.11"], "Cmd": ["serve.py"], "WorkingDir": "/app", "Env": ["PATH=/usr/bin"]}
@@ -96,9 +104,24 @@ def test_shell_form_is_a_warning(tmp_path: Path) -> None:
     assert told(report) == [("image_command", "warning")]
 
 
-def test_damaged_images_are_refused_and_zstd_cannot_be_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("packed", "packing"), [(gzip.compress, "gzip"), (zstd.compress, "zstd"), (lambda whole: whole, "")]
+)
+def test_layers_of_every_compression_are_looked_into(
+    tmp_path: Path, packed: Callable[[bytes], bytes], packing: str
+) -> None:
+    trees = [BASE, LAMBDA, {".wh.lambda-entrypoint.sh": b""}]
+    layers = [layer_of(tree) for tree in trees]
+    sound = oci_layout(tmp_path / "sound", layers[:2], LAMBDA_CONFIG, packed=packed, packing=packing)
+    assert told(examine_image(sound, HERE)) == []
+    broken = oci_layout(tmp_path / "broken", layers, LAMBDA_CONFIG, packed=packed, packing=packing)
+    assert told(examine_image(broken, HERE)) == [("image_command", "error")]
+
+
+def test_damaged_images_are_refused(tmp_path: Path) -> None:
     assert told(saved(tmp_path, b"no tar at all" * 99)) == [("image", "error")]
-    assert told(saved(tmp_path, b"\x28\xb5\x2f\xfd" + bytes(600))) == [("image", "unprovable")]
+    assert told(saved(tmp_path, b"\x28\xb5\x2f\xfd" + bytes(600))) == [("image", "error")]
+    assert told(saved(tmp_path, zstd.compress(layer_of(LAMBDA))[:-9])) == [("image", "error")]
     layout = oci_layout(tmp_path / "oci", [layer_of(BASE)], LAMBDA_CONFIG)
     for blob in (layout / "blobs/sha256").iterdir():
         blob.write_bytes(b"{}")

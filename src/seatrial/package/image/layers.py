@@ -6,6 +6,7 @@ Whiteouts: OCI Image Format Specification 1.1, "Layer filesystem changeset". No 
 from __future__ import annotations
 
 import posixpath
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterable
@@ -20,6 +21,11 @@ from seatrial.domain.limits import (
 from seatrial.package.image.store import SAVE_AGAIN, Layer
 from seatrial.package.inflate import GZIP_MAGIC, Inflated
 from seatrial.package.refusal import refusal
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -49,7 +55,6 @@ class Files:
     def __init__(self, read_below: Iterable[str] = ()) -> None:
         self._read_below = tuple(read_below)
         self._files: dict[str, ImageFile] = {}
-        self.unreadable: list[str] = []  # layers in a compression that cannot be read here
         self._members = 0
 
     def find(self, path: str) -> tuple[str, ImageFile] | None:
@@ -75,16 +80,14 @@ class Files:
         with layer.open() as body:
             magic = body.read(4)
             body.seek(0)
-            if magic == ZSTD_MAGIC:
-                self.unreadable.append(layer.name)
-                return
             try:
-                self._lay(_Stream(body) if magic.startswith(GZIP_MAGIC) else body)
-            except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                self._lay(_unpacked(body, magic))
+            except (tarfile.TarError, EOFError, zlib.error, zstd.ZstdError, OSError) as error:
                 raise refusal(f"The layer {layer.name} is damaged: {error}", SAVE_AGAIN, field=layer.name) from error
 
-    def _lay(self, body: IO[bytes] | _Stream) -> None:
-        with tarfile.open(fileobj=cast(IO[bytes], body), mode="r|" if isinstance(body, _Stream) else "r:") as archive:
+    def _lay(self, body: IO[bytes] | Inflated | zstd.ZstdFile) -> None:
+        is_stream = isinstance(body, Inflated | zstd.ZstdFile)
+        with tarfile.open(fileobj=cast(IO[bytes], body), mode="r|" if is_stream else "r:") as archive:
             for member in archive:
                 self._members += 1
                 if self._members > ARCHIVE_MEMBERS_MAX * 10 or archive.offset > ARCHIVE_UNPACKED_BYTES_MAX:
@@ -140,11 +143,8 @@ class Files:
         return path
 
 
-class _Stream:
-    """A gzip stream for tarfile, which only reads forward."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._inflated = Inflated(packed)
-
-    def read(self, size: int) -> bytes:
-        return self._inflated.read(size)
+def _unpacked(body: IO[bytes], magic: bytes) -> IO[bytes] | Inflated | zstd.ZstdFile:
+    """A layer's tar, whichever of OCI's compressions it has."""
+    if magic == ZSTD_MAGIC:
+        return zstd.ZstdFile(body)
+    return Inflated(body) if magic.startswith(GZIP_MAGIC) else body

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,15 @@ def docker_save(path: Path, layers: Sequence[bytes], config: Mapping[str, Any], 
 
 
 def oci_layout(
-    folder: Path, layers: Sequence[bytes], config: Mapping[str, Any], machine: str = "amd64", attested: bool = False
+    folder: Path,
+    layers: Sequence[bytes],
+    config: Mapping[str, Any],
+    machine: str = "amd64",
+    attested: bool = False,
+    packed: Callable[[bytes], bytes] = gzip.compress,
+    packing: str = "gzip",
 ) -> Path:
-    """An OCI layout with layers in gzip."""
+    """An OCI layout; `packed` compresses its layers, and `packing` is the word for that in their media type."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
@@ -74,7 +80,7 @@ def oci_layout(
     manifest = {
         "schemaVersion": 2,
         "config": blob(document, "application/vnd.oci.image.config.v1+json"),
-        "layers": [blob(gzip.compress(one), "application/vnd.oci.image.layer.v1.tar+gzip") for one in layers],
+        "layers": [blob(packed(one), f"application/vnd.oci.image.layer.v1.tar+{packing}") for one in layers],
     }
     entry = blob(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
     entries = [entry | {"platform": {"os": "linux", "architecture": machine}}]
