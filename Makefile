@@ -11,7 +11,7 @@ OBJECTS ?= rows
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps test-all torture check format bench validate-corpus constraints clean distclean
+.PHONY: help setup demo test test-apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -22,6 +22,8 @@ help:
 	@echo 'make torture [SECONDS=60] [SEED=...] [OBJECTS=rows|s3] [DATABASE=sqlite|postgres]   kills; judged from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
 	@echo 'make validate-corpus         300 good and 300 damaged outputs: precision and recall of the validator'
+	@echo 'make prove-corpus [ARGS=--check]   broken and healthy packages: what check and trial caught, missed, invented'
+	@echo 'make prove-races [ARGS="--times 20"]   planted races and correct handlers: how many the drill finds and accuses'
 	@echo 'make format                  let ruff rewrite what it can'
 	@echo 'make constraints             pin the newest versions in constraints.txt'
 	@echo 'make clean | distclean       caches | caches and .venv'
@@ -78,6 +80,12 @@ validate-corpus: setup .venv/.corpus-ready
 	@$(BIN)/python -m pip install -q --no-input --disable-pip-version-check -c constraints.txt \
 		--no-build-isolation -e '.[corpus]'
 	@touch $@
+
+prove-corpus: setup
+	@$(BIN)/python -m benchmarks.corpus $(ARGS)
+
+prove-races: setup
+	@$(BIN)/python -m benchmarks.races $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix $(wildcard $(SOURCES))

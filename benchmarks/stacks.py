@@ -23,8 +23,13 @@ ECHO = REPOSITORY / "tests" / "packages" / "echo"
 
 
 @contextmanager
-def _process(*command: str, variables: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, **(variables or {}), "PYTHONPATH": str(REPOSITORY)}
+def process(
+    *command: str, variables: dict[str, str] | None = None, without: frozenset[str] = frozenset()
+) -> Iterator[subprocess.Popen[str]]:
+    """A process whose words can be read, with `variables` and `without` some of ours; it ends with the context."""
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
+    environment |= {**(variables or {}), "PYTHONPATH": path}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     try:
         yield process
@@ -62,9 +67,9 @@ def seatrial_stack() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="seatrial-bench-") as folder:
         data = str(Path(folder) / "data")
         cli = [sys.executable, "-m", "seatrial"]
-        with _process(*cli, "serve", "--data", data, "--port", "0") as process:
-            assert process.stdout is not None
-            url = next(word for word in process.stdout.readline().split() if word.startswith("http"))
+        with process(*cli, "serve", "--data", data, "--port", "0") as server:
+            assert server.stdout is not None
+            url = next(word for word in server.stdout.readline().split() if word.startswith("http"))
             subprocess.run(
                 [*cli, "deploy", str(ECHO), "--name", "echo", "--data", data], check=True, capture_output=True
             )
@@ -89,14 +94,14 @@ def celery_stack() -> Iterator[Stack]:
         folder = running.enter_context(tempfile.TemporaryDirectory(prefix="peer-bench-"))
         redis_port, web_port = _free_port(), _free_port()
         options = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--bind", "127.0.0.1"]
-        running.enter_context(_process(redis, "--port", str(redis_port), "--dir", folder, *options))
+        running.enter_context(process(redis, "--port", str(redis_port), "--dir", folder, *options))
         _until_open(redis_port)
         variables = {"PEER_REDIS": f"redis://127.0.0.1:{redis_port}"}
         worker = ["-m", "celery", "-A", "benchmarks.celery_peer.tasks", "worker", "--concurrency", "1"]
         quiet = ["--loglevel", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        running.enter_context(_process(sys.executable, *worker, *quiet, variables=variables))
+        running.enter_context(process(sys.executable, *worker, *quiet, variables=variables))
         web = ["-m", "uvicorn", "benchmarks.celery_peer.web:app", "--port", str(web_port), "--no-access-log"]
-        running.enter_context(_process(sys.executable, *web, variables=variables))
+        running.enter_context(process(sys.executable, *web, variables=variables))
         _until_open(web_port)
         yield Stack(
             name="FastAPI + Celery + Redis",

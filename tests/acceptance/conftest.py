@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
 import tarfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,20 @@ def api_of() -> Iterator[Callable[[Any], Api]]:
 @pytest.fixture
 def is_alive() -> Callable[[int], bool]:
     return alive
+
+
+@pytest.fixture
+def step(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[str, str], Any]]:
+    """Times the steps of a story, and prints them when it ends, beside what they took in the report that it replays."""
+    took: list[tuple[str, float, str]] = []
+
+    @contextmanager
+    def timed(words: str, in_the_field: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        took.append((words, time.monotonic() - began, in_the_field))
+
+    yield timed
+    told = [f"  {seconds:6.1f} s  {words} (in the field: {in_the_field})" for words, seconds, in_the_field in took]
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join(told) + "\n")

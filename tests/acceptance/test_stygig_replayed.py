@@ -101,14 +101,19 @@ def test_adding_the_folder_alone_is_not_enough_and_the_check_says_why(tree: Path
     assert "Move src/stygig into code/" in finding["remedy"]
 
 
-def test_the_repair_puts_everything_where_it_is_looked_for_and_the_endpoint_serves(tree: Path, server) -> None:
+def test_from_the_archive_that_crashes_to_an_endpoint_that_serves(tree: Path, server, step) -> None:
+    with step("the check names what is missing", "half an hour of a crash loop, then CloudWatch"):
+        checked = seatrial("check", "model.tar.gz", "--source", ".", cwd=tree)
+    assert checked.returncode == 1
     repair = ("check", "model.tar.gz", "--source", ".", "--fix", "--include", "config")
-    proposed = seatrial(*repair, cwd=tree)
+    with step("the repair is proposed", "reading train.py"):
+        proposed = seatrial(*repair, cwd=tree)
     assert proposed.returncode == 1, "nothing is mended yet"
     assert "add src/stygig as code/stygig" in proposed.stdout
     assert "add config as config (2 files): asked for" in proposed.stdout
     assert "leave out src/stygig/core/.env" in proposed.stdout
-    written = seatrial(*repair, "--write", "fixed.tar.gz", cwd=tree)
+    with step("the repaired archive is written and checked again", "10 minutes, by a script of its own"):
+        written = seatrial(*repair, "--write", "fixed.tar.gz", cwd=tree)
     assert written.returncode == 0, written.stdout + written.stderr
     assert "checked again" in written.stdout
     with tarfile.open(tree / "fixed.tar.gz") as archive:
@@ -118,10 +123,15 @@ def test_the_repair_puts_everything_where_it_is_looked_for_and_the_endpoint_serv
 
     (tree / "samples").mkdir()
     (tree / "samples/red.json").write_text('{"rgb": [200, 10, 10]}')
-    deployed = server.cli(
-        "deploy", str(tree / "fixed.tar.gz"), "--name", "stygig-fixed", "--samples", str(tree / "samples")
-    )
+    with step("it is deployed, its sample proved", "2 to 3 minutes, unproved"):
+        deployed = server.cli(
+            "deploy", str(tree / "fixed.tar.gz"), "--name", "stygig-fixed", "--samples", str(tree / "samples")
+        )
     assert "InService" in deployed.stdout
+    (tree / "request.json").write_text('{"rgb": [10, 10, 200]}')
+    with step("a request, and its answer", "5 to 10 seconds"):
+        answered = server.cli("invoke", "stygig-fixed", "--input", str(tree / "request.json"), "--wait")
+    assert "blue" in answered.stdout
     refused = server.cli("deploy", str(tree / "model.tar.gz"), "--name", "stygig", "--unproven", check=False)
     assert refused.returncode == 1
     assert "inspect: code/inference.py, line 4: imports 'stygig.core.color_logic'" in refused.stderr

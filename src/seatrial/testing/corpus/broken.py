@@ -1,4 +1,4 @@
-"""One fault each, over all layouts."""
+"""One fault each, over all layouts; those that only a trial can find are in later.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import pickle
 
 from seatrial.testing.corpus.case import Case, tar_of
+from seatrial.testing.corpus.later import LATER
 from seatrial.testing.corpus.parts import (
     CLASS,
     FUNCTIONS,
@@ -259,35 +260,6 @@ CONTRACTS = (
                        '[[tasks.echo.samples]]\ninput = "samples/a.json"\nfiles = { photo = "samples/a.jpg" }'),
           "sample_inputs", **PICTURE),
     _toml("weights-without-a-hash", TOML + "\n[[weights]]\npath = 'w.bin'\nuri = 's3://b/w.bin'\n"),
-)  # fmt: skip
-
-# What no look at the files can tell: a trial must, at the stage that is named. A check has nothing to remark on them.
-LATER = (
-    Case("requirement-that-does-not-exist", "sagemaker",
-         {**sagemaker(), "code/requirements.txt": "no-such-distribution-anywhere==1.0\n"}, "environment"),
-    Case("crash-on-load", "sagemaker", sagemaker(FUNCTIONS.replace("return {", "import os; os.abort()\n    return {")), "load"),
-    Case("load-raises", "sagemaker", sagemaker(FUNCTIONS.replace("return {", "raise OSError('no GPU')\n    return {")), "load"),
-    Case("import-of-a-computed-name", "sagemaker",
-         sagemaker("NAMES = ['gone']\nMODEL = __import__(NAMES[0])\n" + FUNCTIONS), "load"),
-    Case("crash-on-first-request", "sagemaker",
-         sagemaker(FUNCTIONS.replace("return data", "import os; os.abort()")), "prove"),
-    Case("raises-on-every-request", "sagemaker", sagemaker(FUNCTIONS.replace("return data", "return model['lost']")), "prove"),
-    Case("wrong-output-shape", "python",
-         python(CLASS, TOML + "\n[tasks.echo.output.schema]\ntype = 'object'\nrequired = ['vector']\n"), "prove"),
-    Case("soft-failure", "python", python(CLASS.replace('{"text": text}', '{"status": "error", "error": "no weights"}')), "prove"),
-    Case("answers-no-json", "python", python(CLASS.replace('{"text": text}', "{1, 2, 3}")), "prove"),
-    Case("unknown-task-crashes-the-worker", "sagemaker",
-         sagemaker(FUNCTIONS.replace("return data", "if b'ahoy' not in bytes(str(data), 'ascii'):\n        import os; os._exit(3)\n    return data")),
-         "refuse"),
-    Case("race-in-a-global", "python",
-         python("import time\n\nSHARED = {}\n\n\nclass Handler:\n    def echo(self, text):\n        SHARED['text'] = text\n"
-                "        time.sleep(0.01)\n        return {'text': SHARED['text']}\n"), "drill"),
-    Case("state-left-behind", "python",
-         python("class Handler:\n    def __init__(self):\n        self.count = 0\n\n    def echo(self, text):\n"
-                "        self.count += 1\n        return {'text': text, 'count': self.count}\n"), "drill"),
-    Case("leak", "python",
-         python("KEPT = []\n\n\nclass Handler:\n    def echo(self, text):\n        KEPT.append(bytearray(1 << 24))\n"
-                "        return {'text': text}\n"), "drill"),
 )  # fmt: skip
 
 BROKEN = (*ARCHIVES, *WEIGHTS, *ENTRY_POINTS, *IMPORTS, *REQUIREMENTS, *CONTRACTS, *LATER)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Content = str | bytes
-STAGES = ("check", "environment", "load", "prove", "refuse", "drill")
+STAGES = ("check", "environment", "weights", "load", "prove", "refuse", "drill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Case:
 
     `stage` is the earliest one that can catch the fault; empty for a healthy package. `finding` is the id of the check
     that must tell it, where the stage is "check". `archive` makes the bytes of an archive that no folder can be.
+    `untried` is why a healthy package cannot be put through a trial here.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Case:
     archive: Callable[[], bytes] | None = None
     python: str | None = None
     strict: bool = False
+    untried: str = ""
 
     def make(self, folder: Path) -> Path:
         """The package in an existing empty folder: a directory, or an archive."""

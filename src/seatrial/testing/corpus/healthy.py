@@ -24,13 +24,14 @@ from seatrial.testing.corpus.parts import (
     sagemaker,
     torch_zip,
 )
+from seatrial.testing.corpus.races import CORRECT
 
 IMPORT_PKG = "from pkg import answer\n"
 PKG: dict[str, Content] = {"src/pkg/__init__.py": "answer = 42\n"}
 
 
-def _code(name: str, code: str, **files: Content) -> Case:
-    return Case(name, "sagemaker", sagemaker(code + FUNCTIONS, **files), stage="")
+def _code(name: str, code: str, untried: str = "", **files: Content) -> Case:
+    return Case(name, "sagemaker", sagemaker(code + FUNCTIONS, **files), stage="", untried=untried)
 
 
 def _src(name: str, edit: str) -> Case:
@@ -89,6 +90,7 @@ IMPORTS = (
     _code("optional-in-a-function", "\n\ndef plot():\n    try:\n        import matplotlib_of_nobody\n    except ImportError:\n"
           "        return None\n\n\n"),
     _code("names-unlike-distributions", "import cv2, PIL.Image, sklearn, yaml, dateutil, google.cloud.storage, attr, ruamel.yaml\n",
+          untried="its requirements are hundreds of megabytes",
           code__requirements_dot_txt="opencv-python-headless==4.10.0.84\nPillow==11.0.0\nscikit-learn==1.5.2\nPyYAML==6.0.2\n"
           "python-dateutil==2.9.0\ngoogle-cloud-storage==2.18\nattrs==24.2.0\nruamel.yaml==0.18.6\n"),
     _code("vendored-with-optional-parts", "import library\n", code__lib__library_dot_py=
@@ -96,28 +98,28 @@ IMPORTS = (
           "    json = mock_json\n"),
     _code("tests-are-not-imported", "", tests__test_handler_dot_py="import pytest_of_nobody\n"),
     _code("old-code-lies-about", "", legacy__old_dot_py="print 'Python 2'\n"),
-    _code("compiled-for-several", "import fast\n", **{
+    _code("compiled-for-several", "import fast\n", untried="its compiled modules are headers only", **{
         f"code/fast.cpython-{tag}-x86_64-linux-gnu.so": elf() for tag in ("39", "310", "311", "312", "313")}),
 )  # fmt: skip
 
 HANDLERS = (
     Case("transform-only", "sagemaker", sagemaker(
-        "def model_fn(model_dir): ...\n\n\ndef transform_fn(model, input_data, content_type, accept): ...\n"), stage=""),
+        "def model_fn(model_dir): ...\n\n\ndef transform_fn(model, input_data, content_type, accept):\n    return input_data\n"), stage=""),
     Case("functions-from-elsewhere", "sagemaker",
          sagemaker("from serving import model_fn, predict_fn\n", code__serving_dot_py=FUNCTIONS), stage=""),
-    Case("functions-by-assignment", "sagemaker", sagemaker("model_fn = dict\npredict_fn = lambda data, model: data\n"), stage=""),
+    Case("functions-by-assignment", "sagemaker", sagemaker("model_fn = str\npredict_fn = lambda data, model: data\n"), stage=""),
     Case("functions-with-context", "sagemaker", sagemaker(
-        "def model_fn(model_dir, context): ...\n\n\ndef predict_fn(data, model, context): ...\n"), stage=""),
+        "def model_fn(model_dir, context): ...\n\n\ndef predict_fn(data, model, context):\n    return data\n"), stage=""),
     Case("another-program", "sagemaker", {"seatrial.toml": "[env]\nSAGEMAKER_PROGRAM = 'serve.py'\n",
                                           "code/serve.py": FUNCTIONS, "samples/a.json": SAMPLE}, stage=""),
     Case("handler-is-a-function", "python",
-         python("def handle(text, task): ...\n", TOML.replace(":Handler", ":handle")), stage=""),
+         python("def handle(text, task):\n    return {'text': text, 'by': task}\n", TOML.replace(":Handler", ":handle")), stage=""),
     Case("handler-in-a-package", "python",
          {"seatrial.toml": TOML.replace("handler:", "models.serving.handler:"), "samples/a.json": SAMPLE,
           "models/serving/handler.py": CLASS}, stage=""),
     Case("handler-inherits", "python", python("from base import Base\n\n\nclass Handler(Base): ...\n", base_dot_py=
          CLASS.replace("Handler", "Base")), stage=""),
-    Case("handler-takes-anything", "python", python("class Handler:\n    def echo(self, **fields): ...\n"), stage=""),
+    Case("handler-takes-anything", "python", python("class Handler:\n    def echo(self, **fields):\n        return fields\n"), stage=""),
     Case("aliases-and-loose-names", "python",
          python(toml=TOML.replace("[tasks.echo]\n", "[tasks.echo]\naliases = ['say', 'repeat']\n")), stage=""),
     Case("lambda-in-a-folder", "aws_lambda",
@@ -160,7 +162,7 @@ FILES = (
                                  b'{"metadata": {}, "weight_map": {"a": "model-1.safetensors"}}'}, stage=""),
     Case("shards-fetched", "python", {**python(toml=TOML + "\n[[weights]]\npath = 'w/model-1.safetensors'\nuri = 's3://b/w'\n"
          "sha256 = '" + "0" * 64 + "'\n"), "w/model.safetensors.index.json": b'{"weight_map": {"a": "model-1.safetensors"}}'},
-         stage=""),
+         stage="", untried="its weights are in a bucket of somebody else"),
     Case("links-inside", "sagemaker", sagemaker(), stage="", links={"code/alias.py": "inference.py", "latest": "code"}),
     Case("odd-names", "sagemaker", {**sagemaker(), "data/naïve file (1).txt": "x", "data/日本.json": "{}", "a" * 200: "x"}, stage=""),
     Case("latin-1-source", "sagemaker",
@@ -181,7 +183,7 @@ FILES = (
         "enum34==1.1 ; python_version < '3.4'\n./packaging-example\nthing @ https://example.org/thing-1.0.tar.gz\n",
         code__more_dot_txt="scipy==1.14.1\n", code__limits_dot_txt="urllib3<3\n",
         **{"code/packaging-example/pyproject.toml": "[project]\nname = 'packaging-example'\nversion = '1'\n",
-           "code/packaging_example.py": ""}), stage=""),
+           "code/packaging_example.py": ""}), stage="", untried="its requirements are not all to be had"),
     Case("plain-tar", "sagemaker", stage="", archive=lambda: tar_of(*_members(), form="w")),
     Case("tar-of-a-dot", "sagemaker", stage="", archive=lambda: tar_of(*_members("./"))),
     Case("tar-packed-on-a-mac", "sagemaker", stage="", archive=lambda: tar_of(
@@ -201,4 +203,4 @@ def _in_two(tar: bytes) -> bytes:
     return gzip.compress(tar[:700]) + gzip.compress(tar[700:])
 
 
-HEALTHY = (*PATHS, *IMPORTS, *HANDLERS, *FILES)
+HEALTHY = (*PATHS, *IMPORTS, *HANDLERS, *FILES, *CORRECT)
