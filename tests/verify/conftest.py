@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,24 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
     server.terminate()
 
 
-@pytest.fixture
-def seatrial(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Our command line in a folder of its own, with these variables and no others."""
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
-    def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "seatrial", *arguments]
-        plain = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env={**plain, **(env or {})}, timeout=110
-        )
+
+@pytest.fixture
+def seatrial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Our command line in a folder of its own, with these variables, within this process: it starts often."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> Done:
+        from typer.testing import CliRunner
+
+        from seatrial.cli.main import app
+
+        monkeypatch.chdir(tmp_path)
+        done = CliRunner().invoke(app, arguments, env=env or {}, catch_exceptions=False)
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     return run

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from seatrial.prove.contract_file import load_contract
+from seatrial.prove.finding import Outcome
 from seatrial.prove.targets import parse
 from seatrial.prove.verify import Verifier
 
@@ -107,6 +108,24 @@ def test_the_same_endpoint_as_a_sagemaker_one(deployed, seatrial, contract):
     assert told["scaling.configured"]["outcome"] == "not_applicable"
 
 
+def test_the_same_endpoint_as_a_runpod_one(deployed, contract):
+    """RunPod's own wire with its health, as the hosted one has it."""
+    contract.write_text(contract.read_text().replace('sources = ["key"]', 'sources = ["base64"]'))
+    environ = {
+        "RUNPOD_ENDPOINT_BASE_URL": f"{deployed.url}/v2",
+        "RUNPOD_API_KEY": deployed.variables["SEATRIAL_API_KEY"],
+    }
+    with parse("runpod:gen3d", environ) as target:
+        report = Verifier(target, load_contract(contract)).run()
+
+    assert report.failed == []
+    told = {line.finding.id: line.finding for line in report.lines}
+    assert "GET /health answers" in told["endpoint.health"].message
+    assert "warm: 1 ready" in told["endpoint.cold_start"].message
+    assert "Unknown task" in told["refusals.wrong_task"].message
+    assert told["refusals.malformed_input"].outcome is Outcome.OK
+
+
 def test_the_reporters_wrong_task_name_is_found_in_seconds(deployed, seatrial, tmp_path, package):
     """Seed 000: InService, healthy, and "Unknown task: initialization"."""
     path = tmp_path / "contract.toml"
@@ -175,14 +194,13 @@ def test_an_endpoint_that_is_not_there_fails_its_first_line(deployed, seatrial, 
 
 
 def test_an_endpoint_on_its_way_into_service_is_waited_for(deployed, seatrial, package):
-    ordered = seatrial("deploy", str(package("echo")), "--name", "fresh", "--no-wait", env=deployed.variables)
-    assert ordered.returncode == 0, ordered.stderr
+    deployed.cli("deploy", str(package("echo")), "--name", "fresh", "--no-wait")
     done = seatrial("verify", "seatrial:fresh", "--json", env=deployed.variables)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_endpoint_that_failed_its_trial_fails_with_the_servers_reason(deployed, seatrial, package):
-    assert seatrial("deploy", str(package("crash_on_load")), "--name", "sunk", env=deployed.variables).returncode == 1
+    assert deployed.cli("deploy", str(package("crash_on_load")), "--name", "sunk", check=False).returncode == 1
     done = seatrial("verify", "seatrial:sunk", "--json", env=deployed.variables)
     assert done.returncode == 1
     first = json.loads(done.stdout)["checks"][0]
@@ -208,15 +226,13 @@ def test_broken_off_in_the_middle_it_removes_what_it_stored(deployed, contract, 
 
 def test_a_first_contract_is_made_from_nothing_and_from_an_endpoint(deployed, seatrial, tmp_path):
     assert seatrial("verify", "--init-contract", "first.toml").returncode == 0
+    assert load_contract(tmp_path / "first.toml").tasks
     again = seatrial("verify", "--init-contract", "first.toml")
     assert again.returncode == 2  # nothing is overwritten
-    planned = seatrial("verify", "sagemaker:gen3d", "--contract", "first.toml", "--plan", env=deployed.variables)
-    assert planned.returncode == 0, planned.stderr
 
     told = seatrial("verify", "seatrial:gen3d", "--init-contract", "told.json", env=deployed.variables)
     assert told.returncode == 0, told.stderr
-    done = seatrial("verify", "seatrial:gen3d", "--contract", "told.json", env=deployed.variables)
-    assert done.returncode == 0, done.stdout
+    assert [task.name for task in load_contract(tmp_path / "told.json").tasks] == ["get_embedding", "generate_3d"]
 
 
 def test_a_canary_says_a_line_a_round_and_ends_with_the_code_of_the_last(deployed, seatrial):

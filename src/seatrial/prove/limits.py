@@ -63,7 +63,7 @@ CALLBACK_WAIT_SECONDS_MAX = 30  # of one request for news
 CALLBACK_STOP_SECONDS = 2
 CONTROL_BYTES_MAX = 64 * KIB
 WORDS_SHOWN_CHARS_MAX = 300  # of a server's or a handler's words in one message
-INLINE_IMAGE_CHARS_MIN = 64  # of an undeclared base64 text that is taken for a picture
+OUTPUT_PICTURES_MAX = 1_000  # undeclared ones, found in one JSON answer
 
 # Verifying
 LATENCY_SECONDS_DEFAULT = 10.0  # of a first-stage task

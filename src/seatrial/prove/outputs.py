@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from seatrial.prove.contract import Output, Sample, Task
+from seatrial.prove.embedded import pictures_in
 from seatrial.prove.finding import Finding, Outcome
-from seatrial.prove.limits import INLINE_IMAGE_CHARS_MIN, WORDS_SHOWN_CHARS_MAX
+from seatrial.prove.limits import OUTPUT_PICTURES_MAX, WORDS_SHOWN_CHARS_MAX
 from seatrial.prove.targets.answer import Answer, Part
 from seatrial.prove.validate import Kind, MissingLibrary, Profile, kind_of_name, validate_bytes
 
@@ -25,7 +26,6 @@ EXISTS, WHOLE, HONEST, CONTRACT, VALID = (
     "output.valid",
 )
 IDS = (EXISTS, WHOLE, HONEST, CONTRACT, VALID)
-_BASE64_IMAGES = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "UklGR": "image/webp", "R0lGOD": "image/gif"}
 _VAGUE = frozenset({"application/octet-stream", "binary/octet-stream", ""})
 # Extensions where Python's own table does not know the type, or prefers an odd one.
 _EXTENSIONS = {
@@ -58,7 +58,7 @@ def judge(answer: Answer, task: Task, sample: Sample | None = None) -> list[Find
 
 
 def parts_of(answer: Answer, output: Output) -> list[Part]:
-    """Every object of an answer: those that came as such, and files that its JSON holds as base64 or data URLs.
+    """Every object of an answer: those that came as such, declared files in its JSON, and whatever pictures it holds.
 
     Where the contract says that the result itself is no JSON, a text in JSON is taken for its base64.
     """
@@ -66,14 +66,14 @@ def parts_of(answer: Answer, output: Output) -> list[Part]:
     have = {part.name for part in parts}
     document = _document(parts[0]) if parts else None
     if isinstance(document, Mapping):
-        for name, value in document.items():
-            declared = output.parts.get(name)
-            if name in have or not isinstance(value, str):
-                continue
-            found = _decoded(name, value, declared.media_type if declared else None)
-            if found is not None:
+        for name, declared in output.parts.items():
+            value = document.get(name)
+            found = _decoded(name, value, declared.media_type) if isinstance(value, str) else None
+            if found is not None and name not in have:
                 parts.append(found)
-    return parts
+    have = {part.name for part in parts}
+    found_too = pictures_in(document, OUTPUT_PICTURES_MAX) if isinstance(document, Mapping | list) else ()
+    return parts + [Part(one.path, one.data, one.media_type) for one in found_too if one.path not in have]
 
 
 # ---------------------------------------------------------------- one check each
@@ -197,18 +197,12 @@ def _unwrapped(part: Part, output: Output) -> Part:
     return part if found is None else replace(found, location=part.location)
 
 
-def _decoded(name: str, text: str, declared: str | None) -> Part | None:
-    """The file that a text holds; without a declared type only what is plainly a file."""
-    media_type, encoded = declared, text
+def _decoded(name: str, text: str, media_type: str) -> Part | None:
+    """The file that a text holds as base64 or as a data URL; None: neither."""
+    encoded = text
     if text.startswith("data:") and ";base64," in text[:200]:
         head, _, encoded = text.partition(",")
-        media_type = head.removeprefix("data:").partition(";")[0] or declared
-    elif declared is None:
-        media_type = next((kind for mark, kind in _BASE64_IMAGES.items() if text.startswith(mark)), None)
-        if len(text) < INLINE_IMAGE_CHARS_MIN:
-            return None
-    if media_type is None:
-        return None
+        media_type = head.removeprefix("data:").partition(";")[0] or media_type
     try:
         return Part(name, base64.b64decode(encoded, validate=True), media_type)
     except (binascii.Error, ValueError):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from seatrial.prove.limits import TARGET_ANSWER_SECONDS_MAX
 from seatrial.prove.request import Request, Source
-from seatrial.prove.targets.answer import Answer, Part, State, failure_of
+from seatrial.prove.targets.answer import Answer, Failure, Part, State, failure_of
 from seatrial.prove.targets.base import Wire, elapsed, poll
 from seatrial.prove.targets.spelling import with_files
 from seatrial.prove.targets.target import Description, Health, Ticket
@@ -91,7 +92,7 @@ class RunPodTarget(Wire):
         parts: tuple[Part, ...] = ()
         if state is State.SUCCEEDED and told.get("output") is not None:
             parts = (Part("result", json.dumps(told["output"]).encode(), "application/json"),)
-        failure = None if state is State.SUCCEEDED else failure_of(told.get("error"), told["status"])
+        failure = None if state is State.SUCCEEDED else _failure(told)
         return Answer(state=state, seconds=elapsed(ticket), parts=parts, failure=failure, evidence=shown)
 
     def cancel(self, ticket: Ticket) -> None:
@@ -135,6 +136,13 @@ class RunPodTarget(Wire):
         if str(told.get("error", "")).lower() == _UNKNOWN_JOB:
             raise Unknown(str(told["error"]))
         return told
+
+
+def _failure(told: Mapping[str, Any]) -> Failure:
+    """RunPod's `error` is a text, or one that is JSON itself; either way it comes in a document with the status."""
+    return replace(
+        failure_of(told.get("error"), told["status"]), document=dict(told), structured=bool(told.get("error"))
+    )
 
 
 def _body(request: Request) -> dict[str, Any]:
