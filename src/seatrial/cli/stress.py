@@ -102,6 +102,14 @@ def stress(
             show_default=False,
         ),
     ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="s3://BUCKET/PREFIX",
+            help="Where inputs are stored for SageMaker; otherwise beside the outputs.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the outputs of bad jobs here.", show_default=False)
     ] = None,
@@ -131,7 +139,7 @@ def stress(
             seed=seed,
         )
         variations = read_variations(vary or ())
-        with opened_target(target, environment_of(target, data, None)) as found:
+        with opened_target(target, environment_of(target, data, inputs)) as found:
             _look_whether_it_serves(found)
             known = _held_to(contract_of(found, contract), profile)
             variants, exclusive = variants_of(known, task or (), variations), exclusive_of(known, interfere)
