@@ -89,6 +89,7 @@ def pack(
         print_additions(repair, tree)
     for name in left_out:
         print(f"  leave out {name}: it looks like a secret")
+    print(f"wrote {output} ({output.stat().st_size:,} bytes); checked:\n")
     print_report(str(output), report, seconds)
     raise typer.Exit(int(EXIT_CODES[report.verdict]))
 

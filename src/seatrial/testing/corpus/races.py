@@ -38,7 +38,7 @@ name = "two"
 input = "samples/two.json"
 """
 
-# Two threads paint a picture's halves into one buffer. The planted fault: it waits for one of them.
+# Two threads paint a picture's sky and ground into one buffer. The planted fault: it waits for the quicker one.
 SHARED_BUFFER = """
 ROWS, COLUMNS = 32, 64
 frame = bytearray(ROWS * COLUMNS)
@@ -48,13 +48,13 @@ pool = ThreadPoolExecutor(2)
 def paint(rows, shade):
     for row in rows:
         frame[row * COLUMNS : (row + 1) * COLUMNS] = bytes([shade]) * COLUMNS
-        time.sleep(0.0001)
+        time.sleep(0.0003)
 
 
 class Model:
     def draw(self, text):
         shade = ord(text[0]) + len(text)
-        halves = [pool.submit(paint, range(16), shade), pool.submit(paint, range(16, 32), shade)]
+        parts = [pool.submit(paint, range(8), shade), pool.submit(paint, range(8, 32), shade)]
         wait(WAITED)
         return {"picture": encoded(frame)}
 """
@@ -198,7 +198,7 @@ def _model(body: str) -> str:
 
 
 RACES = (
-    _case("race-shared-buffer", SHARED_BUFFER, "drill", WAITED="halves[:1]"),
+    _case("race-shared-buffer", SHARED_BUFFER, "drill", WAITED="parts[:1]"),
     _case("race-thread-after-the-answer", LATE_THREAD, "drill", TARGET="frame", FRAME="frame"),
     _case("race-shared-file", SHARED_FILE, "drill", PATH="FILE", DONE="pass"),
     _case("race-file-read-too-early", FILE_READ_TOO_EARLY, "drill", WAITING="time.sleep(0.01)"),
@@ -206,7 +206,7 @@ RACES = (
     _case("race-lost-updates", LOST_UPDATES, "drill", GUARD="nullcontext()"),
 )
 TWINS = (
-    _case("buffer-waited-for", SHARED_BUFFER, "", WAITED="halves"),
+    _case("buffer-waited-for", SHARED_BUFFER, "", WAITED="parts"),
     _case("thread-with-its-own-buffer", LATE_THREAD, "", TARGET="bytearray(256)", FRAME="before"),
     _case("file-of-its-own", SHARED_FILE, "", PATH="Path(tempfile.mkdtemp()) / 'drawing'", DONE="path.unlink()"),
     _case("file-waited-for", FILE_READ_TOO_EARLY, "", WAITING="written.result()"),
