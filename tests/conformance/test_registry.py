@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.outbox import SqlOutbox
 from seatrial.adapters.sql.registry import SqlRegistry
+from seatrial.domain.delivery import Delivery, DeliveryState, Target, TargetKind
 from seatrial.domain.endpoint import (
     Endpoint,
     EndpointStatus,
@@ -16,6 +18,8 @@ from seatrial.domain.endpoint import (
     TrialStage,
     VersionSettings,
 )
+from seatrial.domain.history import EndpointEvent, EventFilter, EventKind
+from seatrial.domain.limits import ENDPOINT_EVENTS_KEPT
 from seatrial.domain.objects import ObjectName
 from seatrial.ports.registry import AlreadyThere, NotThere
 
@@ -79,6 +83,37 @@ async def test_saving_replaces(registry: SqlRegistry) -> None:
         await registry.save_endpoint(replace(ENDPOINT, id="unknown"))
     with pytest.raises(NotThere):
         await registry.save_version(replace(VERSION, id="unknown"))
+
+
+EVENT = EndpointEvent("n1", "e1", "v1", 9, EventKind.CANARY, "failed", "it rains", {"runs": [{"task": "ü"}]})
+
+
+async def test_what_happened_is_kept_with_what_it_did(registry: SqlRegistry, database: Database) -> None:
+    """Once, however often it is said, with what is told of it; and it goes with its endpoint."""
+    began = replace(EVENT, id="n0", kind=EventKind.STATUS, word="Creating")
+    await registry.create_endpoint(ENDPOINT, VERSION, [began])
+    target = Target(TargetKind.WEBHOOK, "https://example.org/hook")
+    told = Delivery("msg_1", "j1", "echo", target, "canary.failed", "{}", DeliveryState.PENDING, 0, 9, 9)
+    out = replace(ENDPOINT, status=EndpointStatus.FAILED, target_version=None, last_version="v1")
+    for _ in range(2):
+        await registry.save_endpoint(out, [EVENT], [told])
+    await registry.add_events([EVENT], [told])
+    assert await registry.endpoint("echo") == out
+    assert await registry.events(EventFilter("e1")) == [EVENT, began]
+    assert await registry.events(EventFilter("e1", EventKind.STATUS)) == [began]
+    assert await registry.events(EventFilter("e1", before="n1", limit=1)) == [began]
+    assert await SqlOutbox(database).delivery("msg_1") == told
+    await registry.remove_endpoint("e1")
+    await registry.add_events([replace(EVENT, id="n2")])
+    assert await registry.events(EventFilter("e1")) == []
+
+
+async def test_the_oldest_events_are_forgotten(registry: SqlRegistry) -> None:
+    await registry.create_endpoint(ENDPOINT, VERSION)
+    events = [replace(EVENT, id=f"n{number}") for number in range(ENDPOINT_EVENTS_KEPT + 5)]
+    await registry.add_events(events)
+    kept = await registry.events(EventFilter("e1", limit=2 * ENDPOINT_EVENTS_KEPT))
+    assert [one.id for one in kept] == [one.id for one in reversed(events[5:])]
 
 
 async def test_listings_are_in_order(registry: SqlRegistry) -> None:

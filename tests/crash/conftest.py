@@ -289,10 +289,13 @@ class Engine:
         delivering = asyncio.create_task(server.services.deliverer.run())
         self._stack.callback(delivering.cancel)
         self.deliverer = server.services.deliverer
+        self.canaries, self.meters = server.services.canaries, server.services.meters
+        self.registry = server.services.registry
         return self
 
     async def close(self, grace_seconds: float = 0) -> None:
         self.dispatcher.drain()
+        await self.canaries.close()
         await self.deployer.close(grace_seconds)
         await self._stack.aclose()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.domain import errors
-from seatrial.domain.endpoint import UpdateWay
+from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
 from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, OutputPlan
 from seatrial.domain.objects import ObjectName
@@ -67,6 +67,17 @@ def test_the_way_of_an_update_may_be_named_by_a_tag() -> None:
     assert sagemaker.plan(CONFIG, MODEL, {"seatrial:update": "replace"}).settings["update"] is UpdateWay.REPLACE
     with pytest.raises(AwsError, match="must be one of blue_green, replace, not 'rolling'"):
         sagemaker.plan(CONFIG, MODEL, {"seatrial:update": "rolling"})
+
+
+def test_canaries_may_be_named_by_tags() -> None:
+    plan = sagemaker.plan(CONFIG, MODEL, {"seatrial:canary-minutes": "15", "seatrial:canary-policy": "take_out"})
+    assert (plan.settings["canary_minutes"], plan.settings["canary_policy"]) == (15, CanaryPolicy.TAKE_OUT)
+    for tags, valid in (
+        ({"seatrial:canary-minutes": "0"}, "must be a number from 1 to 10080, not '0'"),
+        ({"seatrial:canary-policy": "shrug"}, "must be one of report, take_out, not 'shrug'"),
+    ):
+        with pytest.raises(AwsError, match=valid):
+            sagemaker.plan(CONFIG, MODEL, tags)
 
 
 @pytest.mark.parametrize(

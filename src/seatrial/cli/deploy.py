@@ -20,7 +20,9 @@ from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note, print_facts, print_json
 from seatrial.cli.server import Server, connect
 from seatrial.cli.trial import passed, watch_trial
+from seatrial.domain.endpoint import CanaryPolicy
 from seatrial.domain.limits import (
+    CANARY_MINUTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MIN,
@@ -111,6 +113,14 @@ def deploy(
     device_group: Annotated[
         str | None, typer.Option(help="The same for endpoints that share a device.", show_default=False)
     ] = None,
+    canary_minutes: Annotated[
+        int | None,
+        typer.Option(min=1, max=CANARY_MINUTES_MAX, help="Run a sample again so often.", show_default=False),
+    ] = None,
+    canary_policy: Annotated[
+        CanaryPolicy | None,
+        typer.Option(help="Whether a failing canary takes the endpoint out of service.", show_default=False),
+    ] = None,
     replace: Annotated[
         bool | None,
         typer.Option(
@@ -147,6 +157,8 @@ def deploy(
         "trial_minutes_max": max_minutes,
         "concurrency_max": concurrency_max,
         "device_group": device_group,
+        "canary_minutes": canary_minutes,
+        "canary_policy": canary_policy,
         "update": None if replace is None else ("replace" if replace else "blue_green"),
     }
     server = connect(data)

@@ -11,6 +11,8 @@ from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import note, print_facts, print_json, print_table, waiting
 from seatrial.cli.server import Refused, connect, end
 from seatrial.cli.trial import stage_seconds
+from seatrial.domain.history import EventKind
+from seatrial.domain.limits import LIST_PAGE_MAX
 
 GONE_PAUSE_SECONDS = 0.2
 
@@ -42,6 +44,7 @@ def show(name: NameArgument, data: DataOption = None, json: JsonOption = False) 
     facts = [("endpoint", name), ("status", state(endpoint)), ("failure", endpoint["failure_reason"])]
     facts += [("stale", change) for change in endpoint["stale_because"]]
     print_facts([*facts, ("workers", workers(endpoint)), ("jobs", jobs), ("since", endpoint["created_at"])])
+    print_facts([("canary", _canary(endpoint["canary"]))])
     for version in endpoint["versions"]:
         active = " (active)" if version["id"] == endpoint["active_version"] else ""
         print(f"\nversion {version['number']}{active}  {version['package']}  {version['package_sha256'][:12]}")
@@ -69,6 +72,35 @@ def delete(
         print_json(answer)
     else:
         note(f"{name} is {answer['status']}")
+
+
+@app.command("history", epilog=example("seatrial endpoints history floorplan --kind canary"))
+def history(
+    name: NameArgument,
+    kind: Annotated[EventKind | None, typer.Option(help="Only of this kind.", show_default=False)] = None,
+    before: Annotated[
+        str | None, typer.Option(help="Go on after this event of the page before.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LIST_PAGE_MAX)] = 50,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what happened to an endpoint, newest first: its statuses with their reasons, and its canaries."""
+    chosen = None if kind is None else kind.value
+    page = connect(data).get(f"/v1/endpoints/{name}/history", kind=chosen, before=before, limit=limit)
+    if json:
+        print_json(page)
+        return
+    rows = [(one["at"], one["kind"], one["what"], one["version"], one["message"]) for one in page["events"]]
+    print_table(["at", "kind", "what", "version", "why"], rows, "nothing yet")
+    if page["next"]:
+        note(f"more: --before {page['next']}")
+
+
+def _canary(canary: dict[str, Any] | None) -> str | None:
+    if canary is None:
+        return None
+    return f"{canary['state']} {canary['ended_at'] or canary['started_at']}  {canary['message']}".rstrip()
 
 
 def state(endpoint: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import typer
 from seatrial.cli import deliveries, endpoints, jobs, trials
 from seatrial.cli.backup import backup, restore
 from seatrial.cli.callbacks import callbacks
+from seatrial.cli.canary import canary
 from seatrial.cli.check import check
 from seatrial.cli.demo import demo
 from seatrial.cli.deploy import deploy
@@ -57,6 +58,7 @@ trials.app.command("reproduce", epilog=example("seatrial trial reproduce floorpl
 trials.app.command(
     "shell", epilog=example("seatrial trial shell floorplan", "seatrial trial shell floorplan -- pip list")
 )(shell)
+app.command(epilog=example("seatrial canary floorplan"))(canary)
 app.add_typer(trials.app, name="trial")
 app.command(epilog=example("seatrial describe floorplan --call curl"))(describe)
 app.command(

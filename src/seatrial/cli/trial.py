@@ -27,8 +27,11 @@ class _Board(Protocol):
 
 
 def watch_trial(server: Server, endpoint: dict[str, Any]) -> dict[str, Any]:
-    """Follow the newest version's trial to its end; the endpoint as it is then. `endpoint` as the API shows it."""
-    version_id = endpoint["versions"][-1]["id"]
+    """Follow the trial under way, or the newest version's, to its end; the endpoint as it is then.
+
+    `endpoint` is as the API shows it.
+    """
+    version_id = endpoint["target_version"] or endpoint["versions"][-1]["id"]
     board, live = _board()
     with live:
         while True:

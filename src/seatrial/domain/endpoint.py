@@ -35,6 +35,13 @@ class UpdateWay(StrEnum):
     REPLACE = "replace"  # the old one leaves first, and is restored when the new one fails: a device for one only
 
 
+class CanaryPolicy(StrEnum):
+    """What a canary that fails does to its endpoint."""
+
+    REPORT = "report"  # it is told of, and the endpoint serves on
+    TAKE_OUT = "take_out"  # the endpoint leaves service
+
+
 class TrialStage(StrEnum):
     """The stages of a trial, in order."""
 
@@ -105,6 +112,8 @@ class VersionSettings:
     webhooks: tuple[str, ...] = ()  # URLs that are told of every job's end
     trial_minutes_max: int | None = None  # what a trial would run beyond it is left out, and named in its report
     update: UpdateWay = UpdateWay.BLUE_GREEN  # how this version takes the place of the one before
+    canary_minutes: int | None = None  # between two canaries; None: only when one is asked for, or after a change
+    canary_policy: CanaryPolicy = CanaryPolicy.REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +135,8 @@ class EndpointVersion:
 class Endpoint:
     """A deployed package under a name.
 
-    `active_version` takes ordinary jobs; `target_version` is the one on trial. `marks` are the door's own words
-    (`endpoint_config_name`) and tags.
+    `active_version` takes ordinary jobs; `target_version` is the one on trial; `last_version` was the active one when
+    the endpoint left service. `marks` are the door's own words (`endpoint_config_name`) and tags.
     """
 
     id: str
@@ -138,6 +147,7 @@ class Endpoint:
     modified_at_ms: int
     active_version: str | None = None
     target_version: str | None = None
+    last_version: str | None = None
     failure_reason: str | None = None
     unproven: bool = False
     workers_desired: int = 1

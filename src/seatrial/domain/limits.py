@@ -172,6 +172,15 @@ REPORT_SAMPLES_MAX = 200  # shown with what they were and what was answered
 REPORT_ROWS_MAX = 500  # of all tables of one JSON answer
 REPORT_CELL_CHARS_MAX = 2_000  # of one text in them
 
+# Canaries and history
+CANARY_MINUTES_MAX = 7 * 24 * 60  # between two of them; the least is 1
+CANARY_LOOK_MS = 1_000  # between two looks for canaries that are due
+CANARY_QUEUE_SECONDS_MAX = 600  # behind other jobs; one that found no worker in that time is left out
+CANARY_PRIORITY = 9  # the lowest: behind jobs of clients
+ENDPOINT_EVENTS_KEPT = 1_000  # of one endpoint, the newest
+METRIC_ERROR_TYPES_MAX = 100  # words of handlers' own that metrics tell apart; further ones are called "other"
+METRIC_SERIES_MAX = 5_000  # combinations of endpoint, task, status and error_type that metrics tell apart
+
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000  # of an image field that says nothing else
 MEDIA_BYTES_MAX_DEFAULT = 100 * MIB  # of a media field that says nothing else

@@ -6,7 +6,7 @@ import asyncio
 import re
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import structlog
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import (
     Endpoint,
     EndpointStatus,
@@ -28,6 +29,7 @@ from seatrial.domain.endpoint import (
 )
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.failures import Failure
+from seatrial.domain.history import EndpointEvent
 from seatrial.domain.limits import STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
@@ -178,8 +180,8 @@ class Deployer:
             await self._directory.add_version(version)
             status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
             marks = dict(endpoint.marks) | dict(deployment.marks)
-            changes = {"status": status, "target_version": version.id, "failure_reason": None, "marks": marks}
-            updated = await self._save(endpoint, **changes)
+            changes: dict[str, Any] = {"status": status, "target_version": version.id, "failure_reason": None}
+            updated = await self._save(endpoint, marks=marks, **changes)
             self._start_proof(updated, version, deployment)
         return updated
 
@@ -208,9 +210,9 @@ class Deployer:
             failed = [one.stage for one in version.stages if one.state is StageState.FAILED]
             since = since or (failed[-1] if failed else TrialStage.INSPECT)
             status = EndpointStatus.UPDATING if endpoint.active_version else EndpointStatus.CREATING
-            changes = {"status": status, "target_version": version.id, "failure_reason": None}
+            changes: dict[str, Any] = {"target_version": version.id, "failure_reason": None}
             await self._directory.save_version(replace(version, stages=()))  # the trial knows the earlier ones
-            updated = await self._save(endpoint, **changes)
+            updated = await self._save(endpoint, status=status, **changes)
             self._start_proof(updated, version, None, since)
         return updated
 
@@ -219,6 +221,44 @@ class Deployer:
         if not idle or endpoint.target_version is not None:
             message = f"Endpoint {endpoint.name!r} is {endpoint.status}: wait until that has ended."
             raise Conflict(ENDPOINT_BUSY, message)
+
+    async def prove_again(self, endpoint_name: str) -> Endpoint:
+        """The trial once more of the version that was in service last; it serves again when that passes.
+
+        Raises:
+            NotFound: no such endpoint.
+            Conflict: it has not left service.
+            Busy: the server is stopping.
+        """
+        self._check_open()
+        self._directory.endpoint(endpoint_name)
+        async with self._turn(endpoint_name):
+            endpoint = self._directory.endpoint(endpoint_name)
+            last = endpoint.last_version
+            if endpoint.status is not EndpointStatus.FAILED or endpoint.target_version is not None or last is None:
+                message = f"Endpoint {endpoint_name!r} is {endpoint.status}, and has not left service."
+                raise Conflict(ENDPOINT_BUSY, message)
+            version = self._directory.version(last).version
+            await self._crews.retire(last, 0)  # what it still ends goes back to the queue
+            await self._directory.save_version(replace(version, stages=()))
+            changes: dict[str, Any] = {"target_version": last, "failure_reason": None}
+            updated = await self._save(endpoint, status=EndpointStatus.CREATING, **changes)
+            self._start_proof(updated, version, None)
+        return updated
+
+    async def take_out(
+        self, version: EndpointVersion, reason: str, event: EndpointEvent, deliveries: Sequence[Delivery]
+    ) -> None:
+        """The endpoint leaves service with the reason, unless another version serves by now: it takes no more jobs,
+        and what runs may end. What led to it, and what is told of that, are kept in the same transaction."""
+        async with self._turn(version.endpoint_name):
+            endpoint = self._serving(version)
+            if endpoint is None or endpoint.status is not EndpointStatus.IN_SERVICE:
+                return
+            out: dict[str, Any] = {"active_version": None, "last_version": version.id, "failure_reason": reason}
+            await self._save(endpoint, [event], deliveries, status=EndpointStatus.FAILED, **out)
+            self._crews.retire_later(version.id)
+        self._court.say(version, f"out of service: {reason}")
 
     async def scale(self, endpoint_name: str, workers: int) -> Endpoint:
         """Run that many workers of the active version here; with none, it is served by outside workers only.
@@ -315,7 +355,7 @@ class Deployer:
         used: set[str] = set()
         for endpoint in self._directory.endpoints():
             for version in self._directory.versions(endpoint.id):
-                named = version.id in (endpoint.active_version, endpoint.target_version)
+                named = version.id in (endpoint.active_version, endpoint.target_version, endpoint.last_version)
                 if named or self._crews.of(version.id) is not None:
                     used.add(version.package.sha256)
         return used
@@ -548,6 +588,7 @@ class Deployer:
                 status=EndpointStatus.IN_SERVICE,
                 active_version=version.id,
                 target_version=None,
+                last_version=None,
                 failure_reason=None,
                 unproven=proved.unproven,
                 workers_desired=workers,
@@ -593,7 +634,8 @@ class Deployer:
                 reason = _both(
                     endpoint.failure_reason or "", f"Version {version.number} does not serve again: {reason}"
                 )
-            await self._save(endpoint, status=EndpointStatus.FAILED, active_version=None, failure_reason=reason)
+            out: dict[str, Any] = {"active_version": None, "last_version": version.id, "failure_reason": reason}
+            await self._save(endpoint, status=EndpointStatus.FAILED, **out)
         self._court.say(version, f"out of service: {reason}")
 
     def _serving(self, version: EndpointVersion) -> Endpoint | None:
@@ -630,9 +672,11 @@ class Deployer:
             if len(jobs) < FAIL_BATCH:
                 return
 
-    async def _save(self, endpoint: Endpoint, **changes: Any) -> Endpoint:
-        changed = replace(endpoint, modified_at_ms=self._clock.now_ms(), **changes)
-        await self._directory.save_endpoint(changed)
+    async def _save(
+        self, endpoint: Endpoint, events: Sequence[EndpointEvent] = (), deliveries: Sequence[Delivery] = (), **to: Any
+    ) -> Endpoint:
+        changed = replace(endpoint, modified_at_ms=self._clock.now_ms(), **to)
+        await self._directory.save_endpoint(changed, events, deliveries)
         return changed
 
     async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seatrial.domain.contract import Contract
+from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import ENDPOINT_NOT_FOUND, NotFound
+from seatrial.domain.history import EndpointEvent, EventKind
 from seatrial.domain.limits import NAMES_SHOWN_MAX
 from seatrial.engine.bells import Bells
 from seatrial.package.manifest import contract_from_json
@@ -77,7 +81,7 @@ class Directory:
 
     async def create(self, endpoint: Endpoint, version: EndpointVersion) -> None:
         """A new endpoint with its first version. Raises AlreadyThere."""
-        await self._registry.create_endpoint(endpoint, version)
+        await self._registry.create_endpoint(endpoint, version, [_began(endpoint)])
         self._endpoints[endpoint.name] = endpoint
         self._keep(version)
         self._bells.ring(endpoint.name)
@@ -87,9 +91,13 @@ class Directory:
         await self._registry.add_version(version)
         self._keep(version)
 
-    async def save_endpoint(self, endpoint: Endpoint) -> None:
-        """The endpoint is now so."""
-        await self._registry.save_endpoint(endpoint)
+    async def save_endpoint(
+        self, endpoint: Endpoint, events: Sequence[EndpointEvent] = (), deliveries: Sequence[Delivery] = ()
+    ) -> None:
+        """The endpoint is now so: a new status is an event of its history, beside those that led to it."""
+        before = self._endpoints.get(endpoint.name)
+        changed = before is None or before.status is not endpoint.status
+        await self._registry.save_endpoint(endpoint, [*events, *([_began(endpoint)] if changed else [])], deliveries)
         self._endpoints[endpoint.name] = endpoint
         self._bells.ring(endpoint.name)
 
@@ -114,6 +122,19 @@ class Directory:
 
     def _keep(self, version: EndpointVersion) -> None:
         self._versions[version.id] = Deployed(version, contract_from_json(version.contract))
+
+
+def _began(endpoint: Endpoint) -> EndpointEvent:
+    version_id = endpoint.target_version or endpoint.active_version or endpoint.last_version
+    return EndpointEvent(
+        id=str(uuid.uuid4()),
+        endpoint_id=endpoint.id,
+        version_id=version_id,
+        at_ms=endpoint.modified_at_ms,
+        kind=EventKind.STATUS,
+        word=endpoint.status.value,
+        message=endpoint.failure_reason or "",
+    )
 
 
 def _listed(names: list[str]) -> str:

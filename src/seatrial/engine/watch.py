@@ -34,6 +34,7 @@ class Watch:
         self._pending: set[str] = set()
         self._decided: Listener = lambda _: None
         self._announced: Callable[[], None] = lambda: None
+        self._count: Listener = lambda _: None
 
     def on_decided(self, publish: Listener) -> None:
         """Call this with every job that is decided here and not visible yet."""
@@ -42,6 +43,10 @@ class Watch:
     def on_announced(self, deliver: Callable[[], None]) -> None:
         """Call this when a job has ended here whose end is to be told."""
         self._announced = deliver
+
+    def on_ended(self, count: Listener) -> None:
+        """Call this with every job that has ended here, once."""
+        self._count = count
 
     def accepted(self, job_id: str) -> None:
         """This server accepted the job; it is durable and has not ended."""
@@ -67,6 +72,8 @@ class Watch:
         """This job has ended; that is durable."""
         job = ended.job
         self._pending.discard(job.id)
+        if job.id not in self._recent:
+            self._count(job)
         self._recent[job.id] = ended
         if len(self._recent) > RECENT_JOBS_MAX:
             self._recent.popitem(last=False)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seatrial import __version__
 from seatrial.http.api.backup import BackupRoutes
+from seatrial.http.api.canaries import CanaryRoutes
 from seatrial.http.api.deliveries import DeliveryRoutes
 from seatrial.http.api.endpoints import EndpointRoutes
 from seatrial.http.api.hot import HotRoutes
@@ -24,6 +25,7 @@ from seatrial.http.doors.aws import AwsDoor, speaks_aws
 from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
 from seatrial.http.errors import handle_errors
 from seatrial.http.health import Health
+from seatrial.http.metrics import Metrics
 from seatrial.http.services import Services
 
 
@@ -50,7 +52,7 @@ def build_app(services: Services) -> ASGIApp:
 
 
 def build_native(services: Services) -> FastAPI:
-    """The native API, its documentation and the health page."""
+    """The native API, its documentation, the health page and the metrics."""
     app = FastAPI(
         title="Seatrial",
         version=__version__,
@@ -60,6 +62,7 @@ def build_native(services: Services) -> FastAPI:
         redirect_slashes=False,
         routes=[
             Route("/healthz", Health(services).answer, methods=["GET"]),
+            Route("/metrics", Metrics(services).answer, methods=["GET"]),
             Route("/docs", docs_page, methods=["GET"]),
             Route("/", _to_docs, methods=["GET"]),
         ],
@@ -68,7 +71,16 @@ def build_native(services: Services) -> FastAPI:
     def authenticated(request: Request) -> None:
         authenticate(request, services.keyring)
 
-    for part in (EndpointRoutes, TrialRoutes, LogRoutes, JobRoutes, DeliveryRoutes, UploadRoutes, BackupRoutes):
+    for part in (
+        EndpointRoutes,
+        TrialRoutes,
+        CanaryRoutes,
+        LogRoutes,
+        JobRoutes,
+        DeliveryRoutes,
+        UploadRoutes,
+        BackupRoutes,
+    ):
         app.include_router(part(services).router(), dependencies=[Depends(authenticated)])
     app.router.routes.append(openapi_route(app))
     handle_errors(app)

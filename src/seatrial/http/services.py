@@ -10,11 +10,13 @@ from seatrial.domain.credentials import Keyring
 from seatrial.domain.home import Home
 from seatrial.ports.clock import Clock
 from seatrial.ports.log_store import LogStore
+from seatrial.ports.meters import Meters
 from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.registry import Registry
 
 if TYPE_CHECKING:
     from seatrial.engine.backup import BackupTaker
+    from seatrial.engine.canaries import Canaries
     from seatrial.engine.cancel import Canceller
     from seatrial.engine.deliver import Deliverer
     from seatrial.engine.deploy import Deployer
@@ -50,6 +52,8 @@ class Services:
     base_url: str
     multipart: MultipartUploads
     waits: Waits
+    canaries: Canaries
+    meters: Meters
     backups: BackupTaker
     streams: Streams
     outside: Outside

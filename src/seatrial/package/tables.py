@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from seatrial.domain.contract import IMAGE_MODES, FieldType, MediaForm, MediaSource
-from seatrial.domain.endpoint import UpdateWay
+from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
 from seatrial.domain.limits import (
+    CANARY_MINUTES_MAX,
     CANCEL_GRACE_SECONDS_DEFAULT,
     CANCEL_GRACE_SECONDS_MAX,
     CONCURRENCY_MAX,
@@ -75,6 +76,10 @@ class EndpointTable(Table):
 
     deduplicate_inference_id: bool = Field(False, description="true or false")
     update: UpdateWay = Field(UpdateWay.BLUE_GREEN, strict=False, description=", ".join(UpdateWay))
+    canary_minutes: int | None = Field(
+        None, ge=1, le=CANARY_MINUTES_MAX, description=f"1 to {CANARY_MINUTES_MAX} whole minutes"
+    )
+    canary_policy: CanaryPolicy = Field(CanaryPolicy.REPORT, strict=False, description=", ".join(CanaryPolicy))
 
 
 class SecretTable(Table):

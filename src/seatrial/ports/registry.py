@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.history import EndpointEvent, EventFilter
 
 
 class AlreadyThere(Exception):
@@ -19,7 +21,9 @@ class NotThere(Exception):
 class Registry(Protocol):
     """Each method is one durable transaction; rare writes, so no batching."""
 
-    async def create_endpoint(self, endpoint: Endpoint, version: EndpointVersion) -> None:
+    async def create_endpoint(
+        self, endpoint: Endpoint, version: EndpointVersion, events: Sequence[EndpointEvent] = ()
+    ) -> None:
         """Raises AlreadyThere: an endpoint of that name exists."""
         ...
 
@@ -27,8 +31,23 @@ class Registry(Protocol):
         """Another version of an endpoint."""
         ...
 
-    async def save_endpoint(self, endpoint: Endpoint) -> None:
-        """Replace the endpoint's row. Raises NotThere."""
+    async def save_endpoint(
+        self, endpoint: Endpoint, events: Sequence[EndpointEvent] = (), deliveries: Sequence[Delivery] = ()
+    ) -> None:
+        """Replace the endpoint's row, keep what happened with it, and put what is to be told into the outbox.
+
+        Raises:
+            NotThere
+        """
+        ...
+
+    async def add_events(self, events: Sequence[EndpointEvent], deliveries: Sequence[Delivery] = ()) -> None:
+        """Keep what happened, and put what is to be told of it into the outbox; may be repeated: an event that is
+        there already adds nothing. Of an endpoint that is gone nothing is kept."""
+        ...
+
+    async def events(self, which: EventFilter) -> list[EndpointEvent]:
+        """A page of what happened, newest first; the oldest are forgotten beyond ENDPOINT_EVENTS_KEPT."""
         ...
 
     async def save_version(self, version: EndpointVersion) -> None:

@@ -18,6 +18,7 @@ import structlog
 
 from seatrial import __version__
 from seatrial.adapters.environments.uv import UvEnvironments
+from seatrial.adapters.metrics.prometheus import PrometheusMeters
 from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.packages.folder import FolderPackages
@@ -57,11 +58,13 @@ from seatrial.domain.credentials import Keyring
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
+from seatrial.domain.jobs import Job, JobPurpose
 from seatrial.domain.limits import STORE_POLL_MS
 from seatrial.domain.logs import LogLine
 from seatrial.engine.backup import DATABASE, BackupTaker
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
+from seatrial.engine.canaries import Canaries
 from seatrial.engine.cancel import Canceller
 from seatrial.engine.crew import Bench, Crew
 from seatrial.engine.deliver import OUTBOX, Deliverer, Sender
@@ -91,6 +94,7 @@ from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
 from seatrial.ports.crash_points import CrashPoint, reached
+from seatrial.ports.meters import Meters
 from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectRefused, ObjectStore
 from seatrial.ports.registry import AlreadyThere
 from seatrial.ports.storage import StoreUnavailable
@@ -145,7 +149,7 @@ class Server:
     def rounds(self) -> list[asyncio.Task[None]]:
         """Begin what it does again and again; each goes on until it is cancelled."""
         services = self.services
-        parts = (self.reaper, self.publisher, services.deliverer, self.retainer, services.outside)
+        parts = (self.reaper, self.publisher, services.deliverer, self.retainer, services.outside, services.canaries)
         runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
 
@@ -245,9 +249,9 @@ async def put_together(
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
         remains = _remains(ground, stores, doers)
-        deployer = _deployer(ground, stores, doers, receivers, remains)
+        deployer, court = _deployer(ground, stores, doers, receivers, remains)
         deliverer = await _open_deliverer(ground, stores, doers.inspector, receivers, stack)
-        services = _services(ground, stores, doers, deployer, deliverer)
+        services = await _services(ground, stores, doers, deployer, court, deliverer)
         objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
         yield Server(
             services=services,
@@ -349,7 +353,9 @@ def _rerun(version: EndpointVersion, stage: str) -> str:
     return f"seatrial trial rerun {version.endpoint_name} --from {stage}"
 
 
-def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers, remains: Remains) -> Deployer:
+def _deployer(
+    ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnReceivers, remains: Remains
+) -> tuple[Deployer, Court]:
     settings, folders, url, clock = ground.settings, ground.folders, ground.url, ground.clock
     outfitter = Outfitter(
         stores.packages,
@@ -400,11 +406,17 @@ def _deployer(ground: _Ground, stores: _Stores, doers: _Doers, receivers: OwnRec
         clock,
         doers.outside,
     )
-    return deployer
+    return deployer, court
 
 
-def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deployer, deliverer: Deliverer) -> Services:
+async def _services(
+    ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deployer, court: Court, deliverer: Deliverer
+) -> Services:
     objects, clock = stores.kept.objects, ground.clock
+    meters = PrometheusMeters()
+    ground.watch.on_ended(partial(_count, meters))
+    canaries = Canaries(court, deployer, stores.registry, meters, ground.bells, clock)
+    await canaries.load()
     return Services(
         submitter=doers.submitter,
         inspector=doers.inspector,
@@ -423,9 +435,16 @@ def _services(ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deploye
         streams=ground.streams,
         outside=doers.outside,
         waits=Waits(stores.jobs, deployer),
+        canaries=canaries,
+        meters=meters,
         home=stores.kept.home,
         backups=_backups(ground, stores),
     )
+
+
+def _count(meters: Meters, job: Job) -> None:
+    if job.purpose is JobPurpose.CLIENT:
+        meters.job_ended(job)
 
 
 def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:

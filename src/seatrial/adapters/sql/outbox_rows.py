@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert
+from sqlalchemy import Connection, Row, insert
 
 from seatrial.adapters.sql.job_rows import read_target, target_values
 from seatrial.adapters.sql.prepared import Prepared
@@ -21,11 +21,29 @@ _POST = Prepared(
 )
 
 
+_SAME = ("id", "job_id", "endpoint_name", "event", "body", "tries", "created_at_ms", "next_at_ms")
+
+
 def post(run: Run, ended: Sequence[Job]) -> None:
     """Put what is to be told of these jobs into the outbox."""
     rows = [row for job in ended for row in _rows(job)]
     if rows:
         _POST.run(run.connection, rows)
+
+
+def post_deliveries(connection: Connection, told: Sequence[Delivery]) -> None:
+    """Put these, which are pending, into the outbox."""
+    rows = [
+        {
+            **{name: getattr(one, name) for name in _SAME},
+            "target": target_values(one.target),
+            "receiver": one.target.receiver,
+            "state": one.state.value,
+        }
+        for one in told
+    ]
+    if rows:
+        _POST.run(connection, rows)
 
 
 def to_delivery(row: Row[Any], attempts: Sequence[Mapping[str, Any]] = ()) -> Delivery:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from operator import itemgetter
@@ -13,10 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.failures import is_taken
+from seatrial.adapters.sql.history import add_events, list_events
 from seatrial.adapters.sql.requeue import Return, requeue
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import documents, endpoints, job_counts, jobs, sessions, versions
+from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import (
+    CanaryPolicy,
     Endpoint,
     EndpointStatus,
     EndpointVersion,
@@ -27,6 +30,7 @@ from seatrial.domain.endpoint import (
     UpdateWay,
     VersionSettings,
 )
+from seatrial.domain.history import EndpointEvent, EventFilter
 from seatrial.domain.jobs import JobState
 from seatrial.domain.objects import ObjectName
 from seatrial.ports.registry import AlreadyThere, NotThere
@@ -48,13 +52,16 @@ class SqlRegistry:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create_endpoint(self, endpoint: Endpoint, version: EndpointVersion) -> None:
+    async def create_endpoint(
+        self, endpoint: Endpoint, version: EndpointVersion, events: Sequence[EndpointEvent] = ()
+    ) -> None:
         """See the port."""
 
         def work(connection: Connection) -> None:
             _insert_new(connection, endpoints, _endpoint_values(endpoint), endpoint.name)
             _add_counts(connection, endpoint.id)
             connection.execute(insert(versions), _version_values(version))
+            add_events(connection, events, ())
 
         await self._database.write(work)
 
@@ -64,11 +71,24 @@ class SqlRegistry:
             partial(_insert_new, table=versions, values=_version_values(version), name=version.id)
         )
 
-    async def save_endpoint(self, endpoint: Endpoint) -> None:
+    async def save_endpoint(
+        self, endpoint: Endpoint, events: Sequence[EndpointEvent] = (), deliveries: Sequence[Delivery] = ()
+    ) -> None:
         """See the port."""
-        await self._database.write(
-            partial(_replace, table=endpoints, values=_endpoint_values(endpoint), name=endpoint.name)
-        )
+
+        def work(connection: Connection) -> None:
+            _replace(connection, endpoints, _endpoint_values(endpoint), endpoint.name)
+            add_events(connection, events, deliveries)
+
+        await self._database.write(work)
+
+    async def add_events(self, events: Sequence[EndpointEvent], deliveries: Sequence[Delivery] = ()) -> None:
+        """See the port."""
+        await self._database.write(partial(add_events, events=events, deliveries=deliveries))
+
+    async def events(self, which: EventFilter) -> list[EndpointEvent]:
+        """See the port."""
+        return await self._database.read(partial(list_events, which=which))
 
     async def save_version(self, version: EndpointVersion) -> None:
         """See the port."""
@@ -201,7 +221,10 @@ def _version(row: Row[Any]) -> EndpointVersion:
 def _settings(values: Mapping[str, Any]) -> VersionSettings:
     prefixes = {name: ObjectName(**values[name]) for name in ("output_prefix", "failure_prefix") if values.get(name)}
     lists = {name: tuple(values.get(name, ())) for name in ("webhooks", "load_log_patterns")}
-    words = {"update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN))}
+    words = {
+        "update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN)),
+        "canary_policy": CanaryPolicy(values.get("canary_policy", CanaryPolicy.REPORT)),
+    }
     return VersionSettings(**{**values, **prefixes, **words, **lists})
 
 

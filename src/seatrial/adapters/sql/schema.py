@@ -40,6 +40,7 @@ __all__ = [
     "deliveries",
     "delivery_attempts",
     "documents",
+    "endpoint_events",
     "endpoints",
     "idempotency_keys",
     "job_counts",
@@ -89,6 +90,7 @@ endpoints = Table(
     Column("modified_at_ms", BigInteger, nullable=False),
     Column("active_version", Text),
     Column("target_version", Text),
+    Column("last_version", Text),
     Column("failure_reason", Text),
     Column("unproven", Boolean, nullable=False),
     Column("workers_desired", Integer, nullable=False),
@@ -110,6 +112,22 @@ versions = Table(
     Column("stages", _JSON, nullable=False),
     UniqueConstraint("endpoint_id", "number"),
 )
+
+# What happened to endpoints, in order.
+endpoint_events = Table(
+    "endpoint_events",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("version_id", Text),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("word", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("details", _JSON, nullable=False),
+)
+Index("ix_endpoint_events_endpoint", endpoint_events.c.endpoint_id, endpoint_events.c.seq)
 
 documents = Table(
     "documents",

@@ -203,7 +203,7 @@ class Proving:
         seconds = handler_seconds(job)
         if request.picture is None:  # what a sample promises is not said of other pictures
             await self._requests.expect(job, sample, where)
-            _check_latency(task, where, seconds, job)
+            check_latency(task, where, seconds, job)
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
             self.proofs.append(Proof(task, sample, submission, answer, seconds, job))
@@ -221,7 +221,8 @@ def _has_picture(task: Task, sample: Sample, one: Field) -> bool:
     return one.name in sample.files or is_body
 
 
-def _check_latency(task: Task, where: str, seconds: float, job: Job) -> None:
+def check_latency(task: Task, where: str, seconds: float, job: Job) -> None:
+    """Raises Unproven: that was longer than the task's budget."""
     budget = task.latency_seconds_max
     if budget is not None and seconds > budget:
         remedy = "Make the handler faster, or raise latency_seconds_max of the task."

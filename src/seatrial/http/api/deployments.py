@@ -13,9 +13,10 @@ from starlette.requests import Request
 
 from seatrial.domain import errors
 from seatrial.domain.delivery import read_webhooks
-from seatrial.domain.endpoint import UpdateWay
+from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
+    CANARY_MINUTES_MAX,
     CANCEL_GRACE_SECONDS_MAX,
     CONCURRENCY_MAX,
     DEPLOY_SETTINGS_BYTES_MAX,
@@ -86,6 +87,13 @@ class DeploySettings(BaseModel):
 
     update: UpdateWay | None = Field(
         None, description="replace: the version in service leaves its device before this one is loaded and proved."
+    )
+
+    canary_minutes: int | None = Field(
+        None, ge=1, le=CANARY_MINUTES_MAX, description="Run a sample again so often, on the version in service."
+    )
+    canary_policy: CanaryPolicy | None = Field(
+        None, description="Of a failing canary: report tells of it, take_out takes the endpoint out of service too."
     )
 
     def of_version(self) -> dict[str, Any]:

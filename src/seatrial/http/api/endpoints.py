@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from seatrial.domain import errors
+from seatrial.domain.canary import Canary
 from seatrial.domain.credentials import Principal
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, TrialStage
 from seatrial.domain.errors import BadInput, NotFound, SeatrialError
@@ -16,6 +17,7 @@ from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.deploy import ENDPOINT_EXISTS
 from seatrial.http.api.deployments import ARCHIVE_TYPES, Asked, DeployByName, DeploySettings, read_asked
 from seatrial.http.api.views import (
+    CanaryView,
     EndpointDetails,
     EndpointList,
     EndpointView,
@@ -139,12 +141,14 @@ class EndpointRoutes:
         counts = await self._services.inspector.counts(endpoint.id)
         shown = endpoint.active_version or endpoint.target_version
         chosen = next((version for version in versions if version.id == shown), versions[-1] if versions else None)
+        canary = self._services.canaries.last(endpoint)
         return EndpointDetails(
             **endpoint_members(endpoint, self._deployer.workers(name), self._changed(endpoint)),
             jobs={str(state): count for state, count in counts.items()},
             contract=dict(chosen.contract) if chosen else {},
             versions=[VersionView.of(version) for version in versions],
-            change=_change(endpoint, versions, self._changed(endpoint)),
+            canary=None if canary is None else CanaryView.of(canary),
+            change=_change(endpoint, versions, self._changed(endpoint), canary),
         )
 
     def _changed(self, endpoint: Endpoint) -> tuple[str, ...] | None:
@@ -228,9 +232,11 @@ class EndpointRoutes:
         return await self._details(name)
 
 
-def _change(endpoint: Endpoint, versions: list[EndpointVersion], changed: tuple[str, ...] | None) -> str:
-    """A word that differs whenever the status, a stage, a setting or the report's staleness does."""
-    seen = [endpoint, changed, [(version.id, version.stages) for version in versions]]
+def _change(
+    endpoint: Endpoint, versions: list[EndpointVersion], changed: tuple[str, ...] | None, canary: Canary | None
+) -> str:
+    """A word that differs whenever the status, a stage, a setting, the report's staleness or the canary does."""
+    seen = [endpoint, changed, [(version.id, version.stages) for version in versions], canary]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 

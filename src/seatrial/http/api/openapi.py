@@ -94,7 +94,20 @@ def _plain_routes() -> dict[str, dict[str, Any]]:
         "/v1/jobs/{id}": {"get": _show()},
         "/v1/jobs/{id}/result": {"get": _result()},
         "/healthz": {"get": _health()},
+        "/metrics": {"get": _metrics()},
     }
+
+
+def _metrics() -> dict[str, Any]:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return _operation(
+        "server",
+        "Metrics",
+        "Counters of jobs and canaries since the server's start, and gauges of endpoints, workers and jobs, in the "
+        "text format that Prometheus reads.",
+        [],
+        {"200": {"description": "Every figure as it is now", "content": text}},
+    )
 
 
 def _submit() -> dict[str, Any]:

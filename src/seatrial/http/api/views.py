@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from seatrial.domain.canary import Canary, CanaryCause, CanaryState
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, StageReport
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.logs import LogLine
@@ -242,6 +243,8 @@ class VersionView(BaseModel):
     cold_start_seconds: float | None = Field(None, description="The budget of a trial's load.")
     load_timeout_seconds: int
     load_log_patterns: list[str] = Field([], description="What the log of a trial's load must hold.")
+    canary_minutes: int | None = Field(None, description="Between two canaries; null: only on demand.")
+    canary_policy: str = Field(description="What a failing canary does: report or take_out.")
     stages: list[StageView] = []
 
     @classmethod
@@ -264,6 +267,8 @@ class VersionView(BaseModel):
             cold_start_seconds=settings.cold_start_seconds,
             load_timeout_seconds=settings.load_timeout_seconds,
             load_log_patterns=list(settings.load_log_patterns),
+            canary_minutes=settings.canary_minutes,
+            canary_policy=settings.canary_policy,
             stages=[StageView.of(report) for report in version.stages],
         )
 
@@ -294,12 +299,52 @@ class EndpointView(BaseModel):
     marks: dict[str, Any] = {}
 
 
+class CanaryRunView(BaseModel):
+    """One sample that a canary ran."""
+
+    task: str
+    sample: str
+    job_id: str
+    state: str
+    seconds: float = Field(description="From the handler's start to the end of the job.")
+
+
+class CanaryView(BaseModel):
+    """The canary that runs, or the last one that ended."""
+
+    id: str
+    version: str
+    cause: CanaryCause = Field(description="schedule, asked, or change of what the version runs on.")
+    state: CanaryState = Field(description="running, passed, failed, or skipped: it could not be run.")
+    started_at: str
+    ended_at: str | None = None
+    message: str = ""
+    changed: list[str] = Field([], description="What the version runs on otherwise than when it was proved.")
+    runs: list[CanaryRunView] = []
+
+    @classmethod
+    def of(cls, canary: Canary) -> CanaryView:
+        """The view of a canary."""
+        return cls(
+            id=canary.id,
+            version=canary.version_id,
+            cause=canary.cause,
+            state=canary.state,
+            started_at=instant(canary.started_at_ms),
+            ended_at=maybe_instant(canary.ended_at_ms),
+            message=canary.message,
+            changed=list(canary.changed),
+            runs=[CanaryRunView(**run) for run in canary.runs],
+        )
+
+
 class EndpointDetails(EndpointView):
     """An endpoint with its jobs' counts, its contract and its versions."""
 
     jobs: dict[str, int] = Field(description="Client jobs in each state.")
     contract: dict[str, Any] = Field(description="What each task takes and returns.")
     versions: list[VersionView] = Field(description="Oldest first; the last one had the last trial.")
+    canary: CanaryView | None = Field(None, description="The one that runs, or the last that ended.")
     change: str = Field(description="Give it as ?since= with ?wait= to hear of the next change.")
 
 

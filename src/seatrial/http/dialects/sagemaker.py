@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, UpdateWay
-from seatrial.domain.limits import AWS_LIST_PAGE_DEFAULT, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.endpoint import CanaryPolicy, Endpoint, EndpointStatus, EndpointVersion, UpdateWay
+from seatrial.domain.limits import AWS_LIST_PAGE_DEFAULT, CANARY_MINUTES_MAX, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.aws_errors import AwsError
 
@@ -29,6 +29,8 @@ TAG_WORKERS = "seatrial:workers"
 TAG_DEVICE = "seatrial:device"
 TAG_DEDUPLICATE = "seatrial:deduplicate-inference-id"
 TAG_UPDATE = "seatrial:update"
+TAG_CANARY_MINUTES = "seatrial:canary-minutes"
+TAG_CANARY_POLICY = "seatrial:canary-policy"
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -263,6 +265,10 @@ def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str,
         settings["samples_uri"] = tags[TAG_SAMPLES]
     if TAG_UPDATE in tags:
         settings["update"] = _one_of(UpdateWay, TAG_UPDATE, tags[TAG_UPDATE])
+    if TAG_CANARY_MINUTES in tags:
+        settings["canary_minutes"] = _number(TAG_CANARY_MINUTES, tags[TAG_CANARY_MINUTES], CANARY_MINUTES_MAX)
+    if TAG_CANARY_POLICY in tags:
+        settings["canary_policy"] = _one_of(CanaryPolicy, TAG_CANARY_POLICY, tags[TAG_CANARY_POLICY])
     settings.update(_output_settings(config))
     configuration = {
         "name": config["EndpointConfigName"],
@@ -292,11 +298,15 @@ def _device(tag: str) -> str:
 
 def _workers(tag: str | None, count: int) -> int:
     if tag is not None:
-        if not tag.isdecimal() or not 1 <= int(tag) <= WORKERS_PER_ENDPOINT_MAX:
-            raise invalid(f"The tag {TAG_WORKERS} must be a number from 1 to {WORKERS_PER_ENDPOINT_MAX}, not {tag!r}.")
-        return int(tag)
+        return _number(TAG_WORKERS, tag, WORKERS_PER_ENDPOINT_MAX)
     check_workers(count)
     return count
+
+
+def _number(tag: str, said: str, most: int) -> int:
+    if not said.isdecimal() or not 1 <= int(said) <= most:
+        raise invalid(f"The tag {tag} must be a number from 1 to {most}, not {said!r}.")
+    return int(said)
 
 
 def _one_of(words: type[Word], tag: str, said: str) -> Word:

@@ -49,7 +49,7 @@ _PROTOCOLS = {
     "s3": Protocol.REST_XML,
 }
 _SIGNED_QUERY = (b"X-Amz-Signature=", b"X-Amz-Credential=", b"AWSAccessKeyId=")
-_NATIVE_PATHS = frozenset({"/", "/docs", "/healthz", "/v1"})
+_NATIVE_PATHS = frozenset({"/", "/docs", "/healthz", "/metrics", "/v1"})
 _AWS_CLIENTS = ("aws-cli", "boto", "aws-sdk")  # how their User-Agent begins, in lower case
 _FORM = "application/x-www-form-urlencoded"
 _TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
