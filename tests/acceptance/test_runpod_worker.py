@@ -260,6 +260,7 @@ def test_a_result_that_was_not_taken_is_made_again(outside: Any) -> None:
     api, _, client = outside
     worker = Fake(client, "w1")
     job_id = run(client, {"n": 1})
+    assert api.job(job_id)["waits_for"].startswith("an outside worker")
     assert (worker.take() or {})["id"] == job_id
     assert (worker.take() or {})["id"] == job_id
     assert worker.done(job_id, {"output": 2}) == 200

@@ -64,6 +64,8 @@ class Waits:
         workers = self._deployer.crew_state(job.version_id or endpoint.active_version)
         if workers is None:
             return await self._preparing(endpoint)
+        if endpoint.workers_desired == 0 and job.version_id is None:
+            return "an outside worker to take it: its endpoint has none here"
         if workers.ready:
             return await self._held_back(job, endpoint)
         if workers.backs_off_ms is not None:

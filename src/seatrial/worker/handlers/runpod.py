@@ -27,8 +27,9 @@ from ..vitals import synchronise
 
 EXTRAS = "hidden_runpod"  # the attribute with what else a request had: s3Config, webhook, …
 DEFAULT_FILE = "handler.py"
-ENVIRONMENT = {  # what RunPod sets; its checks of machines are for machines that are rented
+ENVIRONMENT = {  # unless the package says otherwise; the checks of machines are for machines that are rented
     "RUNPOD_POD_ID": "seatrial",
+    "RUNPOD_LOG_LEVEL": "INFO",  # the SDK's own default is DEBUG, which logs every output
     "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
     "RUNPOD_SKIP_GPU_CHECK": "true",
 }

@@ -117,7 +117,7 @@ def environment(endpoint: str) -> str:
             f'export RUNPOD_WEBHOOK_POST_STREAM="{base}/job-stream/\\$RUNPOD_POD_ID/\\$ID?from=seatrial"',
             f'export RUNPOD_WEBHOOK_PING="{base}/ping/\\$RUNPOD_POD_ID"',
             f"export RUNPOD_PING_INTERVAL={PING_INTERVAL_MS}",
-            "export RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true RUNPOD_SKIP_GPU_CHECK=true",
+            "export RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true RUNPOD_SKIP_GPU_CHECK=true RUNPOD_LOG_LEVEL=INFO",
             "exec python -u handler.py",
         ]
     )
