@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UPLOAD_SECONDS = 24 * 3600.0
-_PAIR = re.compile(r"([^=]+)=(.*)", re.DOTALL)
-_SECRET = re.compile(r"([^=]+)=((?:env|file):.+)")
+PAIR = re.compile(r"([^=]+)=(.*)", re.DOTALL)
+SECRET = re.compile(r"([^=]+)=((?:env|file):.+)")
 _PREFIX = re.compile(r"s3://[^/]+(?:/.*)?")
 
 
@@ -140,8 +140,8 @@ def deploy(
         _check_prefix(option, uri)
     settings: dict[str, Any] = {
         "workers": workers,
-        "env": _pairs("--env", env or [], "NAME=VALUE", _PAIR),
-        "secrets": _pairs("--secret", secret or [], "NAME=env:VARIABLE or NAME=file:NAME", _SECRET),
+        "env": pairs("--env", env or [], "NAME=VALUE", PAIR),
+        "secrets": pairs("--secret", secret or [], "NAME=env:VARIABLE or NAME=file:NAME", SECRET),
         "python": python,
         "invocation_timeout_seconds": timeout_seconds,
         "queue_ttl_seconds": queue_ttl_seconds,
@@ -197,7 +197,7 @@ def send_package(server: Server, package: str, name: str, settings: dict[str, An
     if package.startswith("s3://"):
         answer = server.call("PUT", path, json={"package": package, **settings}, headers=headers)
         return dict(answer.json())
-    with _archive(Path(package)) as archive, _progress(archive) as stream:
+    with archive_of(Path(package)) as archive, _progress(archive) as stream:
         form = {"settings": json_text.dumps(settings)}
         files = {"package": (f"{Path(package).resolve().name}", stream, "application/gzip")}
         answer = server.call("PUT", path, data=form, files=files, headers=headers, timeout=UPLOAD_SECONDS)
@@ -205,7 +205,8 @@ def send_package(server: Server, package: str, name: str, settings: dict[str, An
 
 
 @contextmanager
-def _archive(package: Path) -> Iterator[Path]:
+def archive_of(package: Path) -> Iterator[Path]:
+    """A package as a `.tar.gz`; a directory is packed for the time being."""
     if package.is_file():
         yield package
         return
@@ -275,7 +276,8 @@ def _check_prefix(option: str, uri: str | None) -> None:
         fail(f"{option} {uri!r} is not an S3 prefix", ExitCode.USAGE, "s3://bucket/prefix")
 
 
-def _pairs(option: str, given: list[str], valid: str, shape: re.Pattern[str]) -> dict[str, str]:
+def pairs(option: str, given: list[str], valid: str, shape: re.Pattern[str]) -> dict[str, str]:
+    """Options of the form NAME=VALUE; another form ends the command."""
     values = {}
     for text in given:
         pair = shape.fullmatch(text)

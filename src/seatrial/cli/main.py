@@ -24,6 +24,7 @@ from seatrial.cli.stress import stress
 from seatrial.cli.trial_by_hand import reproduce, shell
 from seatrial.cli.trial_logs import trial_logs
 from seatrial.cli.trial_rerun import rerun
+from seatrial.cli.trial_run import run
 from seatrial.cli.validate import validate
 from seatrial.cli.verify import verify
 from seatrial.cli.version import version
@@ -52,6 +53,7 @@ app.command(
 app.command(epilog=example("seatrial pack mymodel -o model.tar.gz"))(pack)
 app.command(epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))(deploy)
 app.add_typer(endpoints.app, name="endpoints")
+trials.app.command("run", epilog=example("seatrial trial run mymodel --junit trial.xml --max-minutes 10"))(run)
 trials.app.command("logs", epilog=example("seatrial trial logs floorplan --stage prove"))(trial_logs)
 trials.app.command("rerun", epilog=example("seatrial trial rerun floorplan --from drill"))(rerun)
 trials.app.command("reproduce", epilog=example("seatrial trial reproduce floorplan --pdb"))(reproduce)

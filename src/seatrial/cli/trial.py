@@ -32,7 +32,7 @@ def watch_trial(server: Server, endpoint: dict[str, Any]) -> dict[str, Any]:
     `endpoint` is as the API shows it.
     """
     version_id = endpoint["target_version"] or endpoint["versions"][-1]["id"]
-    board, live = _board()
+    board, live = trial_board()
     with live:
         while True:
             version = next(one for one in endpoint["versions"] if one["id"] == version_id)
@@ -56,7 +56,8 @@ def stage_seconds(stage: dict[str, Any]) -> float | None:
     return took.total_seconds()
 
 
-def _board() -> tuple[_Board, AbstractContextManager[Any]]:
+def trial_board() -> tuple[_Board, AbstractContextManager[Any]]:
+    """What shows stages on standard error, and the context in which it does: a live table on a terminal, else lines."""
     if not sys.stderr.isatty():
         return Lines(), nullcontext()
     live = LiveTable()
@@ -74,12 +75,21 @@ class Lines:
     def show(self, stages: list[dict[str, Any]]) -> None:
         """Say what is new."""
         now = self._seconds()
+        self._show_estimate(stages)
         for stage in stages:
             key = (stage["stage"], stage["state"])
             message, at = self._said.get(key, ("", -math.inf))
             if key not in self._said or (stage["message"] != message and now - at >= LINE_PAUSE_SECONDS):
                 self._said[key] = (stage["message"], now)
                 note(_line(stage))
+
+    def _show_estimate(self, stages: list[dict[str, Any]]) -> None:
+        """What will run, and once more when it is known how long that takes."""
+        for estimate in (stage["details"].get("estimate") for stage in stages if stage["state"] == "running"):
+            key = ("estimate", str(estimate is not None and estimate["seconds"] is not None))
+            if estimate is not None and key not in self._said:
+                self._said[key] = ("", self._seconds())
+                note(f"{'prove':<12} {estimate['words']}")
 
 
 def _line(stage: dict[str, Any]) -> str:

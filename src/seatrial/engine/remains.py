@@ -92,7 +92,11 @@ class Remains:
         clock: Clock,
         again: Again,
         log_group: Callable[[str], str],
+        *,
+        kept: bool = True,
     ) -> None:
+        """`kept`: whether `root` outlives this server, so that something can be run there by hand."""
+        self._kept = kept
         self._root = root
         self._sources = sources
         self._clock = clock
@@ -158,7 +162,7 @@ class Remains:
         """`by_hand` runs the handler alone; `reproduce` is the line that shows the failure again."""
         stage = _stage(version)
         again = self._again(version, stage)
-        if spec is None or (work is None and stage != "load"):
+        if not self._kept or spec is None or (work is None and stage != "load"):
             return {"reproduce": again, "again": again}
         named = [version.endpoint_name, "--version", str(version.number), "--data", str(self._root.parent)]
         by_hand = shlex.join(["seatrial", "trial", "reproduce", *named])

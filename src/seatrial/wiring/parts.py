@@ -7,7 +7,7 @@ import contextlib
 import math
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -105,6 +105,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+PUBLICATION_GRACE_SECONDS = 2  # what is decided and not visible by then, the next server publishes
 TRIAL_URL_SECONDS = 3_600
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
@@ -153,6 +154,15 @@ class Server:
         runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
 
+    async def wind_up(self, rounds: Sequence[asyncio.Task[None]]) -> None:
+        """End the rounds, once the workers are gone; those who wait for jobs hear of it."""
+        for one in rounds:
+            one.cancel()
+        await self.publisher.close(PUBLICATION_GRACE_SECONDS)
+        await self.services.deliverer.close(PUBLICATION_GRACE_SECONDS)
+        self.services.inspector.close()
+        await asyncio.gather(*rounds, return_exceptions=True)
+
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
@@ -168,6 +178,7 @@ class _Ground:
     streams: Streams
     incarnation: str
     again: Again
+    kept: bool
 
     @property
     def shared(self) -> bool:
@@ -211,11 +222,13 @@ async def put_together(
     url: str,
     own_urls: UrlReader | None = None,
     again: Again | None = None,
+    *,
+    kept: bool = True,
 ) -> AsyncIterator[Server]:
     """A server, ready to serve at `url`; what it holds is let go of at the end.
 
     `own_urls` reads URLs below `url` that trials make; without one they are fetched as any other. `again` is the line
-    that runs a trial again.
+    that runs a trial again; `kept` says whether the data folder outlives this.
 
     Raises:
         StartError: the database, or the place for objects, cannot be used as it is set up.
@@ -231,6 +244,7 @@ async def put_together(
         Streams(),
         uuid.uuid4().hex,
         again or _rerun,
+        kept,
     )
     async with AsyncExitStack() as stack:
         stores = await _open_stores(ground, stack)
@@ -346,7 +360,8 @@ def _remains(ground: _Ground, stores: _Stores, doers: _Doers) -> Remains:
     bench = doers.bench
     sources = Sources(doers.directory, doers.inspector, stores.kept.objects, bench.preparer, bench.pool, stores.logs)
     root = ground.folders.made("remains")
-    return Remains(root, sources, ground.clock, ground.again, lambda name: LOG_GROUP_PREFIX + name)
+    again = ground.again
+    return Remains(root, sources, ground.clock, again, lambda name: LOG_GROUP_PREFIX + name, kept=ground.kept)
 
 
 def _rerun(version: EndpointVersion, stage: str) -> str:

@@ -23,7 +23,6 @@ from seatrial.wiring.parts import Folders, Server, StartError, private_folder, p
 log = structlog.get_logger()
 
 HTTP_CLOSE_SECONDS = 5
-PUBLICATION_GRACE_SECONDS = 2  # what is decided and not visible by then, the next server publishes
 LISTEN_BACKLOG = 2_048
 
 
@@ -158,11 +157,7 @@ async def _stop(
         await server.deployer.hurry()
     await closing
     impatient.cancel()
-    for one in rounds:
-        one.cancel()
-    await server.publisher.close(PUBLICATION_GRACE_SECONDS)
-    await server.services.deliverer.close(PUBLICATION_GRACE_SECONDS)
-    server.services.inspector.close()
+    await server.wind_up(rounds)
     web.should_exit = True
-    await asyncio.gather(serving, *rounds, return_exceptions=True)
+    await asyncio.gather(serving, return_exceptions=True)
     log.info("server.stopped", seconds=round(time.monotonic() - started, 1))

@@ -93,7 +93,7 @@ class GuardedUrls:
                 if response.is_redirect and "location" in response.headers:
                     url = str(target.join(response.headers["location"]))
                     continue
-                return await _body(target, response, limit_bytes)
+                return await body_of(target, response, limit_bytes)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise unreachable(url, f"broke off: {_words(error)}") from None
             finally:
@@ -158,7 +158,8 @@ def _parsed(url: str) -> httpx.URL:
     return target.copy_with(fragment=None)
 
 
-async def _body(target: httpx.URL, response: httpx.Response, limit_bytes: int) -> Fetched:
+async def body_of(target: httpx.URL, response: httpx.Response, limit_bytes: int) -> Fetched:
+    """The whole body of a successful answer. Raises BadInput (input_unreachable, media_too_large)."""
     if response.status_code != httpx.codes.OK:
         raise unreachable(str(target), f"answers {response.status_code} {response.reason_phrase}")
     if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):

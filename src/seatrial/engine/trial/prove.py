@@ -17,6 +17,7 @@ from seatrial.engine.submission import Submission
 from seatrial.engine.trial.answer import Answer, read_answer
 from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court
+from seatrial.engine.trial.estimate import Estimate
 from seatrial.engine.trial.reason import failure_of, unproven
 from seatrial.engine.trial.reencoding import NotMade, Variant, variants
 from seatrial.engine.trial.runs import Runs, handler_seconds
@@ -67,7 +68,9 @@ def tasks_of(contract: Contract) -> tuple[Task, ...]:
 
 
 class Proving:
-    """`seconds_left` is asked before each alias and form: what no longer fits is named in the report, not run."""
+    """`bounds` is an estimate without its counts; what will run, and how long it takes, is told to `tell`.
+
+    `seconds_left` is asked before each alias and form: what no longer fits is named in the report, not run."""
 
     def __init__(
         self,
@@ -77,6 +80,8 @@ class Proving:
         runs: Runs,
         progress: Progress,
         seconds_left: Callable[[], float],
+        bounds: Estimate,
+        tell: Callable[[Estimate], None],
     ) -> None:
         self._court = court
         self._contract = contract
@@ -84,6 +89,8 @@ class Proving:
         self._runs = runs
         self._progress = progress
         self._seconds_left = seconds_left
+        self._bounds = bounds
+        self._tell = tell
         self.proofs: list[Proof] = []
         self.device_peak_bytes = 0  # the most that a run held on the device
 
@@ -99,10 +106,13 @@ class Proving:
         whole = [_Request(task, sample, named(task, sample)) for task in tasks for sample in task.samples]
         runs: list[dict[str, Any]] = []
         left_out: list[str] = []
+        estimate = await self._estimate(len(whole))
         for number, request in enumerate(whole):
+            self._tell(self._measured(estimate))
             self._progress(f"proving {request.words}", number, len(whole))
             is_first = request.sample is request.task.samples[0]
             runs.append(await self._prove(request, callbacks if is_first else None))
+        self._tell(self._measured(estimate))
         others = [*self._others(), *await self._pictures(left_out)]
         for number, request in enumerate(others):
             self._progress(f"proving {request.words}", number, len(others))
@@ -116,8 +126,18 @@ class Proving:
         if not runs:
             return "unproven: deployed without samples", {}
         passed = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-        details = {"samples": runs} | ({"left_out": left_out} if left_out else {})
+        details = {"samples": runs, "estimate": self._measured(estimate).told()} | (
+            {"left_out": left_out} if left_out else {}
+        )
         return f"{passed} passed" + (f", {len(left_out)} left out" if left_out else ""), details
+
+    async def _estimate(self, samples: int) -> Estimate:
+        others, pictures = len(list(self._others())), len(await self._pictures([]))
+        return replace(self._bounds, samples=samples, aliases_and_forms=others, pictures=pictures)
+
+    def _measured(self, estimate: Estimate) -> Estimate:
+        seconds = [proof.seconds for proof in self.proofs]
+        return replace(estimate, seconds_per_run=sum(seconds) / len(seconds) if seconds else None)
 
     async def output_buckets(self, *names: str) -> None:
         """The trial's own results go to a bucket of the server's; those of clients must be there too."""

@@ -26,6 +26,7 @@ from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court, Proved
 from seatrial.engine.trial.drill import Drilling
 from seatrial.engine.trial.earlier import Earlier
+from seatrial.engine.trial.estimate import Estimate
 from seatrial.engine.trial.evidence import inside_samples, shown
 from seatrial.engine.trial.load import check_used, load
 from seatrial.engine.trial.prove import Proof, Proving, tasks_of
@@ -67,6 +68,7 @@ class Trial:
         self._outfit: Outfit | None = None
         self._outside = OutsideSamples(court.objects)
         self._evidence = Evidence()
+        self._estimate: Estimate | None = None
         self._proofs: list[Proof] = []
         self._began_ms = court.clock.monotonic_ms()
 
@@ -196,9 +198,11 @@ class Trial:
     async def _prove(self, contract: Contract, crew: Crew, loaded: Loaded) -> Stage[list[Proof]]:
         runs = Runs(self._court, crew, "prove")
         progress = self._progress(TrialStage.PROVE)
-        proving = Proving(self._court, contract, self._requests(), runs, progress, self._seconds_left)
-        self._proofs = proving.proofs
         settings = self.version.settings
+        bounds = Estimate(0, 0, 0, self._court.drill_seconds, settings.trial_minutes_max)
+        requests, left = self._requests(), self._seconds_left
+        proving = Proving(self._court, contract, requests, runs, progress, left, bounds, self._tell_estimate)
+        self._proofs = proving.proofs
         prefixes = [one for one in (settings.output_prefix, settings.failure_prefix) if one is not None]
         await proving.output_buckets(*(prefix.bucket for prefix in prefixes))
         async with Callbacks(self._court.receivers) as callbacks:
@@ -206,6 +210,12 @@ class Trial:
         if proving.proofs:
             check_used(loaded, settings.device, proving.device_peak_bytes)
         return proving.proofs, message, details
+
+    def _tell_estimate(self, estimate: Estimate) -> None:
+        """Said before the first run, and once that has shown how long one takes; shown with every step."""
+        before, self._estimate = self._estimate, estimate
+        if before is None or (before.seconds is None) != (estimate.seconds is None):
+            self._court.say(self.version, f"trial: prove {estimate.words()}")
 
     async def _refuse(self, contract: Contract, crew: Crew) -> Stage[None]:
         runs = Runs(self._court, crew, "refuse")
@@ -327,7 +337,10 @@ class Trial:
         message = f"{what} {done:,} of {total:,}" if total else what
         if stage not in QUIET:
             self._court.say(self.version, f"trial: {stage} {message}")
-        details = {"what": what, "done": done, "total": total}
+        details: dict[str, Any] = {"what": what, "done": done, "total": total}
+        if stage is TrialStage.PROVE and self._estimate is not None:
+            details["estimate"] = self._estimate.told()
+            message += f"; {self._estimate.words()}"
         stages = [
             replace(one, message=message, details=details)
             if one.stage is stage and one.state is StageState.RUNNING
