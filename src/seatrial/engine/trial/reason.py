@@ -20,6 +20,7 @@ REMEDIES = {  # for failures that bring none of their own
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 MEND = "Mend the handler, then deploy again."
 FAILURE_REASON_CHARS_MAX = 1_024  # as at SageMaker
+SAID_CHARS_MIN = 200  # of what went wrong, however long the remedy is
 
 
 def unproven(stage: str, what: str, failure: Failure) -> Unproven:
@@ -41,10 +42,11 @@ def failure_of(job: Job) -> Failure:
 
 def failure_reason(error: SeatrialError, chars_max: int = FAILURE_REASON_CHARS_MAX) -> str:
     """One line of at most `chars_max` characters (SageMaker's limit): the stage and what it said, the traceback's last
-    lines, the remedy, and the line that reproduces it, which is never cut; the remedy only to make room for that.
+    lines, the remedy, and the line that reproduces it, which is never cut; the remedy only to make room for the others.
     """
     reproduce = _labelled("Reproduce", error.details.get("reproduce"))
-    remedy = _cut(_labelled("Remedy", error.details.get("remedy")), chars_max - len(reproduce))
+    room = chars_max - len(reproduce) - SAID_CHARS_MIN
+    remedy = _cut(_labelled("Remedy", error.details.get("remedy")), room)
     said = _cut(" ".join(_said(error)), chars_max - len(remedy) - len(reproduce))
     return (said + remedy + reproduce)[:chars_max]
 
@@ -61,4 +63,4 @@ def _labelled(label: str, text: Any) -> str:
 
 
 def _cut(text: str, chars_max: int) -> str:
-    return text if len(text) <= chars_max else text[: max(chars_max - 1, 0)] + "…"
+    return text if len(text) <= chars_max else text[: max(chars_max - 1, 0)] + "…" * (chars_max > 0)
