@@ -10,6 +10,7 @@ from seatrial.prove.contract import Contract
 from seatrial.prove.targets.target import Target
 from seatrial.prove.targets.trouble import TargetTrouble
 from seatrial.prove.verify.checklist import CHECKLIST
+from seatrial.prove.verify.checks import wrong_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Plan:
 def plan_of(target: Target, contract: Contract) -> Plan:
     """The plan of a round. Asks the target nothing but where its inputs would go."""
     requests = [f"{task.name} {sample.name}".strip() for task, sample in contract.samples()]
-    if contract.task_field is not None or target.wire == "seatrial":
+    if not wrong_task.why_not(target.wire, contract):
         requests.append("a wrong task name")
     requests.append("a malformed input")
     return Plan(

@@ -22,7 +22,10 @@ def refusal(round_: Round, check_id: str, request: Request, what: str) -> Line:
         return _judged(check_id, what, refused.failure, refused.status)
     answer = round_.target.wait(ticket, INFERENCE_SECONDS_DEFAULT)
     if answer.state is State.SUCCEEDED:
-        return failed(check_id, f"{what} succeeded", REMEDY, evidence=dict(answer.evidence))
+        # Without declared tasks nobody but the handler knows what is bad: that it succeeded is only told.
+        declared = any(task.name for task in round_.contract.tasks)
+        line = failed if declared else warned
+        return line(check_id, f"{what} succeeded", REMEDY, evidence=dict(answer.evidence))
     if answer.state is not State.FAILED or answer.failure is None:
         return failed(check_id, f"{what} ended as {answer.words}", REMEDY, evidence=dict(answer.evidence))
     return _judged(check_id, what, answer.failure, answer.evidence.get("status_code"))
