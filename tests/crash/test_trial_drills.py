@@ -122,6 +122,17 @@ class Model:
     def draw(self, text):
         return {"label": random.choice(["cat", "dog"]), "said": text}
 """,
+    "in the order of a set": """
+class Model:
+    def draw(self, text):
+        return {"letters": list({"alpha-" + text, "beta-" + text})}
+""",
+    "a name of the worker": """
+NAME = str(uuid.uuid4())
+class Model:
+    def draw(self, text):
+        return {"said": text, "worker": NAME}
+""",
     "rounded differently": """
 class Model:
     def draw(self, text):

@@ -93,13 +93,13 @@ class Suspicion:
         alone = [await self._fresh(proof, times), await self._fresh(proof, times)]
         by_chance = await self._run_by_run(proof, alone[0], alone[1])
         others = [one for one in paths if one not in by_chance]
-        if others:
-            by_chance |= await self._by_process(proof, alone[0][0], others)
+        by_process = await self._by_process(proof, alone[0][0], others) if others else set()
+        by_chance |= by_process
         for path in paths:
             first, second = ({one.at(path) for one in answers} for answers in alone)
             known = self._alone.setdefault((proof.where, path), set())
             known |= first | second
-            among_few = bool(first & second)
+            among_few = bool(first & second) and path not in by_process
             was_usual = {answer.at(path)} == known  # then it was the answer of `prove` that was not
             is_strange = answer.at(path) not in known if among_few else False
             if is_strange or (path not in by_chance and not was_usual):
