@@ -54,7 +54,7 @@ def baselines_of(
             content = content_of(answer)
             known = found.get(variant.name)
             if known is None:
-                faults = faults_of(answer, content, variant)
+                faults = faults_of(answer, variant)
                 known = found[variant.name] = Baseline(variant, content, answer.seconds, faults=faults)
             else:
                 known.varying.update(known.differing(content))

@@ -18,8 +18,6 @@ from seatrial.prove.limits import CALLBACK_PARTS_MAX, JSON_BYTES_MAX, STRESS_RIC
 from seatrial.prove.outputs import judge
 from seatrial.prove.stress.variants import Variant
 from seatrial.prove.targets.answer import Answer, Part
-from seatrial.prove.validate import Kind as ValidKind
-from seatrial.prove.validate import validate_bytes
 
 PRIMARY = "result"
 
@@ -71,17 +69,13 @@ def content_of(answer: Answer) -> Content:
     return Content(_without(value, pictures) if pictures else value, parts)
 
 
-def faults_of(answer: Answer, content: Content, variant: Variant) -> list[Finding]:
+def faults_of(answer: Answer, variant: Variant) -> list[Finding]:
     """What is wrong with an answer that succeeded, by its contract and by the validators; empty: nothing.
 
     Raises:
         MissingLibrary: looking at its kind of output needs the extra `validate`.
     """
-    findings = judge(answer, variant.task, variant.sample)
-    for path, part in content.parts.items():
-        if "/" in path and part.is_picture:  # deep inside of the JSON answer
-            findings += validate_bytes(part.data, path, variant.task.output.profile, ValidKind.IMAGE).findings
-    return [finding for finding in findings if finding.outcome is Outcome.FAILED]
+    return [one for one in judge(answer, variant.task, variant.sample) if one.outcome is Outcome.FAILED]
 
 
 def same_at(one: Content, other: Content, path: str) -> bool:

@@ -72,7 +72,7 @@ class Judge:
             return  # the very same was looked at, byte for byte
         known = {(fault.id, fault.message) for fault in baseline.faults} if baseline else set()
         known_ids = {fault.id for fault in baseline.faults} if baseline else set()
-        for fault in faults_of(answer, content, job.variant):
+        for fault in faults_of(answer, job.variant):
             if (fault.id, fault.message) not in known and fault.id not in known_ids:
                 job.problems.append(Problem(_kind(fault), fault.message))
 
