@@ -91,6 +91,7 @@ class Suspicion:
         """Excuse each path, and remember what may be answered there, or accuse the handler."""
         times = self._times(proof, [answer.at(path) for path in paths])
         alone = [await self._fresh(proof, times), await self._fresh(proof, times)]
+        alone = [answers[: min(map(len, alone))] for answers in alone]  # the slower one was asked less often
         by_chance = await self._run_by_run(proof, alone[0], alone[1])
         others = [one for one in paths if one not in by_chance]
         by_process = await self._by_process(proof, alone[0][0], others) if others else set()
@@ -113,7 +114,7 @@ class Suspicion:
     async def _run_by_run(self, proof: Proof, first: Sequence[Answer], second: Sequence[Answer]) -> set[str]:
         """Where two fresh workers, asked the same so often, differ."""
         found: set[str] = set()
-        for one, other in zip(first, second, strict=False):  # the slower one was asked less often
+        for one, other in zip(first, second, strict=True):
             found |= set(await differing(one, other, proof.task.output, frozenset()))
         return found
 
