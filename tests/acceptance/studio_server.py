@@ -8,9 +8,11 @@ callback for each job, training and inference one after the other.
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import queue
+import shutil
 import sys
 import tempfile
 import threading
@@ -39,6 +41,7 @@ class Studio:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.queue: queue.Queue[str] = queue.Queue()
         self.folder = Path(tempfile.mkdtemp(prefix="studio-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.buffer = np.zeros((SIZE, SIZE, 3), "uint8")  # shared, where that is the fault
         self.current = 0  # likewise
         self.training = threading.Event()
