@@ -18,6 +18,7 @@ from seatrial.adapters.sql.sqlite import sqlite_engine
 from seatrial.domain.commands import (
     Beat,
     Cancel,
+    CancelQueued,
     CloseLapsed,
     CloseServerSessions,
     CloseSession,
@@ -153,6 +154,7 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         Expire(7),
         FailQueued(ENDPOINT.id, FAILURE, 8),
         FailQueued(ENDPOINT.id, FAILURE, 8, "v1"),
+        CancelQueued(ENDPOINT.id, 8),
         ForgetKeys(9, 10),
         ForgetJobs(("j",), 9),
     ]
