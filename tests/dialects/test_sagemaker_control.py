@@ -236,7 +236,7 @@ def test_requests_are_checked_and_operations_that_are_not_offered_say_so(sagemak
 def test_other_services_are_told_apart_in_their_own_error_form(server: Any) -> None:
     said = {
         "dynamodb": ("list_tables", "UnknownOperationException"),
-        "lambda": ("list_functions", "UnknownOperationException"),
+        "apigateway": ("get_rest_apis", "UnknownOperationException"),
         "ec2": ("describe_instances", "InvalidAction"),
         "sns": ("list_topics", "InvalidAction"),
         "cloudwatch": ("list_metrics", "UnknownOperationException"),
@@ -246,4 +246,4 @@ def test_other_services_are_told_apart_in_their_own_error_form(server: Any) -> N
         client = server.client(service, retries={"max_attempts": 0})
         answer = refusal(getattr(client, operation))
         assert answer[0] == code
-        assert "is not offered here. Offered: logs, s3, sagemaker" in answer[1]
+        assert "is not offered here. Offered: lambda, logs, s3, sagemaker" in answer[1]

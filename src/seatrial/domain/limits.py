@@ -270,6 +270,16 @@ RUNPOD_OUTPUT_SHOWN_BYTES_MAX = 20 * MIB  # of an output in a status; a larger o
 RUNPOD_OUTPUT_URL_SECONDS = 86_400  # how long that URL is good
 RUNPOD_REQUESTS_SHOWN = 100  # of an endpoint, the newest
 
+# AWS Lambda's wires
+LAMBDA_PAYLOAD_BYTES_MAX = 6_291_456  # of an invocation that is waited for, and of its answer; as at AWS
+LAMBDA_EVENT_BYTES_MAX = 1 * MIB  # of an invocation that is not waited for, as at AWS
+LAMBDA_WAIT_SECONDS = 900  # how long an invocation waits for its job: the longest that a function runs at AWS
+LAMBDA_CLIENT_CONTEXT_BYTES_MAX = 3_583  # in base64, as at AWS
+LAMBDA_LOG_TAIL_BYTES = 4_096  # of X-Amz-Log-Result, as at AWS
+LAMBDA_LOG_WAIT_MS = 1_000  # at most for the last lines of an invocation to be written
+LAMBDA_MEMORY_MB_DEFAULT = 10_240  # told where nothing limits a worker: AWS's largest function
+LAMBDA_LIST_MAX = 50  # functions of one page, as at AWS
+
 # Workers that pull from elsewhere
 OUTSIDE_WORKERS_MAX = 10_000  # of all endpoints
 OUTSIDE_LEASE_SECONDS = 60  # without a word for so long, a worker that pulls has lost what it held (setting)

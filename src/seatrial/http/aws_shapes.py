@@ -13,6 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from botocore.exceptions import UnknownServiceError
@@ -86,18 +87,24 @@ def check(operation: OperationModel, given: object) -> list[Violation]:
     return list(_check(shape, given, ())) if shape is not None else []
 
 
-def read_headers(operation: OperationModel, headers: Mapping[str, str], uri: Mapping[str, str]) -> dict[str, Any]:
-    """A REST request's members that travel in headers and in the path. Integers that are none stay texts.
+def read_headers(
+    operation: OperationModel,
+    headers: Mapping[str, str],
+    uri: Mapping[str, str],
+    query: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """A REST request's members that travel in headers, in the path and in the query. Integers that are none stay texts.
 
     Raises:
         Malformed: a number that is none.
     """
     given: dict[str, Any] = {}
     shape = operation.input_shape
+    places = {"uri": uri, "header": headers, "querystring": query}
     for name, member in _members(shape):
         where = member.serialization.get("location")
         wire_name = member.serialization.get("name", name)
-        found = uri.get(wire_name) if where == "uri" else headers.get(wire_name) if where == "header" else None
+        found = places[where].get(wire_name) if where in places else None
         if found is not None:
             given[name] = _number(found, wire_name) if member.type_name in ("integer", "long") else found
     return given

@@ -15,6 +15,7 @@ from seatrial.domain.logs import LogLine, LogStream
 from seatrial.http.dialects.aws_errors import AwsError
 
 GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
+FUNCTION_PREFIX = "/aws/lambda/"  # the same group by the name that AWS Lambda gives it
 
 _TERM = re.compile(r'(?P<sign>[-?]?)(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s"]+))')
 _ESCAPED = re.compile(r"\\(.)")
@@ -48,6 +49,19 @@ def group_name(request: Mapping[str, Any]) -> str:
         return str(name)
     text = str(identifier)
     return text.split(":", 6)[-1].removesuffix(":*") if text.startswith("arn:") else text
+
+
+def kept_as(group: str) -> str:
+    """The name that a group is kept by: an endpoint's, also where it is asked for as that of a function."""
+    return GROUP_PREFIX + group.removeprefix(FUNCTION_PREFIX) if group.startswith(FUNCTION_PREFIX) else group
+
+
+def as_functions(groups: Mapping[str, int], prefix: str, part: str) -> dict[str, int]:
+    """Endpoints' groups by their names as functions, where a listing asks for those: else each would be there twice."""
+    if "lambda" not in prefix and "lambda" not in part:
+        return {}
+    endpoints = {name: at for name, at in groups.items() if name.startswith(GROUP_PREFIX)}
+    return {FUNCTION_PREFIX + name.removeprefix(GROUP_PREFIX): at for name, at in endpoints.items()}
 
 
 # ---------------------------------------------------------------- filter patterns

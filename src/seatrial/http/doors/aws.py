@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
@@ -18,13 +19,16 @@ from seatrial.domain.limits import (
     AWS_ASYNC_INLINE_BODY_BYTES_MAX,
     AWS_CONTROL_BODY_BYTES_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
+    LAMBDA_PAYLOAD_BYTES_MAX,
 )
 from seatrial.http import aws_shapes, sigv4
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.dialects import aws_errors
 from seatrial.http.dialects.aws_errors import AwsError, Protocol
+from seatrial.http.dialects.aws_lambda import refusals as lambda_refusals
 from seatrial.http.dialects.s3.address import bucket_of_host
 from seatrial.http.dialects.s3.errors import not_offered
+from seatrial.http.doors.aws_lambda import LambdaDoor, is_invocation
 from seatrial.http.doors.logs import LogsDoor
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.s3 import S3Door
@@ -44,6 +48,7 @@ WORKER_SERVICES = frozenset({"s3", "sts"})  # all that a worker's credentials re
 _PROTOCOLS = {
     "sagemaker": Protocol.JSON,
     RUNTIME: Protocol.REST_JSON,
+    "lambda": Protocol.REST_JSON,
     "logs": Protocol.JSON,
     "sts": Protocol.QUERY,
     "s3": Protocol.REST_XML,
@@ -52,6 +57,7 @@ _SIGNED_QUERY = (b"X-Amz-Signature=", b"X-Amz-Credential=", b"AWSAccessKeyId=")
 _NATIVE_PATHS = frozenset({"/", "/docs", "/healthz", "/metrics", "/v1"})
 _AWS_CLIENTS = ("aws-cli", "boto", "aws-sdk")  # how their User-Agent begins, in lower case
 _FORM = "application/x-www-form-urlencoded"
+_LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/functions(/|$)")
 _TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
 
 
@@ -93,6 +99,7 @@ class AwsDoor:
         self._doors: Mapping[str, Door] = {
             "sagemaker": SageMakerDoor(services),
             RUNTIME: SageMakerRuntimeDoor(services),
+            "lambda": LambdaDoor(services),
             "logs": LogsDoor(services),
             "sts": StsDoor(),
             "s3": S3Door(services),
@@ -208,6 +215,8 @@ def _meant(request: Request) -> str:
         return _TARGETS.get(target, "sagemaker")
     if _is_runtime(request):
         return RUNTIME
+    if _LAMBDA_PATH.match(request.url.path):
+        return "lambda"
     return "sts" if request.url.path == "/" and _is_form(request) else "s3"
 
 
@@ -243,9 +252,17 @@ def _resource(request: Request) -> dict[str, str]:
 
 def _body_limit_bytes(request: Request) -> int:
     path = request.url.path
+    if is_invocation(path):
+        return LAMBDA_PAYLOAD_BYTES_MAX
     if not _is_runtime(request):
         return AWS_CONTROL_BODY_BYTES_MAX
     return AWS_ASYNC_INLINE_BODY_BYTES_MAX if path.endswith("/async-invocations") else INLINE_PAYLOAD_BYTES_MAX
+
+
+def _too_large(request: Request, protocol: Protocol, limit_bytes: int) -> AwsError:
+    if is_invocation(request.url.path):
+        return lambda_refusals.too_large(limit_bytes)
+    return aws_errors.body_too_large(protocol, limit_bytes)
 
 
 async def _body(request: Request, protocol: Protocol) -> bytes:
@@ -253,10 +270,10 @@ async def _body(request: Request, protocol: Protocol) -> bytes:
     limit_bytes = _body_limit_bytes(request)
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit_bytes:
-        raise aws_errors.body_too_large(protocol, limit_bytes)
+        raise _too_large(request, protocol, limit_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit_bytes:
-            raise aws_errors.body_too_large(protocol, limit_bytes)
+            raise _too_large(request, protocol, limit_bytes)
     return bytes(body)

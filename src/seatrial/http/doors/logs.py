@@ -48,13 +48,14 @@ class LogsDoor:
         if prefix and part:
             raise dialect.invalid("logGroupNamePrefix and logGroupNamePattern exclude each other.")
         created = await self._group_creation()
+        created |= dialect.as_functions(created, prefix, part)
         names = sorted(name for name in created if name.startswith(prefix) and part.lower() in name.lower())
         page, token = dialect.page(names, request)
         entries = [dialect.group_entry(name, call.region, self._account_id, created[name]) for name in page]
         return {"logGroups": entries, **({"nextToken": token} if token else {})}
 
     async def _streams(self, call: AwsRequest, request: Request) -> Request:
-        streams = {one.name: one for one in await self._streams_of(dialect.group_name(request))}
+        streams = {one.name: one for one in await self._streams_of(_group(request))}
         prefix = request.get("logStreamNamePrefix", "")
         by_time = request.get("orderBy") == "LastEventTime"
         if by_time and prefix:
@@ -69,7 +70,7 @@ class LogsDoor:
         return {"logStreams": entries, **({"nextToken": token} if token else {})}
 
     async def _filter(self, call: AwsRequest, request: Request) -> Request:
-        group = dialect.group_name(request)
+        group = _group(request)
         await self._streams_of(group)
         pattern = dialect.pattern(request.get("filterPattern", ""))
         limit = request.get("limit", _EVENTS_DEFAULT)
@@ -95,7 +96,7 @@ class LogsDoor:
         return {"events": dialect.filtered_events(found), "searchedLogStreams": [], **token}
 
     async def _get(self, call: AwsRequest, request: Request) -> Request:
-        group, stream = dialect.group_name(request), request["logStreamName"]
+        group, stream = _group(request), request["logStreamName"]
         if stream not in {one.name for one in await self._streams_of(group)}:
             raise dialect.missing_stream()
         direction, place = "f" if request.get("startFromHead") else "b", None
@@ -161,6 +162,10 @@ class LogsDoor:
                 break
             found.append(line)
         return list(found)
+
+
+def _group(request: Request) -> str:
+    return dialect.kept_as(dialect.group_name(request))
 
 
 def _continued(which: LogFilter, after_id: int | None) -> LogFilter:

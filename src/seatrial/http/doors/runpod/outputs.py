@@ -10,7 +10,7 @@ from typing import Any
 
 from seatrial.domain.credentials import Keyring
 from seatrial.domain.delivery import Delivery
-from seatrial.domain.jobs import Job, JobState, Part
+from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.json_text import parse_answer_json
 from seatrial.domain.limits import (
     JSON_PARSED_ON_LOOP_BYTES_MAX,
@@ -22,7 +22,8 @@ from seatrial.engine.inspect import Inspector
 from seatrial.engine.streams import Streams
 from seatrial.http.dialects.runpod import status as dialect
 from seatrial.http.presigned import presigned_url
-from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
+from seatrial.http.published import published_bytes
+from seatrial.ports.object_store import ObjectStore
 
 PRIMARY = "result"
 
@@ -58,7 +59,7 @@ class Outputs:
         if part.size_bytes > RUNPOD_OUTPUT_SHOWN_BYTES_MAX:
             url = self._sign(part.object, RUNPOD_OUTPUT_URL_SECONDS)
             return {"url": url, "media_type": part.media_type, "bytes": part.size_bytes}
-        body = await self._bytes(job, part)
+        body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
             return {"error": f"{part.object.uri} was deleted or replaced since.", "media_type": part.media_type}
         if is_json(part.media_type):
@@ -67,19 +68,6 @@ class Outputs:
         if essence(part.media_type).startswith("text/"):
             return body.decode(errors="replace")
         return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
-
-    async def _bytes(self, job: Job, part: Part) -> bytes | None:
-        at_hand = self._inspector.small_part(job.id, part.name)
-        if at_hand is not None:
-            return at_hand
-        try:
-            reading = await self._objects.read(part.object)
-        except (NoSuchObject, NoSuchBucket):
-            return None
-        if reading.info.sealed.sha256 != part.sha256:
-            await reading.close()
-            return None
-        return b"".join([chunk async for chunk in reading.chunks])
 
 
 async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> bytes:
