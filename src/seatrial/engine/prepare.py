@@ -38,7 +38,7 @@ from seatrial.ports.urls import UrlReader
 Folder = Callable[[], Path]  # a path costs more to make than most requests need it
 
 OUTSIDE = "outside"  # what workers elsewhere get: a body, and no file of this machine
-RUNPOD = "runpod"  # the layout whose handlers get what else a RunPod request had
+HEARS_ATTRIBUTES = frozenset({"runpod", "aws_lambda"})  # layouts whose handlers get what else a request had
 PYTHON = "python"  # the layout whose handlers take fields; all others take a body
 
 
@@ -95,7 +95,7 @@ class Preparer:
             SeatrialError: media_support_missing.
         """
         work = await self._prepared(job, contract, layout, token, scratch)
-        return replace(work, attributes=job.attributes) if layout in (RUNPOD, OUTSIDE) else work
+        return replace(work, attributes=job.attributes) if layout == OUTSIDE or layout in HEARS_ATTRIBUTES else work
 
     async def _prepared(self, job: Job, contract: Contract, layout: str, token: str, scratch: Path) -> Work:
         folder = partial(inputs_folder, token, scratch)

@@ -1,6 +1,6 @@
 """How a package says where its handler is, and where that handler's imports are looked for.
 
-`sagemaker`, `python` and `runpod` are served; the others can be checked.
+`sagemaker`, `python`, `runpod` and `aws_lambda` are served; the others can be checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import yaml
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 
 LAYOUTS = ("sagemaker", "python", "aws_lambda", "runpod", "cog", "http")
-SERVED = ("sagemaker", "python", "runpod")
+SERVED = ("sagemaker", "python", "runpod", "aws_lambda")
+LAMBDA_FILE = "lambda_function.py"
+LAMBDA_DEFAULT = "lambda_function.lambda_handler"  # what AWS gives to a new function
 COG_FILE = "cog.yaml"
 COG_DEFAULT = "predict.py:Predictor"
 RUNPOD_FILES = ("rp_handler.py", "handler.py", "src/rp_handler.py", "src/handler.py", "runpod_handler.py")
@@ -39,6 +41,8 @@ def detect_layout(root: Path, handler: str | None, command: tuple[str, ...]) -> 
         return "sagemaker"
     if (root / COG_FILE).is_file():
         return "cog"
+    if (root / LAMBDA_FILE).is_file():
+        return "aws_lambda"
     return "runpod" if runpod_file(root) is not None else "sagemaker"
 
 
@@ -55,6 +59,8 @@ def default_handler(layout: str, root: Path) -> str | None:
     """The handler of a layout that has a file for saying so, or a usual name."""
     if layout == "runpod":
         return runpod_file(root) or next((one for one in RUNPOD_FILES if (root / one).is_file()), RUNPOD_FILES[1])
+    if layout == "aws_lambda" and (root / LAMBDA_FILE).is_file():
+        return LAMBDA_DEFAULT
     if layout == "cog":
         named = read_cog(root).get("predict")
         return named if isinstance(named, str) else COG_DEFAULT

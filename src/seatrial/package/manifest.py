@@ -214,9 +214,10 @@ def _read_handler(package: PackageTable, layout: str, root: Path, problems: Prob
     if layout == "http" and not package.command:
         problems.add("[package]", "command", "is missing", 'a list of words such as ["python", "serve.py"]')
     if package.handler is None:
-        if layout in ("python", "aws_lambda"):
+        usual = default_handler(layout, root)
+        if usual is None and layout in ("python", "aws_lambda"):
             problems.add("[package]", "handler", "is missing", HANDLER_FORMS[layout][1])
-        return default_handler(layout, root)
+        return usual
     pattern, valid = HANDLER_FORMS.get(layout, (r"(?!)", f"no handler: the layout {layout} has its own"))
     if not re.fullmatch(pattern, package.handler):
         problems.add("[package]", "handler", f"found {shown(package.handler)}", valid)

@@ -73,7 +73,7 @@ def _run(order: dict[str, Any], request: Optional[dict[str, Any]], out: pathlib.
     tells.begin(asked.token, asked.job_id)
     context.begin(asked.number, asked.job_id, asked.media_type, asked.accept, asked.attributes)
     os.makedirs(asked.folder, exist_ok=True)
-    faulthandler.dump_traceback_later(request["timeout_seconds"], exit=True)
+    faulthandler.dump_traceback_later(request["timeout_ms"] / 1_000, exit=True)
     answer = answers.checked(handle(asked))
     faulthandler.cancel_dump_traceback_later()
     _tell(answer, out)

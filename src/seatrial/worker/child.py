@@ -26,7 +26,7 @@ from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
 Handle = Callable[[Request], Answer]
-LAYOUTS = ("sagemaker", "python", "runpod")
+LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda")
 
 
 def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int:

@@ -34,7 +34,7 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 def describe_load(error: BaseException, order: dict[str, Any]) -> dict[str, Any]:
     """The same for an exception while loading, whose message begins with its class: no client reads it alone."""
-    told = _told(error, HANDLER._replace(remedy=_load_remedy(error, order)))
+    told = _told(error, HANDLER._replace(remedy=load_remedy(error, order)))
     if not _is_ours(error):
         told["message"] = f"{_class_name(error)}: {told['message']}"[: protocol.MESSAGE_CHARS_MAX]
     return told
@@ -44,7 +44,7 @@ def _told(error: BaseException, cause: Cause) -> dict[str, Any]:
     error_type = getattr(error, "error_type", None)
     details: dict[str, Any] = {}
     if not _is_ours(error):
-        details.update(exception=_class_name(error), traceback=_last_lines(error))
+        details.update(exception=_class_name(error), traceback=last_lines(error))
     for name in ("field", "valid", "remedy"):
         value = getattr(error, name, None)
         if isinstance(value, (str, int, float, list, tuple)):
@@ -64,7 +64,8 @@ def _told(error: BaseException, cause: Cause) -> dict[str, Any]:
     }
 
 
-def _load_remedy(error: BaseException, order: dict[str, Any]) -> str:
+def load_remedy(error: BaseException, order: dict[str, Any]) -> str:
+    """What to do about an exception while loading."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _module_remedy(error, error.name, order["package"])
     if isinstance(error, ImportError):
@@ -120,7 +121,8 @@ def _message(error: BaseException) -> str:
         return _class_name(error)
 
 
-def _last_lines(error: BaseException) -> str:
+def last_lines(error: BaseException) -> str:
+    """Its traceback from the user's own frames on, as far as it may be told."""
     frames: Optional[TracebackType] = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frames = frames.tb_next

@@ -84,6 +84,7 @@ class Load(TypedDict):
     nonce: str
     handler: Optional[str]  # noqa: UP045
     task_methods: Dict[str, str]  # noqa: UP006
+    memory_bytes_max: Optional[int]  # noqa: UP045
     memory_growth_bytes_max: Optional[int]  # noqa: UP045
     device: Optional[str]  # noqa: UP045  "cuda": the model must be on one
 
@@ -108,6 +109,7 @@ class Work(TypedDict):
     token: str
     job_id: str
     folder: str
+    timeout_ms: int
     task: Optional[str]  # noqa: UP045
     media_type: str
     accept: str

@@ -12,6 +12,13 @@ from typing import Any, Mapping, Union  # noqa: UP035  (Python 3.9)
 from . import protocol
 
 
+class InputUnreadable(Exception):
+    """The body is no JSON."""
+
+    error_type = "malformed_input"
+    remedy = "Send JSON: the body is what the handler gets."
+
+
 class Request:
     """A `work` frame; its contents are read when they are asked for."""
 
@@ -21,6 +28,7 @@ class Request:
         self.token: str = self._header["token"]
         self.job_id: str = self._header["job_id"]
         self.folder: str = self._header["folder"]
+        self.timeout_ms: int = self._header["timeout_ms"]
         self.task = self._header.get("task")
         self.media_type: str = self._header["media_type"]
         self.accept: str = self._header["accept"]
@@ -30,6 +38,17 @@ class Request:
     def body(self) -> bytes:
         """The request as it came."""
         return self._read(self._header["body"])
+
+    def json(self) -> Any:
+        """What the body says.
+
+        Raises:
+            InputUnreadable: it is no JSON.
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise InputUnreadable(f"the body ({self.media_type}) is no JSON: {error}") from None
 
     def fields(self) -> dict[str, Any]:
         """The fields by name, those of media in the form that the handler wants."""

@@ -85,7 +85,7 @@ def _request(work: Work, layout: str, folder: Path) -> dict[str, Any]:
         "media_type": work.media_type,
         "accept": work.accept,
         "attributes": dict(work.attributes),
-        "timeout_seconds": work.timeout_ms / 1_000,
+        "timeout_ms": work.timeout_ms,
     }
     if layout != "python":
         return header | {"body": put("body", work.body)}

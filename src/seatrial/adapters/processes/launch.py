@@ -234,6 +234,7 @@ def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> pr
         "nonce": nonce,
         "handler": spec.handler,
         "task_methods": dict(spec.task_methods),
+        "memory_bytes_max": spec.memory_bytes_max,
         "memory_growth_bytes_max": spec.memory_growth_bytes_max,
         "device": spec.device,
     }

@@ -25,6 +25,7 @@ class WorkFrame:
             "token": work.token,
             "job_id": work.job_id,
             "folder": str(folder),
+            "timeout_ms": work.timeout_ms,
             "task": work.task,
             "media_type": work.media_type,
             "accept": work.accept,

@@ -130,7 +130,7 @@ class _Handler:
             Exception: what the handler raised.
             HandlerSaid: it returned an error.
         """
-        job = {**json.loads(request.attributes.get(EXTRAS, "{}")), "id": request.job_id, "input": _input(request)}
+        job = {**json.loads(request.attributes.get(EXTRAS, "{}")), "id": request.job_id, "input": request.json()}
         self._raised = None
         self._task = self._loop.create_task(self._stream(job) if self._streams else self._once(job))
         try:
@@ -220,17 +220,3 @@ class _Note:
     def __exit__(self, kind: Any, error: Optional[BaseException], frames: Any) -> None:
         if isinstance(error, Exception):
             self._owner.noted(error)
-
-
-class InputUnreadable(Exception):
-    """The body is no JSON."""
-
-    error_type = "malformed_input"
-    remedy = "Send JSON: the body is what the handler gets as job['input']."
-
-
-def _input(request: Request) -> Any:
-    try:
-        return json.loads(request.body)
-    except ValueError as error:
-        raise InputUnreadable(f"the body ({request.media_type}) is no JSON: {error}") from None
