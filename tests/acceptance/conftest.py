@@ -143,7 +143,11 @@ class Gate:
 
     @property
     def code(self) -> str:
-        return f"gate({self._listener.getsockname()[1]})"
+        return f"gate({self.port})"
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
 
     def reached(self) -> None:
         self.open()

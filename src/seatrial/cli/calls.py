@@ -152,6 +152,17 @@ def runpod(call: Call) -> str:
     return "\n".join(lines)
 
 
+def aws_lambda(call: Call) -> str:
+    """The `aws` command line, as for a function of AWS Lambda."""
+    payload = shlex.quote(json.dumps(call.payload()))
+    return f"aws lambda invoke --function-name {call.endpoint} --payload {payload} result.json"
+
+
+def lambda_worker(call: Call) -> str:
+    """What makes an unmodified Lambda runtime, here or on another machine, pull the endpoint's jobs."""
+    return f"seatrial lambda worker {call.endpoint} -- python -m awslambdaric module.function"
+
+
 def runpod_worker(call: Call) -> str:
     """The environment in which an unmodified RunPod worker, here or on another machine, pulls the endpoint's jobs."""
     return environment(call.endpoint)
@@ -164,6 +175,8 @@ CALLS = {
     "python": python,
     "runpod": runpod,
     "runpod-worker": runpod_worker,
+    "lambda": aws_lambda,
+    "lambda-worker": lambda_worker,
 }
 
 

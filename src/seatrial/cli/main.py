@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seatrial.cli import deliveries, endpoints, jobs, trials
+from seatrial.cli import deliveries, endpoints, jobs, lambdas, trials
 from seatrial.cli.backup import backup, restore
 from seatrial.cli.callbacks import callbacks
 from seatrial.cli.canary import canary
@@ -71,6 +71,7 @@ app.command(
 )(invoke)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(lambdas.app, name="lambda")
 app.command(epilog=example("seatrial logs floorplan --follow --since 5m"))(logs)
 app.command(epilog=example("seatrial backup seatrial.tar --data seatrial-data"))(backup)
 app.command(epilog=example("seatrial restore seatrial.tar --data restored"))(restore)

@@ -44,11 +44,12 @@ SILENT = Failure(
 
 @dataclass(frozen=True, slots=True)
 class Handout:
-    """A job as a guest gets it. `input` is JSON; `attributes` are the job's, hidden ones too."""
+    """A job as a guest gets it, for `timeout_ms`. `input` is JSON; `attributes` are the job's, hidden ones too."""
 
     job_id: str
     input: bytes
     attributes: dict[str, str]
+    timeout_ms: int = 0
 
 
 class Outside:
@@ -355,7 +356,7 @@ class Outside:
         held.task = work.task
         held.limit = handler_limit(claim.job, version, contract, work.task)
         held.timeout_ms = min(held.limit.timeout_ms, claim.time_left_ms)
-        return Handout(claim.job.id, body, dict(work.attributes))
+        return Handout(claim.job.id, body, dict(work.attributes), held.timeout_ms)
 
     async def _end(self, guest: Guest, held: Held, failure: Failure) -> bool:
         held.ending = True

@@ -22,6 +22,7 @@ from seatrial.http.api.trials import TrialRoutes
 from seatrial.http.api.uploads import UploadRoutes
 from seatrial.http.auth import authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
+from seatrial.http.doors.lambda_runtime import RuntimeDoor, speaks_runtime
 from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
 from seatrial.http.errors import handle_errors
 from seatrial.http.health import Health
@@ -34,6 +35,7 @@ def build_app(services: Services) -> ASGIApp:
     native = build_native(services)
     aws = AwsDoor(services)
     runpod = RunpodDoor(services)
+    runtime = RuntimeDoor(services)
     hot = HotRoutes(services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +43,8 @@ def build_app(services: Services) -> ASGIApp:
             await native(scope, receive, send)
         elif speaks_runpod(scope):
             await runpod(scope, receive, send)
+        elif speaks_runtime(scope):
+            await runtime(scope, receive, send)
         elif speaks_aws(scope):
             await aws(scope, receive, send)
         elif handler := hot.find(scope):

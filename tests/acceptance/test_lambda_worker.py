@@ -1,0 +1,132 @@
+"""An unmodified `awslambdaric` process pulls jobs through `seatrial lambda worker`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+FUNCTION = """
+    import os, socket, sys, time
+
+
+    def handler(event, context):
+        do = event.get("do")
+        if do == "raise":
+            raise ValueError("too dark")
+        if do == "exit":
+            os._exit(9)
+        if do == "gate":
+            with socket.create_connection(("127.0.0.1", event["port"])) as gate:
+                gate.makefile().read()
+        if do == "sleep":
+            time.sleep(600)
+        return {
+            "by": "awslambdaric" in sys.modules, "id": context.aws_request_id, "pid": os.getpid(),
+            "arn": context.invoked_function_arn, "left_ms": context.get_remaining_time_in_millis(),
+            "custom": context.client_context and context.client_context.custom,
+        }
+"""
+PACKAGE = {
+    "app.py": FUNCTION,
+    "seatrial.toml": '[package]\nlayout = "aws_lambda"\nhandler = "app.handler"\n',
+    "samples/one.json": "{}",
+}
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(api: Any, tmp_path: Path) -> Iterator[Start]:
+    """A worker process of an endpoint `f`, which has no workers of its own."""
+    if api.http.get("/v1/endpoints/f").status_code == 404:
+        api.serve("f", PACKAGE, workers=0, invocation_timeout_seconds=60, cancel_grace_seconds=20)
+    started: list[subprocess.Popen[str]] = []
+
+    def run(code: str = FUNCTION, handler: str = "app.handler") -> subprocess.Popen[str]:
+        (tmp_path / "app.py").write_text(textwrap.dedent(code))
+        ours = [sys.executable, "-m", "seatrial", "lambda", "worker", "f", "--json", "--"]
+        process = subprocess.Popen(
+            [*ours, sys.executable, "-m", "awslambdaric", handler],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=api.server.environment,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+@pytest.fixture
+def functions(api: Any) -> Any:
+    return api.server.client("lambda", retries={"max_attempts": 0}, read_timeout=75)
+
+
+def invoke(functions: Any, event: Any, **given: Any) -> Any:
+    answer = functions.invoke(FunctionName="f", Payload=json.dumps(event).encode(), **given)
+    return json.loads(answer["Payload"].read() or "null"), answer
+
+
+def test_a_runtime_pulls_and_answers(start: Start, functions: Any, api: Any) -> None:
+    start()
+    told, answer = invoke(functions, {}, ClientContext="eyJjdXN0b20iOiB7ImsiOiAxfX0=", LogType="Tail")
+    assert told["by"]
+    assert told["id"] == answer["ResponseMetadata"]["RequestId"]
+    assert told["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:f"
+    assert 50_000 < told["left_ms"] <= 60_000
+    assert told["custom"] == {"k": 1}
+    raised, answer = invoke(functions, {"do": "raise"})
+    assert (answer["FunctionError"], raised["errorType"], raised["errorMessage"]) == (
+        "Unhandled", "ValueError", "too dark",
+    )  # fmt: skip
+    assert any("in handler" in line for line in raised["stackTrace"])
+    lines = [line for line in api.lines("f") if told["id"] in line]
+    assert [line.split(" ")[0] for line in lines] == ["START", "END", "REPORT"]
+
+
+def test_a_job_that_is_cancelled_ends_its_process(
+    start: Start, functions: Any, api: Any, gate: Any, is_alive: Callable[[int], bool]
+) -> None:
+    start()
+    before = invoke(functions, {})[0]["pid"]
+    _, accepted = invoke(functions, {"do": "gate", "port": gate.port}, InvocationType="Event")
+    gate.reached()
+    job_id = accepted["ResponseMetadata"]["RequestId"]
+    cancelled = api.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert cancelled.status_code < 300, cancelled.text
+    job = api.ended(job_id)
+    assert (job["status"], job["stop_confirmed"]) == ("cancelled", True)
+    assert not is_alive(before)
+    assert invoke(functions, {})[0]["pid"] != before
+
+
+def test_a_process_that_dies_is_replaced_and_its_job_fails_in_the_end(start: Start, functions: Any, api: Any) -> None:
+    start()
+    told, answer = invoke(functions, {"do": "exit"})
+    assert told["errorType"] == "Runtime.ExitError"
+    assert api.job(answer["ResponseMetadata"]["RequestId"])["attempt"] >= 2
+    assert invoke(functions, {})[0]["by"]
+
+
+def test_a_runtime_that_cannot_start_says_why(start: Start, api: Any) -> None:
+    process = start("import nowhere_to_be_found\n")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Runtime.ImportModuleError" in said
+    assert "No module named 'nowhere_to_be_found'" in said
+    assert any("could not start: Runtime.ImportModuleError: Unable to import" in line for line in api.lines("f"))
+
+
+def test_nothing_is_handed_out_without_a_key(start: Start, api: Any) -> None:
+    path = "/v1/endpoints/f/lambda/w/2018-06-01/runtime/invocation/next"
+    assert httpx.get(api.server.url + path, trust_env=False).status_code == 401
