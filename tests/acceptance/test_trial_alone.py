@@ -84,6 +84,17 @@ def test_a_package_that_passes_leaves_a_report_for_ci_and_nothing_else(tmp_path,
     assert list(place.iterdir()) == []
 
 
+def test_doubtful_words_in_an_answer_are_a_warning_in_the_lines_and_in_the_report_for_ci(tmp_path, place):
+    speaks = SPEAKS.replace("{", '{"note": "a placeholder: the model is not loaded", ')
+    junit = tmp_path / "trial.xml"
+    made = package(tmp_path, **WORDS | {"speech.py": speaks})
+    code, _, told = run(place, "run", str(made), "--drill-seconds", "0", "--junit", str(junit))
+    assert code == 0, told
+    warning = "Sample 'hello' of task 'say' answered 'placeholder' in 'note': see whether its model worked."
+    assert f"warnings: {warning}" in told
+    assert warning in junit.read_text()
+
+
 def test_a_package_that_fails_can_be_kept_and_run_by_hand(tmp_path, place):
     broken = package(tmp_path, **WORDS | {"speech.py": SPEAKS.replace("upper()", "louder()")})
     junit = tmp_path / "trial.xml"

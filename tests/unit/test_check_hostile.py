@@ -12,6 +12,7 @@ from seatrial.domain.errors import Unproven
 from seatrial.domain.limits import CLOSURE_MODULES_MAX, CONTRACT_BYTES_MAX
 from seatrial.package import sketch as sketch_module
 from seatrial.package import stored as stored_module
+from seatrial.package.carried import Carried
 from seatrial.package.checks.imports import Declared, check_imports
 from seatrial.package.checks.weights import pickles as pickles_module
 from seatrial.package.closure.conditions import Conditions
@@ -197,7 +198,7 @@ def test_a_huge_package_is_followed_up_to_a_bound_and_says_so(
     )
     assert closure.unfollowed[0].bound == bound
     nothing = Declared(frozenset(), False, "requirements.txt")
-    told = list(check_imports(closure, nothing, Target((3, 11)), tmp_path))
+    told = list(check_imports(closure, nothing, Target((3, 11)), tmp_path, Carried()))
     assert [one.level for one in told] == ["warning"]
     assert f"{bound} are looked into at most" in told[0].message
     assert told[0].file == "main.py"

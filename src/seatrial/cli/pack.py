@@ -78,7 +78,10 @@ def pack(
     repair = mended.repair
     if repair is None or mended.after.verdict == "failed":
         print_report(str(directory), mended.after, time.perf_counter() - began)
-        fail(f"{directory} has errors: {output} was not written", remedy="Mend them as the remedies above say.")
+        remedy = "Mend them as the remedies above say."
+        if source is None and any(one.id == "imports" and one.level == "error" for one in mended.after.findings):
+            remedy += f" Modules were looked for in {tree}: `--source DIR` names another tree."
+        fail(f"{directory} has errors: {output} was not written", remedy=remedy)
     report, left_out = _write(directory, repair, output, lambda made: examine(made, survey, chosen))
     seconds = time.perf_counter() - began
     if json:

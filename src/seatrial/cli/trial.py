@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seatrial.cli.screen import note
+from seatrial.cli.screen import note, one_line
 from seatrial.cli.server import LONG_POLL_SECONDS, Server
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class Lines:
             if key not in self._said or (stage["message"] != message and now - at >= LINE_PAUSE_SECONDS):
                 self._said[key] = (stage["message"], now)
                 note(_line(stage))
+                for text in notes_of(stage):
+                    note(f"{'':<12} {text}")
 
     def _show_estimate(self, stages: list[dict[str, Any]]) -> None:
         """What will run, and once more when it is known how long that takes."""
@@ -90,6 +92,15 @@ class Lines:
             if estimate is not None and key not in self._said:
                 self._said[key] = ("", self._seconds())
                 note(f"{'prove':<12} {estimate['words']}")
+
+
+def notes_of(stage: dict[str, Any]) -> list[str]:
+    """What did not fail a stage that has ended, and is to be known."""
+    ended = stage["state"] in ("passed", "failed")
+    kinds = ("warnings", "left_out") if ended else ()
+    return [
+        f"{kind.replace('_', ' ')}: {one_line(str(text))}" for kind in kinds for text in stage["details"].get(kind, [])
+    ]
 
 
 def _line(stage: dict[str, Any]) -> str:
@@ -104,7 +115,7 @@ def _what(stage: dict[str, Any]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    message = Text(stage["message"])
+    message = Text("\n".join([stage["message"], *notes_of(stage)]))
     done, total = stage["details"].get("done"), stage["details"].get("total")
     if stage["state"] != "running" or done is None or not total:
         return message

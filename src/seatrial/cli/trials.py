@@ -14,6 +14,7 @@ from seatrial.cli.genuine import Checked, checked
 from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import note, one_line, print_facts, print_json, print_table
 from seatrial.cli.server import connect
+from seatrial.cli.trial import notes_of
 
 NameArgument = Annotated[str, typer.Argument(help="The endpoint.")]
 VersionOption = Annotated[
@@ -160,9 +161,8 @@ def _print_remains(stages: list[dict[str, Any]]) -> None:
 def _print_notes(stages: list[dict[str, Any]]) -> None:
     """What did not fail the trial, and is to be known."""
     for stage in stages:
-        for kind in ("warnings", "left_out"):
-            for text in stage["details"].get(kind, []):
-                print(f"{stage['stage']}: {kind.replace('_', ' ')}: {one_line(str(text))}")
+        for text in notes_of(stage):
+            print(f"{stage['stage']}: {text}")
 
 
 def _seconds(stage: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
+from seatrial.package.carried import Carried
 from seatrial.package.checks import imports
 from seatrial.package.checks.cog_predictor import check_cog_predictor
 from seatrial.package.checks.device import check_device
@@ -57,10 +58,11 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     file = requirements_name(manifest, root)
     declares = imports.declared(lines, target, file)
     entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
+    carried = Carried(root, [file.name for file in files])
     found += check_interpreter(target)
     found += check_start_command(manifest, root, files, declares, target)
     if entry.wanted:
-        found += _of_the_code(manifest, root, files, target, entry, declares)
+        found += _of_the_code(manifest, root, files, target, entry, declares, carried)
     found += check_requirements(lines, target)
     found += check_pins(lines)
     found += check_resolution(target, file)
@@ -68,7 +70,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     found += check_samples(manifest.contract)
     found += check_sample_inputs(manifest.contract, root)
     found += check_validators(manifest.contract)
-    found += check_hard_coded_paths(manifest, root, files, target)
+    found += check_hard_coded_paths(manifest, root, files, target, carried)
     found += check_external_data(files)
     found += check_shards(files, tuple(one.path for one in manifest.weights))
     found += check_secret_files(files)
@@ -125,6 +127,7 @@ def _of_the_code(
     target: Target,
     entry: Entry,
     declares: imports.Declared,
+    carried: Carried,
 ) -> list[Finding]:
     source = find_entry_point(manifest, entry, root)
     if isinstance(source, Finding):
@@ -132,11 +135,11 @@ def _of_the_code(
     assert entry.file is not None  # noqa: S101  # it was parsed
     found = list(_functions(manifest, root, entry, source))
     closure = closure_of(manifest, root, entry, declares, target)
-    found += imports.check_imports(closure, declares, target, root)
+    found += imports.check_imports(closure, declares, target, root, carried)
     found += check_syntax(closure, entry.file, root, target)
-    found += check_shadowing(closure.folders, root, declares, target)
+    found += check_shadowing(closure.folders, root, declares, target, manifest.layout, carried)
     found += check_extension_modules(closure.folders, root, files, target)
-    found += check_stand_ins(closure)
+    found += check_stand_ins(closure, carried)
     return found
 
 

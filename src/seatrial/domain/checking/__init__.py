@@ -5,6 +5,7 @@ listed in `details["problems"]` as {error_type, field, message, valid?}; the fir
 """
 
 from seatrial.domain.checking.answers import check_answer
+from seatrial.domain.checking.doubtful_words import doubtful_words
 from seatrial.domain.checking.media_values import MediaValue, RawMedia, base64_bytes
 from seatrial.domain.checking.requests import Request, check_request
 from seatrial.domain.checking.soft_failures import soft_failure
@@ -17,6 +18,7 @@ __all__ = [
     "base64_bytes",
     "check_answer",
     "check_request",
+    "doubtful_words",
     "resolve_task",
     "soft_failure",
 ]

@@ -25,7 +25,7 @@ PICTURE_BYTES_MAX = JSON_OUTPUT_BYTES_MAX  # beyond it pictures are compared by 
 class Answer:
     """`value` is the JSON answer without its references to parts, or None; `parts` are the others, by name.
 
-    An answer that is no JSON is itself a part named `result`.
+    An answer that is no JSON is itself a part named `result`; of a small one that is text, `text` is what it says.
     """
 
     value: Any
@@ -33,6 +33,7 @@ class Answer:
     pictures: Mapping[str, bytes]
     json_bytes: int = 0
     job_id: str = ""
+    text: str = ""
 
     def light(self) -> Answer:
         """Without pictures, and without JSON that is too large to be kept many times."""
@@ -62,7 +63,8 @@ async def read_answer(objects: ObjectStore, job: Job) -> Answer:
     else:
         others[PRIMARY] = primary
     pictures = {name: await _content(objects, part) for name, part in others.items() if _is_picture(part)}
-    return Answer(value, others, pictures, primary.size_bytes, job.id)
+    text = (await _content(objects, primary)).decode(errors="replace") if _is_text(primary) else ""
+    return Answer(value, others, pictures, primary.size_bytes, job.id, text)
 
 
 async def differing(one: Answer, other: Answer, output: Output, varying: frozenset[str]) -> list[str]:
@@ -87,6 +89,10 @@ async def _same_part(one: Answer, other: Answer, name: str) -> bool:
 
 def _is_picture(part: Part) -> bool:
     return part.media_type.startswith("image/") and part.size_bytes <= PICTURE_BYTES_MAX
+
+
+def _is_text(part: Part) -> bool:
+    return part.media_type.startswith("text/") and part.size_bytes <= KEPT_JSON_BYTES_MAX
 
 
 async def _content(objects: ObjectStore, part: Part) -> bytes:

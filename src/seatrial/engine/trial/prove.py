@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from seatrial.domain.checking import doubtful_words
 from seatrial.domain.contract import Contract, Field, FieldType, Sample, Task
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
@@ -91,6 +92,7 @@ class Proving:
         self._seconds_left = seconds_left
         self._bounds = bounds
         self._tell = tell
+        self._warnings: list[str] = []
         self.proofs: list[Proof] = []
         self.device_peak_bytes = 0  # the most that a run held on the device
 
@@ -126,9 +128,9 @@ class Proving:
         if not runs:
             return "unproven: deployed without samples", {}
         passed = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-        details = {"samples": runs, "estimate": self._measured(estimate).told()} | (
-            {"left_out": left_out} if left_out else {}
-        )
+        notes = {"left_out": left_out, "warnings": self._warnings}
+        details = {"samples": runs, "estimate": self._measured(estimate).told()}
+        details |= {name: said for name, said in notes.items() if said}
         return f"{passed} passed" + (f", {len(left_out)} left out" if left_out else ""), details
 
     async def _estimate(self, samples: int) -> Estimate:
@@ -226,6 +228,7 @@ class Proving:
             check_latency(task, where, seconds, job)
         if not request.variant:
             answer = await read_answer(self._court.objects, job)
+            self._warnings += await asyncio.to_thread(doubts, task, where, submission, answer)
             self.proofs.append(Proof(task, sample, submission, answer, seconds, job))
         reported = _reported(request, job, self._court.clock.monotonic_ms() - started_ms)
         if callbacks is not None and ticket is not None:
@@ -239,6 +242,18 @@ def _has_picture(task: Task, sample: Sample, one: Field) -> bool:
         return False
     is_body = sample.media_type.startswith("image/") and sum(field.is_media for field in task.fields) == 1
     return one.name in sample.files or is_body
+
+
+def doubts(task: Task, where: str, submission: Submission, answer: Answer) -> list[str]:
+    """One warning, or none: words in the answer that a real result seldom has."""
+    if not task.output.soft_failures:
+        return []
+    asked = submission.body.decode(errors="replace") if isinstance(submission.body, bytes) else ""
+    found = doubtful_words(answer.text or answer.value, asked)
+    if not found:
+        return []
+    message = f"{where} answered {', '.join(found)}: see whether its model worked."
+    return [f"{message} If such words are results here, set soft_failures = false in the task's [output]."]
 
 
 def check_latency(task: Task, where: str, seconds: float, job: Job) -> None:

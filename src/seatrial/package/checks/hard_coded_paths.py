@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from seatrial.package.carried import Carried
 from seatrial.package.finding import Finding
 from seatrial.package.listing import ListedFile
 from seatrial.package.manifest import Manifest
-from seatrial.package.names import is_vendored
 from seatrial.package.source import Source, Unparsable, read_source
 from seatrial.package.target import Target
 
@@ -31,11 +31,11 @@ TESTS = frozenset({"exists", "is_dir", "is_file", "isdir", "isfile", "lexists"})
 
 
 def check_hard_coded_paths(
-    manifest: Manifest, root: Path, files: Iterable[ListedFile], target: Target
+    manifest: Manifest, root: Path, files: Iterable[ListedFile], target: Target, carried: Carried
 ) -> Iterator[Finding]:
     """One warning for each place."""
     for file in files:
-        if is_vendored(file.name) or not file.name.endswith(".py") or not MARKS.search(file.path.read_bytes()):
+        if file.name in carried or not file.name.endswith(".py") or not MARKS.search(file.path.read_bytes()):
             continue
         try:
             source = read_source(root, file.path)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.domain.limits import NAMES_SHOWN_MAX
+from seatrial.package.carried import Carried
 from seatrial.package.closure.walk import Closure, Missing
 from seatrial.package.distributions import COME_ALONG, brings, distribution_of, is_explained
 from seatrial.package.finding import Finding, Level
-from seatrial.package.names import is_vendored
 from seatrial.package.requirements import Line, wanted
 from seatrial.package.search import find_elsewhere
 from seatrial.package.target import GONE_IN, NEW_IN, Target
@@ -49,11 +49,13 @@ def knows(module: str, declares: Declared, target: Target) -> bool:
     return declares.brings(module)
 
 
-def check_imports(closure: Closure, declares: Declared, target: Target, root: Path) -> Iterator[Finding]:
+def check_imports(
+    closure: Closure, declares: Declared, target: Target, root: Path, carried: Carried
+) -> Iterator[Finding]:
     """One finding for each module that nothing in sight brings, at the first place that imports it."""
     told: set[str] = set()
     for missing in sorted(closure.missing, key=lambda one: not one.certain):
-        if not missing.certain and is_vendored(missing.place.file):
+        if not missing.certain and missing.place.file in carried:
             continue  # an optional part of a library
         top = missing.module.split(".")[0]
         is_ours = bool(missing.why) or any(_has(folder, top) for folder in closure.folders)

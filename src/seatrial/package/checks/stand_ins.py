@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
+from seatrial.package.carried import Carried
 from seatrial.package.closure.walk import Closure
 from seatrial.package.finding import Finding
-from seatrial.package.names import is_vendored
 
 ID = "stand_ins"
 MADE_UP = re.compile(r"(^|_)(mock|dummy|fake|placeholder)(_|$|(?=[A-Z]))|^(Mock|Dummy|Fake|Placeholder)(?=[A-Z_]|$)")
@@ -16,10 +16,10 @@ WORDS = re.compile(rb"mock|dummy|fake|placeholder", re.IGNORECASE)
 REMEDY = "Let the error end loading: a trial refuses a model that is not there, and a live job fails with the reason."
 
 
-def check_stand_ins(closure: Closure) -> Iterator[Finding]:
+def check_stand_ins(closure: Closure, carried: Carried) -> Iterator[Finding]:
     """One warning for each `except` that goes on with something called mock, dummy, fake or placeholder."""
     for source in closure.sources.values():
-        if is_vendored(source.name) or not WORDS.search(source.text):
+        if source.name in carried or not WORDS.search(source.text):
             continue
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ExceptHandler) and (word := _made_up(node)):
