@@ -127,6 +127,17 @@ def test_a_runtime_that_cannot_start_says_why(start: Start, api: Any) -> None:
     assert any("could not start: Runtime.ImportModuleError: Unable to import" in line for line in api.lines("f"))
 
 
+def test_the_end_of_the_command_is_that_of_its_runtime(
+    start: Start, functions: Any, is_alive: Callable[[int], bool]
+) -> None:
+    process = start()
+    pid = invoke(functions, {})[0]["pid"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert not is_alive(pid)
+
+
 def test_nothing_is_handed_out_without_a_key(start: Start, api: Any) -> None:
     path = "/v1/endpoints/f/lambda/w/2018-06-01/runtime/invocation/next"
     assert httpx.get(api.server.url + path, trust_env=False).status_code == 401

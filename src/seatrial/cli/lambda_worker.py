@@ -9,13 +9,15 @@ import signal
 import socket
 import time
 from asyncio.subprocess import Process
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.local_web import HOST, bound, interrupted, serving
 from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note
 from seatrial.cli.server import connect
@@ -23,7 +25,6 @@ from seatrial.cli.server import connect
 if TYPE_CHECKING:
     from seatrial.cli.lambda_relay import Relay
 
-HOST = "127.0.0.1"
 STOP_GRACE_SECONDS = 5.0
 STEADY_SECONDS = 10.0  # a runtime that lived for so long is started again at once
 RESTART_SECONDS_MIN, RESTART_SECONDS_MAX = 0.25, 60.0
@@ -52,10 +53,7 @@ def worker(
     """
     server = connect(data)
     server.get(f"/v1/endpoints/{name}")
-    try:
-        listener = socket.create_server((HOST, port))
-    except OSError as error:
-        fail(f"port {port} cannot be used: {error.strerror}", ExitCode.FAILED, "choose another --port, or 0")
+    listener = bound(port)
     address = f"{HOST}:{listener.getsockname()[1]}"
     worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}"
     if json:
@@ -72,38 +70,29 @@ async def _serve(
     url: str, api_key: str, name: str, worker_id: str, listener: socket.socket, command: list[str]
 ) -> str | None:
     """Until a signal ends it (None), or with what is in the way."""
-    import uvicorn
-
     from seatrial.cli.lambda_relay import Relay
 
     relay = Relay(url, api_key, name, worker_id)
-    config = uvicorn.Config(relay.app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    api = uvicorn.Server(config)
-    serving = asyncio.create_task(api.serve(sockets=[listener]))
-    tasks: set[asyncio.Task[str | None]] = {asyncio.create_task(_refused(relay)), asyncio.create_task(_tended(relay))}
+    ends: list[Coroutine[Any, Any, str | None]] = [interrupted(), _refused(relay), relay.look_after()]
     if command:
         environment = _environment(name, worker_id, f"{HOST}:{listener.getsockname()[1]}")
-        tasks.add(asyncio.create_task(_supervise(relay, command, environment)))
-    try:
-        done, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        return next((str(one.result()) for one in done if one is not serving and one.result()), None)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(relay.gone(), STOP_GRACE_SECONDS)
-        api.should_exit = True
-        await serving
-        await relay.close()
+        ends.append(_supervise(relay, command, environment))
+    async with serving(relay.app, listener):
+        tasks = {asyncio.ensure_future(one) for one in ends}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next((one.result() for one in done if one.result()), None)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(relay.gone(), STOP_GRACE_SECONDS)
+            await relay.close()
 
 
 async def _refused(relay: Relay) -> str:
     return str(await relay.refused)
-
-
-async def _tended(relay: Relay) -> None:
-    await relay.look_after()
 
 
 async def _supervise(relay: Relay, command: list[str], environment: dict[str, str]) -> str:
