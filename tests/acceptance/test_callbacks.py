@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from standardwebhooks import Webhook
 
+CURLS_OWN = "application/x-www-form-urlencoded"  # what curl -d says, whatever is sent
 SHARED, SIGNING = "test-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -160,3 +161,15 @@ def test_strangers_neither_look_nor_run_anything_in_the_page(
     assert [guarded.get(path).status_code for path in ("/", "/callbacks", "/control")] == [401] * 3
     assert guarded.get("/callbacks", auth=("anyone", SHARED)).status_code == 200
     assert guarded.get("/callbacks", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_json_sent_as_a_form_is_read_and_what_cannot_be_is_refused_at_the_start(
+    start: Callable[..., httpx.Client], tmp_path: Path
+) -> None:
+    client = start()
+    client.post("/run", content=b'{"id": "a-1", "status": "COMPLETED"}', headers={"Content-Type": CURLS_OWN})
+    assert [one["job_id"] for one in client.get("/callbacks").json()["callbacks"]] == ["a-1"]
+    for option, value in (("--secret", "whsec_!!"), ("--base-url", "my tunnel")):
+        command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", option, value]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        assert (done.returncode, option in done.stderr, "remedy" in done.stderr) == (2, True, True)

@@ -231,6 +231,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_sent(
         ((target, *known, "--vary", "seed"), 2, "FIELD=VALUE"),
         ((target, *known, "--task", "sing"), 2, "valid: 'inference', 'train'"),
         ((target, *known, "--concurrent", "5000"), 2, "concurrent: from 2 to 256"),
+        ((target, *known, "--junit", "nowhere/report.xml"), 2, "there is no folder nowhere"),
         ((target, *known, "--rate", "50", "--soak-seconds", "80000"), 2, "at most 20,000"),
         (("studio+http://127.0.0.1:9", *known), 3, "no answer"),
         (("seatrial:nobody",), 4, "There is no endpoint"),

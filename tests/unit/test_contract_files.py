@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 
 import pytest
 
+from seatrial.package import tables as theirs
+from seatrial.prove import contract_tables as ours
 from seatrial.prove.contract_file import TEMPLATE, BadContract, contract_of, load_contract
 from seatrial.prove.request import Request, SentFile, Source
 from seatrial.prove.targets.spelling import with_files
@@ -54,6 +57,8 @@ def test_json_and_data_urls_need_no_other_file(tmp_path):
         ({"tasks": {"a": {"output": {"validate": {"image": {"widht": 1}}}}}}, "image.widht: unknown"),
         ({"verify": {"critical_log_patterns": ["("]}}, "no regular expression"),
         ({"tasks": {"a": {"samples": [{"files": {"x": "data:image/png;base64,?"}}]}}}, "no base64"),
+        ({"tasks": {"a": {"latencyseconds_max": 3}}}, "'latencyseconds_max': is no key"),
+        ({"tasks": {"a": {"input": {"x": {"source": ["key"]}}}}}, "did you mean 'sources'?"),
         ([], "the file"),
     ],
 )
@@ -93,3 +98,16 @@ def test_a_file_goes_in_the_first_way_that_its_field_takes(how, sent):
 def test_a_file_that_no_way_is_left_for_is_told():
     with pytest.raises(CannotSend, match="takes raw, and this wire sends data_url"):
         with_files(Request(files=(file(sources=(Source.RAW,)),)), (Source.DATA_URL,))
+
+
+def test_no_key_of_a_package_is_taken_for_a_slip():
+    pairs = [
+        (ours.PackageTable, theirs.PackageTable),
+        (ours.WorkerTable, theirs.WorkerTable),
+        (ours.TaskTable, theirs.TaskTable),
+        (ours.FieldTable, theirs.ValueTable),
+        (ours.FieldTable, theirs.MediaTable),
+    ]
+    for table, package in pairs:
+        for key in package.model_fields:
+            assert get_close_matches(key, table.model_fields, 1, ours.SLIP_LIKENESS_MIN) in ([], [key])

@@ -182,6 +182,12 @@ def test_what_is_wrong_before_the_first_question_has_exit_codes_and_remedies(dep
     wrong = seatrial("verify", "seatrial:gen3d", env=variables | {"SEATRIAL_API_KEY": "wrong"})
     assert (wrong.returncode, "401" in wrong.stderr) == (3, True)
     (tmp_path / "bad.toml").write_text("[tasks.a]\nlatency_seconds_max = -1\n")
+    nobody = seatrial("verify", "seatrial:nobody", env=variables)
+    assert (nobody.returncode, "Endpoints: " in nobody.stderr) == (4, True)
+    for option in ("--html", "--junit"):
+        unwritable = seatrial("verify", "seatrial:gen3d", option, "nowhere/report", env=variables)
+        assert (unwritable.returncode, unwritable.stdout) == (2, "")  # nothing was sent, so no report is lost
+        assert "there is no folder nowhere" in unwritable.stderr
     bad = seatrial("verify", "seatrial:gen3d", "--contract", "bad.toml", env=variables)
     assert bad.returncode == 2
     assert "tasks.a.latency_seconds_max" in bad.stderr
@@ -222,6 +228,34 @@ def test_broken_off_in_the_middle_it_removes_what_it_stored(deployed, contract, 
     with parse("sagemaker:gen3d", {}) as target, pytest.raises(KeyboardInterrupt):
         Verifier(target, load_contract(contract)).run(interrupt)
     assert listed(deployed) == before
+
+
+def test_broken_off_in_the_middle_it_cancels_what_is_under_way(deployed, monkeypatch):
+    for name, value in deployed.variables.items():
+        monkeypatch.setenv(name, value)
+    cancelled = []
+    with parse("seatrial:gen3d", deployed.variables) as target:
+        monkeypatch.setattr(target, "wait", lambda ticket, seconds: signal.raise_signal(signal.SIGINT))
+        monkeypatch.setattr(target, "cancel", cancelled.append)
+        verifier = Verifier(target, target.contract())
+        with pytest.raises(KeyboardInterrupt):
+            verifier.run()
+    assert [ticket.request.task for ticket in cancelled] == ["get_embedding"]
+
+
+def test_an_endpoint_without_a_configuration_is_verified_with_inputs(deployed, seatrial, package, contract, tmp_path):
+    """Deployed by our own command line, it has none that SageMaker's clients could read."""
+    deployed.cli("deploy", str(package("echo")), "--name", "bare")
+    path = tmp_path / "echo.toml"
+    path.write_text('[[tasks.echo.samples]]\nname = "a"\ninput = { text = "a" }\n')
+    command = ("verify", "sagemaker:bare", "--contract", str(path), "--json")
+    without = json.loads(seatrial(*command, env=deployed.variables).stdout)["checks"]
+    found = {one["id"]: one for one in without}
+    assert "--inputs" in found["inference.succeeds"]["remedy"]
+    assert found["unknown_id.not_found"]["outcome"] == "not_applicable"  # its absence shows nothing about ids
+    done = seatrial(*command, "--inputs", "s3://data/verify", env=deployed.variables)
+    told = {one["id"]: one["outcome"] for one in json.loads(done.stdout)["checks"]}
+    assert (told["inference.succeeds"], told["failures.none_new"]) == ("ok", "not_applicable")
 
 
 def test_a_first_contract_is_made_from_nothing_and_from_an_endpoint(deployed, seatrial, tmp_path):

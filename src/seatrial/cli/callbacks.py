@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as json_text
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -57,6 +59,7 @@ def callbacks(
     from seatrial.prove.callbacks.misbehaviour import Misbehaviour, Orders
     from seatrial.prove.callbacks.server import CannotListen, listen
 
+    _check_given(secret or (), base_url)
     orders = Orders(Misbehaviour(fail=fail_first, fail_status=fail_status, hang=hang, delay_seconds=delay_seconds))
     try:
         inbox = Inbox(folder, _profile(profile))
@@ -72,6 +75,23 @@ def callbacks(
         print(f"Receiving callbacks at {receiver.url}", flush=True)
         note(f"look at them: {receiver.page_url}/ (JSON: {receiver.page_url}/callbacks); kept in {folder}")
     receiver.serve()
+
+
+def _check_given(secrets: Sequence[str], base_url: str | None) -> None:
+    """A key or an address that cannot be would have every callback refused, or none come."""
+    from seatrial.prove.callbacks.signatures import is_usable
+
+    if not all(is_usable(one) for one in secrets):
+        words = "a --secret that begins with whsec_ is no key of Standard Webhooks: its rest is not base64"
+        fail(words, ExitCode.USAGE, "copy the whole of it: `seatrial env` prints SEATRIAL_WEBHOOK_SECRET")
+    if base_url is not None:
+        try:
+            parts = urlsplit(base_url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            good = False
+        if not good:
+            fail(f"--base-url {base_url!r} is no address", ExitCode.USAGE, "such as http://172.17.0.1:8092")
 
 
 def _profile(name: str) -> Profile:

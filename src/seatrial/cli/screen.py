@@ -76,10 +76,11 @@ def bytes_bar(text: str, size_bytes: int) -> Iterator[Callable[[int], None]]:
 def _rich_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*heads, box=box.SIMPLE_HEAD)
+    # Folded, never cut: what a cell ends with may be what is to be pasted.
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

@@ -18,9 +18,11 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json
 from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
 from seatrial.prove.contract import Contract
+from seatrial.prove.finding import Finding, Outcome
 from seatrial.prove.junit import junit_xml
 from seatrial.prove.limits import STRESS_JOBS_MAX
 from seatrial.prove.stress.settings import ScenarioName, Settings
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from seatrial.prove.stress.report import Report
     from seatrial.prove.stress.run import Plan, Progress
 
+_ALONE_REMEDY = "`seatrial verify` and the target's log say more"
 _LINE_PAUSE_SECONDS = 5.0
 _DEFAULTS = Settings()
 
@@ -126,6 +129,7 @@ def stress(
     """
     from seatrial.prove.stress.run import Plan
 
+    check_writable(junit)
     try:
         settings = Settings(
             scenarios=tuple(scenario) if scenario else tuple(ScenarioName),
@@ -145,7 +149,7 @@ def stress(
             variants, exclusive = variants_of(known, task or (), variations), exclusive_of(known, interfere)
             asked = _Asked(callbacks, base_url, callback_host, callback_port, secret)
             with _receiver(found, asked, variants) as (receiver, skipped):
-                report = _pressed(found, Plan(settings, variants, exclusive, receiver, skipped, keep))
+                report = _pressed(found, Plan(settings, variants, exclusive, receiver, skipped, keep), junit)
     except (ValueError, BadVariants, BadProfile) as error:
         fail(str(error), ExitCode.USAGE)
     except MissingLibrary as missing:
@@ -226,7 +230,7 @@ def _secrets(target: Target, asked: _Asked) -> tuple[str | None, tuple[str, ...]
 # ---------------------------------------------------------------- the run
 
 
-def _pressed(target: Target, plan: Plan) -> Report:
+def _pressed(target: Target, plan: Plan, junit: Path | None) -> Report:
     from seatrial.prove.stress.baseline import BaselineFailed
     from seatrial.prove.stress.run import Run
 
@@ -240,7 +244,8 @@ def _pressed(target: Target, plan: Plan) -> Report:
         with _progress() as progress:
             return Run(target, plan, progress).run()
     except BaselineFailed as failed:
-        fail(f"it fails without any load: {failed}", ExitCode.FAILED, "`seatrial verify` and the target's log say more")
+        _write_junit(junit, [("baseline", [Finding("stress.alone", Outcome.FAILED, str(failed), _ALONE_REMEDY)])])
+        fail(f"it fails without any load: {failed}", ExitCode.FAILED, _ALONE_REMEDY)
 
 
 class _Lines:
@@ -297,14 +302,19 @@ def _progress() -> Iterator[Progress]:
 # ---------------------------------------------------------------- after it
 
 
+def _write_junit(path: Path | None, suites: Sequence[tuple[str, Sequence[Finding]]]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_bytes(junit_xml("seatrial stress", suites))
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}", ExitCode.USAGE)
+
+
 def _show(report: Report, junit: Path | None, as_json: bool) -> None:
     from seatrial.prove.stress.report import summary_lines
 
-    if junit is not None:
-        try:
-            junit.write_bytes(junit_xml("seatrial stress", report.suites()))
-        except OSError as error:
-            fail(f"{junit} cannot be written: {error.strerror}", ExitCode.USAGE)
+    _write_junit(junit, report.suites())
     if as_json:
         print_json(report.told())
     else:

@@ -13,6 +13,7 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import JsonOption
+from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
 from seatrial.prove.finding import Outcome
 from seatrial.prove.junit import junit_xml
@@ -50,6 +51,7 @@ def validate(
 
     Needs no server. Pictures, meshes and arrays need the extra: pip install 'seatrial\\[validate]'
     """
+    check_writable(junit)
     chosen = _profile(profile, schema)
     found = find_outputs(paths)
     if not found.files:

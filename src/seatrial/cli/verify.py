@@ -12,6 +12,7 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
 from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
 from seatrial.prove.finding import Outcome
@@ -73,8 +74,10 @@ def verify(
 ) -> None:
     """Verify a live deployment from outside: Seatrial, SageMaker, RunPod, Cog, or a studio server.
 
-    Runs every sample of every task, looks at outputs, logs, failures and scaling, and sends two bad requests. Exit code
-    0: it works; 1: something failed; 2: usage; 3: no server answers, or it refuses the credentials.
+    Runs every sample of every task, looks at outputs, logs, failures and scaling, and sends two bad requests.
+
+    Exit code 0: it works; 1: something failed; 2: usage; 3: no server answers, or it refuses the
+    credentials; 4: no such endpoint.
     """
     if init_contract is not None and target is None:
         _write_template(init_contract)
@@ -82,6 +85,7 @@ def verify(
     if target is None:
         fail("name a target", ExitCode.USAGE, TARGET_HELP)
     _check_options(watch, rounds, latency)
+    check_writable(junit, html)
     with opened_target(target, environment_of(target, data, inputs)) as opened:
         if init_contract is not None:
             _write_told_contract(opened, init_contract)
@@ -111,7 +115,10 @@ class _Rounds:
         try:
             report = self._round()
         except KeyboardInterrupt:
-            fail("interrupted; what was stored is removed", ExitCode.INTERRUPTED)
+            fail(
+                "interrupted; what was under way is cancelled where the wire can, and what was stored is removed",
+                ExitCode.INTERRUPTED,
+            )
         if minutes is None:
             self._show(report)
             raise typer.Exit(self._code(report))

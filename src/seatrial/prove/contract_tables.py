@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from seatrial.prove.limits import INFERENCE_SECONDS_DEFAULT, TOLERANCE_DEFAULT
 from seatrial.prove.request import Source
@@ -16,6 +18,9 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
+SLIP_LIKENESS_MIN = 0.85  # difflib's ratio: of keys that exist, none are as like
+
+
 class Table(BaseModel):
     """A table whose keys are all known."""
 
@@ -23,9 +28,26 @@ class Table(BaseModel):
 
 
 class Loose(BaseModel):
-    """A table of which only these keys matter here; the others are for the server that runs the package."""
+    """A table of which only these keys matter here; the others are for the server that runs the package.
+
+    One that is almost a key of these is a slip of the pen: let pass, it would leave a budget, say, unlooked at.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_slips(cls, told: Any) -> Any:
+        known = list(cls.model_fields)
+        for key in told if isinstance(told, dict) else ():
+            meant = get_close_matches(str(key), known, 1, SLIP_LIKENESS_MIN) if key not in known else []
+            if meant:
+                raise PydanticCustomError(
+                    "slip",
+                    "{key}: is no key of this table; did you mean {meant}?",
+                    {"key": repr(key), "meant": repr(meant[0])},
+                )
+        return told
 
 
 class FieldTable(Loose):

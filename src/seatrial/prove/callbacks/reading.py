@@ -47,6 +47,8 @@ class Said:
 async def read_body(headers: Mapping[str, str], body: bytes) -> Said:
     """Understand a body. What cannot be understood is kept as it is, with the problem."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/x-www-form-urlencoded" and body.lstrip()[:1] == b"{":  # `curl -d '{…}'`
+        return _read_json(body)
     if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
         return await _read_form(headers, body, media_type)
     if media_type.endswith(("/json", "+json")) or body.lstrip()[:1] in (b"{", b"["):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import signal
 import socket
@@ -139,6 +140,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken.close()
         remedy = "choose another one with --port; 0 takes any that is free"
+        if error.errno == errno.EADDRNOTAVAIL:
+            remedy = "it is no address of this machine: 0.0.0.0 listens at all of them"
         raise CannotListen(f"port {port} of {host} cannot be had: {error.strerror}", remedy) from None
     return taken
 

@@ -78,6 +78,11 @@ def _standard(
     return Signature(Trust.INVALID, STANDARD, "webhook-signature is not that of this body and the receiver's secret")
 
 
+def is_usable(secret: str) -> bool:
+    """Whether a secret can be a key: what `whsec_` begins has to go on in base64."""
+    return bool(secret) and (not secret.startswith(PREFIX) or _key(secret) != secret.encode())
+
+
 def _key(secret: str) -> bytes:
     """The bytes of a `whsec_` secret; a secret of plain words is its own key."""
     if not secret.startswith(PREFIX):

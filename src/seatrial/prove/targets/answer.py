@@ -48,6 +48,12 @@ class Failure:
     document: Any = None
     structured: bool = False
 
+    @property
+    def remedy(self) -> str:
+        """What the server says to do, or what would have been valid; empty where it says neither."""
+        told = self.document if isinstance(self.document, dict) else {}
+        return next((told[key] for key in ("remedy", "valid") if isinstance(told.get(key), str)), "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:

@@ -37,11 +37,17 @@ from seatrial.prove.targets.trouble import (
 _CAN = (Source.URI, Source.BASE64, Source.DATA_URL, Source.KEY)
 _DENIED = ("AccessDenied", "Forbidden", "403", "UnrecognizedClient", "InvalidClientTokenId", "SignatureDoesNotMatch",
            "ExpiredToken", "InvalidAccessKeyId", "InvalidSignature", "NotAuthorized")  # fmt: skip
+_WRONG_KEYS = ("UnrecognizedClient", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken",
+               "InvalidAccessKeyId", "InvalidSignature")  # fmt: skip
+_KEYS = "the access key, its secret or its session token is wrong or out of date: aws sts get-caller-identity tells"
 _MISSING = ("NoSuchKey", "404", "NotFound", "ResourceNotFound", "NoSuchBucket")
 _NOT_OFFERED = ("UnknownOperation", "NotImplemented", "InvalidAction", "UnsupportedOperation")
 _TTL_SECONDS = (1, 3600)  # InvocationTimeoutSeconds
 _INPUTS = "seatrial-verify"
 _READ = "s3:GetObject and s3:ListBucket"
+_WITHOUT_CONFIGURATION = (
+    "say where inputs go with --inputs s3://BUCKET/PREFIX; a Seatrial server's are seatrial:NAME too"
+)
 
 
 class SageMakerTarget(Wire):
@@ -253,11 +259,18 @@ class SageMakerTarget(Wire):
 
     def _output_config(self) -> Mapping[str, Any]:
         if self._config is None:
-            told = _asked(
-                self._sagemaker.describe_endpoint_config,
-                "sagemaker:DescribeEndpointConfig",
-                EndpointConfigName=self.describe().evidence["endpoint_config"],
-            )
+            named = self.describe().evidence["endpoint_config"]
+            try:
+                told = _asked(
+                    self._sagemaker.describe_endpoint_config,
+                    "sagemaker:DescribeEndpointConfig",
+                    EndpointConfigName=named,
+                )
+            except Unknown as unknown:  # the endpoint is there: it must not look like a job or an endpoint that is not
+                words = (
+                    f"its configuration {named!r} cannot be found, which says where outputs and failures go: {unknown}"
+                )
+                raise NotOffered(words, _WITHOUT_CONFIGURATION) from None
             self._config = told.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
             if not self._config.get("S3OutputPath"):
                 raise BadTarget(
@@ -361,7 +374,7 @@ def _trouble(response: Mapping[str, Any], permission: str, where: str) -> Target
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     words = f"{where}{code}: {message}"
     if any(code.startswith(one) for one in _DENIED) or status == 403:
-        return Forbidden(words, f"grant {permission}")
+        return Forbidden(words, _KEYS if any(code.startswith(one) for one in _WRONG_KEYS) else f"grant {permission}")
     if any(code.startswith(one) for one in _MISSING) or (code == "ValidationException" and "ould not find" in message):
         return Unknown(words)
     if any(code.startswith(one) for one in _NOT_OFFERED) or status == 501:

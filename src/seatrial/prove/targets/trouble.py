@@ -36,8 +36,8 @@ class CannotSend(TargetTrouble):
 class Unknown(TargetTrouble):
     """The server says that it has no such job or endpoint. `structured`: in words that a program can read."""
 
-    def __init__(self, message: str, structured: bool = True) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, structured: bool = True, remedy: str = "") -> None:
+        super().__init__(message, remedy)
         self.structured = structured
 
 
@@ -45,6 +45,6 @@ class Refused(TargetTrouble):
     """The server said no to a request at once, before there was a job."""
 
     def __init__(self, status: int, failure: Failure) -> None:
-        super().__init__(failure.message or f"HTTP {status}")
+        super().__init__(failure.message or f"HTTP {status}", failure.remedy)
         self.status = status
         self.failure = failure

@@ -80,7 +80,7 @@ class Web:
         if reply.status in (401, 403):
             raise Forbidden(f"{method} {path} was refused with {reply.status}: {failure.message}")
         if reply.status == 404:
-            raise Unknown(failure.message or "not found", failure.structured)
+            raise Unknown(failure.message or "not found", failure.structured, failure.remedy)
         raise Refused(reply.status, failure)
 
     def _read(self, answer: httpx.Response) -> bytes:

@@ -35,12 +35,13 @@ h1 { font-size: 1.4rem; margin-bottom: .2rem } h2 { font-size: 1.1rem; margin-to
 .verdict.passed { background: #2a7d3c; color: #fff } .verdict.failed { background: #b3261e; color: #fff }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem }
-tr { border-bottom: 1px solid var(--line) } td { overflow-wrap: anywhere }
+tr { border-bottom: 1px solid var(--line) } td { overflow-wrap: break-word } td:last-child { overflow-wrap: anywhere }
 td.state { white-space: nowrap; font-weight: 600 }
 .passed td.state { color: #2a9d4c } .failed td.state { color: #d33a31 } .warning td.state { color: #c77700 }
 .not td, .remedy, .id { color: GrayText } .id { font: 12px ui-monospace, monospace; display: block }
 figure { display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top }
 img { max-width: 20rem; max-height: 20rem; border: 1px solid var(--line) }
+@media (max-width: 50rem) { td, .id { overflow-wrap: anywhere } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px;
   border-left: 3px solid var(--line); padding-left: .8rem }
 """

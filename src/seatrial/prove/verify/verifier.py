@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from seatrial.prove.contract import Contract
 from seatrial.prove.targets.target import Target
@@ -30,7 +31,7 @@ class Verifier:
     ) -> Report:
         """One round. `progress` hears what is being done, `show` each line as it is found.
 
-        Broken off in the middle, it still removes what it stored.
+        Broken off in the middle, it still cancels what is under way, and removes what it stored.
 
         Raises:
             MissingLibrary: an output's kind needs the extra `validate`.
@@ -46,6 +47,7 @@ class Verifier:
                     lines.append(line)
                     show(line)
         except BaseException:
+            self._give_up(round_)
             cleanup.CHECK.lines(round_)
             raise
         return Report(
@@ -56,6 +58,12 @@ class Verifier:
             lines=tuple(lines),
             runs=tuple(round_.runs),
         )
+
+    def _give_up(self, round_: Round) -> None:
+        """Cancel the request that is under way, where the wire can: they are sent one after the other."""
+        for ticket in round_.tickets[-1:]:
+            with suppress(TargetTrouble):  # it has no cancel, or the request has just ended
+                self._target.cancel(ticket)
 
     def _failures(self) -> frozenset[str] | TargetTrouble:
         try:

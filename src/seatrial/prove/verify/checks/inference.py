@@ -13,6 +13,10 @@ from seatrial.prove.verify.round import Round, SampleRun
 
 ID = "inference.succeeds"
 REMEDY = "see the endpoint's log around that time; run the request by hand"
+TASK_REMEDY = (
+    "the handler has no task of that name: correct it in the contract and in the clients, or in the handler; "
+    "aliases let both names live"
+)
 
 
 def look(round_: Round) -> Iterator[Line]:
@@ -74,7 +78,13 @@ def _line(run: SampleRun) -> Line:
         return failed(
             ID, words, "raise timeout_seconds of the task, or see what the job waits for", run.subject, **measured
         )
-    return failed(ID, answer.words, REMEDY, run.subject, **measured)
+    return failed(ID, answer.words, _remedy(answer), run.subject, **measured)
+
+
+def _remedy(answer: Answer) -> str:
+    if answer.failure is not None and answer.failure.remedy:
+        return answer.failure.remedy
+    return TASK_REMEDY if "unknown task" in answer.words.lower() else REMEDY
 
 
 CHECK = Check(ID, "every task's inference succeeds", look, point="4, 5")
