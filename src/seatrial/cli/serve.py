@@ -43,7 +43,7 @@ def serve(config: Path | None, json: bool, **given: Any) -> None:
     _run(settings, _say_ready_in_json if json else _say_ready)
 
 
-def _run(settings: Settings, say_ready: Callable[[str], None]) -> None:
+def _run(settings: Settings, say_ready: Callable[[str, str | None], None]) -> None:
     import asyncio
 
     import uvloop
@@ -74,12 +74,15 @@ def _room_remedy(data: Path) -> str | None:
     return None
 
 
-def _say_ready(url: str) -> None:
+def _say_ready(url: str, studio: str | None) -> None:
     print(f"Seatrial is ready at {url}", flush=True)
+    if studio is not None:
+        print(f"The studio protocol is at {studio}", flush=True)
 
 
-def _say_ready_in_json(url: str) -> None:
-    print(json_text.dumps({"url": url, "pid": os.getpid()}), flush=True)
+def _say_ready_in_json(url: str, studio: str | None) -> None:
+    told = {"url": url, "pid": os.getpid()} | ({} if studio is None else {"studio": studio})
+    print(json_text.dumps(told), flush=True)
 
 
 class _Unfailing:

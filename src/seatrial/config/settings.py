@@ -27,6 +27,7 @@ from seatrial.domain.limits import (
     OUTSIDE_LEASE_SECONDS,
     PUBLISH_SECONDS_MAX_DEFAULT,
     SERVER_STOP_GRACE_SECONDS,
+    STUDIO_PORT_DEFAULT,
     UNUSED_RETENTION_DAYS,
     WORKER_DEATHS_MAX,
 )
@@ -162,6 +163,12 @@ class Settings(BaseSettings):
         ge=1,
         le=7 * 86_400,
     )
+    studio: str | None = _setting(
+        None,
+        "ENDPOINT[:PORT]",
+        "Serve this endpoint in the studio protocol (/inference, /train, callbacks) at a port of its own, 8091 unless "
+        "named, 0 for any free one. On loopback it asks for no key. Unset: off.",
+    )
     secrets_dir: Path | None = _setting(
         None, "folder", "Folder of the files that `[secrets]` entries of the form file:NAME read."
     )
@@ -174,6 +181,16 @@ class Settings(BaseSettings):
     def _is_home(cls, given: str | None) -> str | None:
         if given is not None:
             Home.from_uri(given)
+        return given
+
+    @field_validator("studio")
+    @classmethod
+    def _is_studio(cls, given: str | None) -> str | None:
+        name, _, port = (given or "x").partition(":")
+        if not name or (port and not (port.isdecimal() and len(port) < 6 and int(port) <= 65_535)):
+            raise PydanticCustomError(
+                "studio", "the name of an endpoint, and a port if need be: painter or painter:8091"
+            )
         return given
 
     @field_validator("database")
@@ -199,6 +216,14 @@ class Settings(BaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def studio_door(self) -> tuple[str, int] | None:
+        """The endpoint that is served in the studio protocol, and at which port."""
+        if self.studio is None:
+            return None
+        name, _, port = self.studio.partition(":")
+        return name, int(port or STUDIO_PORT_DEFAULT)
 
     @property
     def private_webhooks(self) -> bool:

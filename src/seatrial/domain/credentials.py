@@ -50,6 +50,11 @@ class Keyring:
         """The owner's own keys."""
         return self._credentials
 
+    @property
+    def owner(self) -> Principal:
+        """Whose the server is."""
+        return self._owner
+
     def by_access_key(self, access_key_id: str) -> tuple[str, Principal] | None:
         """The secret that belongs to an access key, and whose it is; None: unknown."""
         if hmac.compare_digest(access_key_id.encode(), self._credentials.access_key_id.encode()):

@@ -28,6 +28,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
 TRIAL_PREFIX = "trial:"  # of a trial's receivers
 _RETRY_FACTOR = 3
 _JITTER = 0.2
+EXPIRED = "the time until which it was to be told has passed"  # an attempt's error when nobody was asked any more
 _FINAL_STATUS = 410  # Gone: the receiver says that it wants no more of this
 
 
@@ -36,6 +37,7 @@ class TargetKind(StrEnum):
 
     WEBHOOK = "webhook"
     RUNPOD = "runpod"  # a webhook that is told in the words of RunPod's status document
+    STUDIO = "studio"  # a callback of the studio protocol: a form with the picture, and the secret that the client gave
     TRIAL = "trial"  # a receiver that a trial has on its own server, for as long as it lasts
 
 
@@ -183,4 +185,4 @@ def retry_after_ms(tries: int, chance: float, asked_seconds: int | None = None) 
 
 def is_final(tries: int, attempt: Attempt) -> bool:
     """True when no further try would be of use, or the last one was made."""
-    return attempt.status == _FINAL_STATUS or tries >= DELIVERY_ATTEMPTS_MAX
+    return attempt.status == _FINAL_STATUS or attempt.error == EXPIRED or tries >= DELIVERY_ATTEMPTS_MAX

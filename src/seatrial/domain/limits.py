@@ -283,6 +283,14 @@ LAMBDA_LOG_WAIT_MS = 1_000  # at most for the last lines of an invocation to be 
 LAMBDA_MEMORY_MB_DEFAULT = 10_240  # told where nothing limits a worker: AWS's largest function
 LAMBDA_LIST_MAX = 50  # functions of one page, as at AWS
 
+# The studio protocol
+STUDIO_PORT_DEFAULT = 8091  # where its servers listen
+STUDIO_BODY_BYTES_MAX = 20 * MIB  # of a request
+STUDIO_JOB_ID_CHARS_MAX = 128  # of a name that a client gives its job
+STUDIO_SECRET_CHARS_MAX = 512  # of a callback's secret
+STUDIO_IMAGE_TOLD_BYTES_MAX = 20 * MIB  # of the image in a callback; a larger one is told by its URL only
+STUDIO_JOBS_SHOWN = 500  # of an endpoint, the newest
+
 # Workers that pull from elsewhere
 OUTSIDE_WORKERS_MAX = 10_000  # of all endpoints
 OUTSIDE_LEASE_SECONDS = 60  # without a word for so long, a worker that pulls has lost what it held (setting)

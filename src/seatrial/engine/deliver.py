@@ -10,11 +10,12 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from seatrial.domain.delivery import (
+    EXPIRED,
     Attempt,
     Delivery,
     DeliveryFilter,
@@ -51,7 +52,21 @@ _RECEIVER_PAUSE_MS = 1_000
 _AT_A_TIME = DELIVERIES_PER_RECEIVER_MAX  # so that one receiver's backlog never takes more than its share
 
 
-Body = Callable[[Delivery], Awaitable[bytes]]
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted. `headers` come beside the content type; unless it is `signed`, they say who sends it."""
+
+    body: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    signed: bool = True
+
+
+class TooLate(Exception):
+    """Nobody is to be told of this any more."""
+
+
+Words = Callable[[Delivery], Awaitable[Message]]  # may raise TooLate
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +88,10 @@ class Deliverer:
         own: OwnReceivers,
         bells: Bells,
         clock: Clock,
-        bodies: Mapping[TargetKind, Body] | None = None,
+        words: Mapping[TargetKind, Words] | None = None,
     ) -> None:
-        """`bodies`: who is told in words of their own, which are put together when they are told."""
-        self._bodies = bodies or {}
+        """`words`: who is told in words of their own, which are put together when they are told."""
+        self._words = words or {}
         self._outbox = outbox
         self._own = own
         self._poster = poster
@@ -189,16 +204,21 @@ class Deliverer:
             self._bells.ring(OUTBOX)
 
     async def _attempt(self, delivery: Delivery) -> tuple[Attempt, int | None]:
-        own_words = self._bodies.get(delivery.target.kind)
-        body = delivery.body.encode() if own_words is None else await own_words(delivery)
+        own_words = self._words.get(delivery.target.kind)
+        try:
+            message = Message(delivery.body.encode()) if own_words is None else await own_words(delivery)
+        except TooLate:
+            return Attempt(0, self._clock.now_ms(), 0, error=EXPIRED), None
         at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         poster, secret = self._way_to(delivery.target)
-        headers = signed_headers(secret, delivery.id, at_ms // 1000, body)
-        headers |= {"Content-Type": "application/json", "User-Agent": self._sender.user_agent}
+        headers = {"webhook-id": delivery.id}
+        if message.signed:
+            headers = signed_headers(secret, delivery.id, at_ms // 1000, message.body)
+        headers |= {"Content-Type": message.media_type, "User-Agent": self._sender.user_agent, **message.headers}
         posted: Posted | None = None
         error: str | None = None
         try:
-            posted = await poster.post(delivery.target.address, body, headers)
+            posted = await poster.post(delivery.target.address, message.body, headers)
         except NotPosted as trouble:
             error = str(trouble)[:WEBHOOK_ANSWER_CHARS_KEPT]
         took_ms = self._clock.monotonic_ms() - began_ms
@@ -217,7 +237,8 @@ class Deliverer:
             await self._outbox.record(delivery.id, attempt, DeliveryState.DELIVERED, tries, None)
             return
         log.info("delivery.failed", id=delivery.id, status=attempt.status, error=attempt.error, tries=tries)
-        self._paused[delivery.target.receiver] = self._clock.monotonic_ms() + _RECEIVER_PAUSE_MS
+        if attempt.error != EXPIRED:
+            self._paused[delivery.target.receiver] = self._clock.monotonic_ms() + _RECEIVER_PAUSE_MS
         if is_final(tries, attempt):
             await self._outbox.record(delivery.id, attempt, DeliveryState.FAILED, tries, None)
             return

@@ -16,6 +16,7 @@ import structlog
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.contract import Contract
 from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import (
     Endpoint,
@@ -309,6 +310,19 @@ class Deployer:
     async def versions(self, endpoint_name: str) -> list[EndpointVersion]:
         """Of one endpoint, oldest first. Raises NotFound."""
         return self._directory.versions(self._directory.endpoint(endpoint_name).id)
+
+    async def contract(self, endpoint_name: str) -> Contract:
+        """The contract of the version that serves.
+
+        Raises:
+            NotFound: no such endpoint.
+            Busy: it is not in service.
+        """
+        endpoint = self._directory.endpoint(endpoint_name)
+        if endpoint.active_version is None:
+            message = f"Endpoint {endpoint_name!r} is {endpoint.status}, not InService."
+            raise Busy(errors.ENDPOINT_NOT_IN_SERVICE, message, retry_after_seconds=10)
+        return self._directory.version(endpoint.active_version).contract
 
     async def told_contract(self, endpoint_name: str) -> dict[str, Any]:
         """The contract of the version that serves (else of the newest), with the samples that its package brings.

@@ -49,6 +49,7 @@ class Submission:
     result_filename: str | None = None
     result_extension: str | None = None
     idempotency_key: str | None = None
+    key_until_end: bool = False  # the key is that of this job until it ends, and then free for another
     attributes: Mapping[str, str] = field(default_factory=dict)
     check_now: bool = False
     webhooks: tuple[str, ...] = ()  # URLs told of the job's end, beside the endpoint's own; a trial's own

@@ -46,6 +46,7 @@ from seatrial.ports.storage import StoreUnavailable
 INPUTS_BUCKET = "seatrial-inputs"
 RESULTS_BUCKET = "seatrial-results"
 TRIALS_BUCKET = "seatrial-trials"
+_FOR_EVER_MS = 10**15  # of a key that is only looked up
 RETRY = "retry"  # the door of retries, as idempotency keys know it
 
 
@@ -113,6 +114,8 @@ class Submitter:
         endpoint = self._directory.endpoint(submission.endpoint_name)
         asked_by = (submission.owner, endpoint.id, submission.door)
         key = self._key(asked_by, submission.idempotency_key, submission.fingerprint)
+        if key is not None and submission.key_until_end:
+            key = replace(key, life_ms=0)
         try:
             accepted = await self._accept(endpoint, submission, key)
         except SeatrialError:
@@ -171,6 +174,20 @@ class Submitter:
             newest, job = job, await self._retried_in_place(job)
         assert newest is not None  # noqa: S101  the first was there
         return newest
+
+    async def named(self, endpoint_name: str, owner: str, door: str, key: str) -> Job | None:
+        """The newest job that an idempotency key was given for, as long as that is known.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        endpoint = self._directory.endpoint(endpoint_name)
+        lookup = c.IdempotencyKey(owner, endpoint.id, door, key, "", _FOR_EVER_MS)
+        match await self._store.made_before(lookup, self._clock.now_ms()):
+            case c.Submitted(job_id) | c.KeyConflict(job_id):
+                return await self._inspector.job(job_id)
+            case _:
+                return None
 
     async def _retried_in_place(self, job: Job) -> Job | None:
         """The job that stands for it now; None: itself."""

@@ -67,7 +67,7 @@ from seatrial.engine.bounds import DAY_MS, Bounds
 from seatrial.engine.canaries import Canaries
 from seatrial.engine.cancel import Canceller
 from seatrial.engine.crew import Bench, Crew
-from seatrial.engine.deliver import OUTBOX, Deliverer, Sender
+from seatrial.engine.deliver import OUTBOX, Deliverer, Sender, Words
 from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
@@ -90,6 +90,7 @@ from seatrial.engine.trial import Court
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
+from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
@@ -650,7 +651,10 @@ async def _open_deliverer(
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url)
-    own_words = {TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs)}
+    own_words: dict[TargetKind, Words] = {
+        TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
+        TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,
+    }
     outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)
     return Deliverer(outbox, poster, sender, receivers, ground.bells, ground.clock, own_words)
 

@@ -12,10 +12,12 @@ from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.config import RunningServer, Settings, clear_running, note_running
 from seatrial.http.app import build_app
+from seatrial.http.doors.studio import StudioDoor
 from seatrial.http.services import Services
 from seatrial.ports import crash_points
 from seatrial.wiring.parts import Folders, Server, StartError, private_folder, put_together
@@ -26,10 +28,10 @@ HTTP_CLOSE_SECONDS = 5
 LISTEN_BACKLOG = 2_048
 
 
-async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> None:
+async def run_server(settings: Settings, on_ready: Callable[[str, str | None], None]) -> None:
     """Serve until SIGTERM or SIGINT, then stop in a bounded time; a second signal skips the grace.
 
-    `on_ready` gets the URL once requests are answered.
+    `on_ready` gets the URL once requests are answered, and that of the studio protocol if it is served.
 
     Raises:
         StartError: the port is taken, or the database cannot be used as it is set up.
@@ -39,29 +41,32 @@ async def run_server(settings: Settings, on_ready: Callable[[str], None]) -> Non
     data = private_folder(settings.data)
     async with AsyncExitStack() as stack:
         home = stack.enter_context(DataFolderLock(data)).home()
-        listener = stack.enter_context(_listen(settings.host, settings.port))
+        listener = stack.enter_context(_listen(settings.host, settings.port, "--port"))
         url = _url(settings, listener)
+        studio = _studio_listener(settings, stack)
         server = await stack.enter_async_context(put_together(settings, Folders(data), home, url))
         stops = stack.enter_context(_signals())
-        web = _web(server.services)
-        serving = asyncio.create_task(web.serve(sockets=[listener]))
+        webs = [_Web(build_app(server.services), listener)]
+        if studio is not None:
+            webs.append(_Web(_studio_door(settings, server.services), studio))
         rounds = server.rounds()
         try:
-            await _until_started(web, serving)
+            for web in webs:
+                await web.started_up()
             await server.deployer.resume()
             note_running(data, RunningServer(url=url, pid=os.getpid(), region=settings.region))
             stack.callback(clear_running, data)
-            on_ready(url)
-            await _first({asyncio.create_task(stops.get()), serving})
+            on_ready(url, None if studio is None else _url(settings, studio))
+            await _first({asyncio.create_task(stops.get()), *(web.serving for web in webs)})
         finally:
-            await _stop(server, web, serving, rounds, stops, settings.stop_grace_seconds)
+            await _stop(server, webs, rounds, stops, settings.stop_grace_seconds)
 
 
 # ---------------------------------------------------------------------- listening
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int, option: str) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,7 +75,8 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         listener.listen(LISTEN_BACKLOG)
     except OSError as error:
         listener.close()
-        remedy = "another server may use the port: choose one with --port, or --port 0 for any free one"
+        any_free = "0" if option == "--port" else "ENDPOINT:0"
+        remedy = f"another server may use the port: choose one with {option}, or {option} {any_free} for any free one"
         raise StartError(f"cannot listen on {host}:{port} ({error.strerror}); {remedy}") from None
     with listener:
         yield listener
@@ -84,8 +90,31 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
+def _studio_listener(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:
+    if settings.studio_door is None:
+        return None
+    return stack.enter_context(_listen(settings.host, settings.studio_door[1], "--studio"))
+
+
+def _studio_door(settings: Settings, services: Services) -> StudioDoor:
+    assert settings.studio_door is not None  # noqa: S101  it listens
+    return StudioDoor(services, settings.studio_door[0], keyless=settings.is_loopback)
+
+
 class _Web(uvicorn.Server):
     """uvicorn without its own signal handling: signals are the server's."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(_config(app))
+        self.serving = asyncio.create_task(self.serve(sockets=[listener]))
+
+    async def started_up(self) -> None:
+        """Wait until requests are answered."""
+        while not self.started:
+            if self.serving.done():
+                await self.serving
+                raise StartError("the web server stopped while starting")
+            await asyncio.sleep(0.005)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -93,9 +122,9 @@ class _Web(uvicorn.Server):
         yield
 
 
-def _web(services: Services) -> _Web:
-    config = uvicorn.Config(
-        build_app(services),
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -104,15 +133,6 @@ def _web(services: Services) -> _Web:
         timeout_graceful_shutdown=HTTP_CLOSE_SECONDS,
         h11_max_incomplete_event_size=None,
     )
-    return _Web(config)
-
-
-async def _until_started(web: _Web, serving: asyncio.Task[None]) -> None:
-    while not web.started:
-        if serving.done():
-            await serving
-            raise StartError("the web server stopped while starting")
-        await asyncio.sleep(0.005)
 
 
 # ---------------------------------------------------------------------- stopping
@@ -137,8 +157,7 @@ async def _first(tasks: set[asyncio.Task[int] | asyncio.Task[None]]) -> None:
 
 async def _stop(
     server: Server,
-    web: _Web,
-    serving: asyncio.Task[None],
+    webs: Sequence[_Web],
     rounds: Sequence[asyncio.Task[None]],
     stops: asyncio.Queue[int],
     grace_seconds: float,
@@ -158,6 +177,7 @@ async def _stop(
     await closing
     impatient.cancel()
     await server.wind_up(rounds)
-    web.should_exit = True
-    await asyncio.gather(serving, return_exceptions=True)
+    for web in webs:
+        web.should_exit = True
+    await asyncio.gather(*(web.serving for web in webs), return_exceptions=True)
     log.info("server.stopped", seconds=round(time.monotonic() - started, 1))

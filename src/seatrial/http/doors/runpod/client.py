@@ -24,7 +24,7 @@ from seatrial.domain.limits import (
 from seatrial.engine.submission import BodyDigest, StagedBody, Submission
 from seatrial.http.dialects.runpod import requests as asked
 from seatrial.http.dialects.runpod import status as dialect
-from seatrial.http.doors.runpod.answers import json_response
+from seatrial.http.doors.answers import json_response
 from seatrial.http.doors.runpod.outputs import Outputs
 from seatrial.http.services import Services
 

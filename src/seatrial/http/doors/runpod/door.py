@@ -16,8 +16,8 @@ from seatrial.domain.errors import BadInput, Busy, NotFound, SeatrialError
 from seatrial.domain.limits import OUTSIDE_REFUSAL_SECONDS
 from seatrial.http.auth import authenticate
 from seatrial.http.dialects.runpod import status as dialect
+from seatrial.http.doors.answers import json_response
 from seatrial.http.doors.request_body import RequestBody
-from seatrial.http.doors.runpod.answers import json_response
 from seatrial.http.doors.runpod.client import ClientRoutes
 from seatrial.http.doors.runpod.outputs import Outputs
 from seatrial.http.doors.runpod.worker import VERBS, WorkerRoutes

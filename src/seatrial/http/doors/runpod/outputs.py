@@ -18,6 +18,7 @@ from seatrial.domain.limits import (
     RUNPOD_OUTPUT_URL_SECONDS,
 )
 from seatrial.domain.media_types import essence, is_json
+from seatrial.engine.deliver import Message
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.streams import Streams
 from seatrial.http.dialects.runpod import status as dialect
@@ -70,7 +71,7 @@ class Outputs:
         return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
 
 
-async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> bytes:
+async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> Message:
     """The body that RunPod's webhooks have: the job's status document."""
     job = await inspector.job(delivery.job_id)
-    return json.dumps(await outputs.status(job, job.id), ensure_ascii=False).encode()
+    return Message(json.dumps(await outputs.status(job, job.id), ensure_ascii=False).encode())

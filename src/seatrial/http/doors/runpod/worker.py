@@ -24,7 +24,7 @@ from seatrial.domain.limits import (
 )
 from seatrial.engine.outside import Handout, Outside
 from seatrial.http.dialects.runpod import worker as dialect
-from seatrial.http.doors.runpod.answers import json_response
+from seatrial.http.doors.answers import json_response
 from seatrial.http.services import Services
 
 log = structlog.get_logger(__name__)
