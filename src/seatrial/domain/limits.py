@@ -281,6 +281,9 @@ LAMBDA_CLIENT_CONTEXT_BYTES_MAX = 3_583  # in base64, as at AWS
 LAMBDA_LOG_TAIL_BYTES = 4_096  # of X-Amz-Log-Result, as at AWS
 LAMBDA_LOG_WAIT_MS = 1_000  # at most for the last lines of an invocation to be written
 LAMBDA_MEMORY_MB_DEFAULT = 10_240  # told where nothing limits a worker: AWS's largest function
+LAMBDA_CODE_BYTES_MAX = 50 * MIB  # of a function's code, zipped; as at AWS
+LAMBDA_CODE_REQUEST_BYTES_MAX = 70 * MIB  # with the code in base64 and the rest of the request
+LAMBDA_UNPACKED_BYTES_MAX = 250 * MIB  # of a function's code, unzipped; as at AWS
 LAMBDA_LIST_MAX = 50  # functions of one page, as at AWS
 
 # The studio protocol

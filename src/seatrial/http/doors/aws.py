@@ -19,6 +19,7 @@ from seatrial.domain.limits import (
     AWS_ASYNC_INLINE_BODY_BYTES_MAX,
     AWS_CONTROL_BODY_BYTES_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
+    LAMBDA_CODE_REQUEST_BYTES_MAX,
     LAMBDA_PAYLOAD_BYTES_MAX,
 )
 from seatrial.http import aws_shapes, sigv4
@@ -28,7 +29,7 @@ from seatrial.http.dialects.aws_errors import AwsError, Protocol
 from seatrial.http.dialects.aws_lambda import refusals as lambda_refusals
 from seatrial.http.dialects.s3.address import bucket_of_host
 from seatrial.http.dialects.s3.errors import not_offered
-from seatrial.http.doors.aws_lambda import LambdaDoor, is_invocation
+from seatrial.http.doors.aws_lambda import LambdaDoor, is_invocation, makes_function
 from seatrial.http.doors.logs import LogsDoor
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.s3 import S3Door
@@ -254,6 +255,8 @@ def _body_limit_bytes(request: Request) -> int:
     path = request.url.path
     if is_invocation(path):
         return LAMBDA_PAYLOAD_BYTES_MAX
+    if makes_function(request.method, path):
+        return LAMBDA_CODE_REQUEST_BYTES_MAX
     if not _is_runtime(request):
         return AWS_CONTROL_BODY_BYTES_MAX
     return AWS_ASYNC_INLINE_BODY_BYTES_MAX if path.endswith("/async-invocations") else INLINE_PAYLOAD_BYTES_MAX

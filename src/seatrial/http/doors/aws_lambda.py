@@ -38,6 +38,7 @@ from seatrial.http.dialects.aws_lambda import functions, names, outcomes, refusa
 from seatrial.http.dialects.aws_lambda import invocations as dialect
 from seatrial.http.dialects.aws_lambda.names import FunctionName
 from seatrial.http.dialects.logs import GROUP_PREFIX
+from seatrial.http.doors.lambda_functions import FunctionMaker
 from seatrial.http.published import published_bytes
 from seatrial.http.services import Services
 
@@ -46,8 +47,13 @@ JSON = "application/json"
 PRIMARY = "result"
 LOG_PAUSE_MS = 25
 LOG_QUIET_PAUSES = 4  # without a new line: that was the last one
-OFFERED = "GetFunction, GetFunctionConfiguration, Invoke, ListFunctions"
+OFFERED = (
+    "CreateFunction, DeleteFunction, GetFunction, GetFunctionConfiguration, Invoke, ListFunctions, "
+    "UpdateFunctionCode, UpdateFunctionConfiguration"
+)
 _PATH = re.compile(r"/2015-03-31/functions/?(?P<name>[^/]*)(?P<rest>/[a-z-]+)?")
+
+_WITH_DOCUMENT = frozenset({"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"})
 
 Given = dict[str, Any]
 Operation = Callable[[AwsRequest, Given], Awaitable[Response]]
@@ -64,12 +70,17 @@ class LambdaDoor:
     def __init__(self, services: Services) -> None:
         self._shapes = ServiceShapes("lambda")
         self._services = services
+        self._maker = FunctionMaker(services)
         self._account_id = services.keyring.credentials.account_id
         self._operations: dict[tuple[str, bool, str], tuple[str, Operation]] = {
             ("POST", True, "/invocations"): ("Invoke", self._invoke),
             ("GET", True, ""): ("GetFunction", self._function),
             ("GET", True, "/configuration"): ("GetFunctionConfiguration", self._configuration),
             ("GET", False, ""): ("ListFunctions", self._functions),
+            ("POST", False, ""): ("CreateFunction", self._create),
+            ("PUT", True, "/code"): ("UpdateFunctionCode", self._update_code),
+            ("PUT", True, "/configuration"): ("UpdateFunctionConfiguration", self._update_configuration),
+            ("DELETE", True, ""): ("DeleteFunction", self._delete),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -81,13 +92,15 @@ class LambdaDoor:
         if found is None:
             asked = f"{request.method} {request.url.path}"
             raise unknown_operation(Protocol.REST_JSON, asked, DOOR, OFFERED)
-        return await found[1](call, self._given(call, found[0], name))
+        return await found[1](call, await asyncio.to_thread(self._given, call, found[0], name))
 
     def _given(self, call: AwsRequest, operation: str, name: str) -> Given:
         model = self._shapes.operation(operation)
         request = call.request
         try:
             given = aws_shapes.read_headers(model, request.headers, {"FunctionName": name}, request.query_params)
+            if operation in _WITH_DOCUMENT:
+                given = _document(call.body) | given
             violations = aws_shapes.check(model, given)
         except aws_shapes.Malformed as error:
             raise refusals.broken_constraint(str(error)) from None
@@ -196,6 +209,32 @@ class LambdaDoor:
         marker = {"NextMarker": rest[limit - 1].name} if len(rest) > limit else {}
         return self._answer(call.request_id, 200, _json({"Functions": page, **marker}))
 
+    # ------------------------------------------------------------------ making and changing functions
+
+    async def _create(self, call: AwsRequest, given: Given) -> Response:
+        function_arn = names.arn(given["FunctionName"], call.region, self._account_id)
+        endpoint = await self._maker.create(given, call.principal.owner, function_arn)
+        return await self._changed(call, endpoint, function_arn, 201)
+
+    async def _update_code(self, call: AwsRequest, given: Given) -> Response:
+        endpoint, function_arn = await self._named(call, given)
+        updated = await self._maker.update_code(endpoint, given, call.principal.owner, function_arn)
+        return await self._changed(call, updated, function_arn)
+
+    async def _update_configuration(self, call: AwsRequest, given: Given) -> Response:
+        endpoint, function_arn = await self._named(call, given)
+        updated = await self._maker.update_configuration(endpoint, given, call.principal.owner, function_arn)
+        return await self._changed(call, updated, function_arn)
+
+    async def _delete(self, call: AwsRequest, given: Given) -> Response:
+        endpoint, _ = await self._named(call, given)
+        await self._maker.delete(endpoint)
+        return self._answer(call.request_id, 204)
+
+    async def _changed(self, call: AwsRequest, endpoint: Endpoint, function_arn: str, status: int = 200) -> Response:
+        described = functions.configuration(endpoint, await self._version(endpoint), function_arn)
+        return self._answer(call.request_id, status, _json(described))
+
     # ------------------------------------------------------------------ inside
 
     async def _named(self, call: AwsRequest, given: Given) -> tuple[Endpoint, str]:
@@ -230,6 +269,23 @@ class LambdaDoor:
         """The request id of an invocation is its job's: what the handler knows as aws_request_id."""
         always = {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": names.LATEST}
         return Response(body, status, {**always, **(headers or {})}, JSON if body else None)
+
+
+def makes_function(method: str, path: str) -> bool:
+    """Whether a request may bring code, and so be larger than those of other operations."""
+    return (method == "POST" and path.rstrip("/") == "/2015-03-31/functions") or (
+        method == "PUT" and path.startswith("/2015-03-31/functions/") and path.endswith("/code")
+    )
+
+
+def _document(body: bytes) -> Given:
+    try:
+        document = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise refusals.invalid_content(f"Could not parse request body into json: {error}") from None
+    if not isinstance(document, dict):
+        raise refusals.invalid_content("The request must be a JSON object.")
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def _json(document: Any) -> bytes:

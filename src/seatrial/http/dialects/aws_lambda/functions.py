@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.limits import LAMBDA_MEMORY_MB_DEFAULT, MIB
+from seatrial.http.dialects.aws_lambda import made
 from seatrial.http.dialects.aws_lambda.names import LATEST
 from seatrial.http.dialects.logs import FUNCTION_PREFIX
 
@@ -32,7 +33,7 @@ def configuration(endpoint: Endpoint, version: EndpointVersion, function_arn: st
         "FunctionArn": function_arn,
         "Version": LATEST,
         "PackageType": "Zip",
-        "CodeSha256": base64.b64encode(bytes.fromhex(version.package.sha256)).decode(),
+        "CodeSha256": base64.b64encode(bytes.fromhex(version.package.sha256)).decode(),  # empty until it is stored
         "Description": "",
         "Timeout": settings.invocation_timeout_seconds,
         "MemorySize": LAMBDA_MEMORY_MB_DEFAULT if limit_bytes is None else limit_bytes // MIB,
@@ -40,6 +41,7 @@ def configuration(endpoint: Endpoint, version: EndpointVersion, function_arn: st
         "RevisionId": version.id,
         "Environment": {"Variables": dict(settings.env)},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": FUNCTION_PREFIX + endpoint.name},
+        **made.described(endpoint),
         **_state(endpoint),
     }
 

@@ -30,6 +30,11 @@ def too_large(limit_bytes: int) -> AwsError:
     return _error("RequestTooLargeException", message, 413)
 
 
+def conflict(message: str) -> AwsError:
+    """The function is there already, or is in a state that does not allow this."""
+    return _error("ResourceConflictException", message, 409)
+
+
 def not_found(function_arn: str) -> AwsError:
     """There is no such function, or no such version of it."""
     return _error("ResourceNotFoundException", f"Function not found: {function_arn}", 404)
@@ -52,10 +57,17 @@ def refusal(error: SeatrialError, function_arn: str) -> AwsError:
         return _busy(error)
     message = f"{error.message} Valid: {error.valid}." if error.valid else error.message
     if isinstance(error, Conflict):
-        return _error("ResourceConflictException", message, 409)
+        return conflict(message)
     if isinstance(error, BadInput) and error.error_type == errors.PAYLOAD_TOO_LARGE:
         return _error("RequestTooLargeException", message, 413)
     return invalid_content(message)
+
+
+def refused_change(error: SeatrialError, function_arn: str) -> AwsError:
+    """The engine's no to a deployment: what a payload would be to an invocation is a parameter here."""
+    if isinstance(error, BadInput):
+        return invalid(f"{error.message} Valid: {error.valid}." if error.valid else error.message)
+    return refusal(error, function_arn)
 
 
 def _busy(error: Busy) -> AwsError:
@@ -64,7 +76,7 @@ def _busy(error: Busy) -> AwsError:
             "The operation cannot be performed at this time. The function is currently in the following state: "
             f"Pending. {error.message}"
         )
-        return _error("ResourceConflictException", message, 409)
+        return conflict(message)
     retry_after = str(error.retry_after_seconds)
     if error.error_type == errors.QUEUE_FULL:
         refused = _error("TooManyRequestsException", f"Rate Exceeded. {error.message}", 429)
