@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seatrial.domain.endpoint import EndpointStatus, EndpointVersion, StageState, TrialStage
+from seatrial.engine.trial.drill import lead
 
 HEAD = "import base64, json, os, random, sys, tempfile, threading, time, uuid\n"
 TOML = """
@@ -160,6 +163,78 @@ async def test_a_correct_handler_is_not_accused(make_engine: Any, oddity: str) -
     drill = (await stages(engine))[TrialStage.DRILL]
     assert drill.state is StageState.PASSED
     assert drill.details["runs"] >= 2
+
+
+FRAME_AND_BACK = """
+ROWS, COLUMNS = 32, 64
+frame = bytearray(ROWS * COLUMNS)
+def paint(rows, shade, painted):
+    for row in rows:
+        frame[row * COLUMNS : (row + 1) * COLUMNS] = bytes([shade]) * COLUMNS
+        time.sleep(0.0003)
+    painted.set()
+class Model:
+    def draw(self, text):
+        painted, late = threading.Event(), threading.Event()
+        threading.Thread(target=paint, args=(range(random.choice([8, 9]), 32), ord(text[1]), late)).start()
+        threading.Thread(target=paint, args=(range(8), ord(text[1]), painted)).start()
+        painted.wait()
+        return {"image": base64.b64encode(bytes(frame)).decode()}
+"""
+
+
+async def test_only_the_first_answers_of_fresh_workers_differ_and_that_excuses_nothing_later(make_engine: Any) -> None:
+    engine = await make_engine(drill_seconds=3.0)
+    endpoint = await tried(engine, package(FRAME_AND_BACK))
+    assert endpoint.status is EndpointStatus.FAILED
+    assert "depends on what ran before or beside it, at 'image'" in endpoint.failure_reason
+
+
+SHARED_FILE = """
+FILE = {path!r}
+time.sleep({load})
+class Model:
+    def draw(self, text):
+        time.sleep({work})
+        with open(FILE, "w") as file:
+            for word in [text] * 4:
+                file.write(word + "\\n")
+                file.flush()
+                time.sleep({pause})
+        with open(FILE) as file:
+            return {{"lines": file.read().split()}}
+"""
+
+
+@pytest.fixture
+def shared_path() -> Iterator[str]:
+    """Of a file outside of the workers' private folders, which is gone afterwards."""
+    path = Path(f"/dev/shm/seatrial-test-{uuid.uuid4()}")
+    yield str(path)
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("load", "work", "pause", "drill"), [(0, 0, 0.002, 2.0), (0, 0.2, 0.05, 4.0), (1.5, 0, 0.002, 0.5)]
+)
+async def test_a_file_that_two_workers_share_is_found_with_one_sample(
+    make_engine: Any, shared_path: str, load: float, work: float, pause: float, drill: float
+) -> None:
+    files = dict(package(SHARED_FILE.format(path=shared_path, load=load, work=work, pause=pause)))
+    files["seatrial.toml"] = files["seatrial.toml"].rpartition("[[tasks.draw.samples]]")[0]
+    engine = await make_engine(drill_seconds=drill)
+    endpoint = await tried(engine, files)
+    assert endpoint.status is EndpointStatus.FAILED
+    assert "drill: Sample 'one' of task 'draw'" in endpoint.failure_reason
+
+
+def test_leads_spread_over_a_run_and_over_its_orders_of_magnitude() -> None:
+    leads = [lead(number, 0.8) for number in range(20)]
+    assert 1 <= min(leads) <= 3
+    assert max(leads) <= 800
+    for lowest, highest in [(1, 10), (10, 100), (100, 300), (300, 500), (500, 800)]:
+        assert sum(lowest <= one <= highest for one in leads) >= 2
+    assert [lead(number, 0.0) for number in range(4)] == [1, 1, 1, 1]
 
 
 async def test_a_counter_that_is_declared_to_vary_may_count(make_engine: Any) -> None:

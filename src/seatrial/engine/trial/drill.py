@@ -7,6 +7,7 @@ chance or time (see suspicion.py). What a worker holds in memory must not grow w
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
@@ -35,11 +36,16 @@ from seatrial.engine.trial.suspicion import Suspicion
 
 STAGE = "drill"
 STRIKE_POLL_MS = 1
+READY_POLL_MS = 20
+GOLDEN = (math.sqrt(5) - 1) / 2
 SEED = 1  # the same order of requests in every trial of a package
 
 
 class Drilling:
-    """`seconds` bounds the repeated runs, not the one run that is always made; `workers` are those that may be had."""
+    """`seconds` bounds the repeated runs, not the one run that is always made; `workers` are those that may be had.
+
+    `patience_seconds` is how long the drill waits until they have loaded.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class Drilling:
         proofs: Sequence[Proof],
         seconds: float,
         workers: int,
+        patience_seconds: float,
         progress: Progress,
     ) -> None:
         self._court = court
@@ -57,11 +64,13 @@ class Drilling:
         self._proofs = proofs
         self._seconds = seconds
         self._workers = min(workers, DRILL_WORKERS)
+        self._patience_seconds = patience_seconds
         self._progress = progress
         self._order = random.Random(SEED)  # noqa: S311 - an order, not a secret
         self._suspicion = Suspicion(court, crew, runs, STAGE)
         self._once_seconds = sum(proof.seconds for proof in proofs)  # each sample once
         self._done = 0
+        self._served = 0  # workers, at most
 
     async def run(self) -> tuple[None, str, dict[str, Any]]:
         """The words and details of the report.
@@ -72,22 +81,26 @@ class Drilling:
         """
         killed = await self._strike(max(self._proofs, key=lambda proof: proof.seconds))
         self._crew.scale(self._workers)
-        began_ms = self._court.clock.monotonic_ms()
-        rounds = 0
-        while rounds == 0 or self._goes_on((self._court.clock.monotonic_ms() - began_ms) / 1000):
+        seconds, rounds = 0.0, 0
+        while rounds == 0 or self._goes_on(seconds):
+            await self._wait_for_workers()
+            began_ms = self._court.clock.monotonic_ms()
             await self._round(rounds)
             self._check_deaths()
+            seconds += (self._court.clock.monotonic_ms() - began_ms) / 1000
             rounds += 1
         growth = self._check_memory()
         details = {
             "runs": self._done,
             "rounds": rounds,
-            "workers": self._workers,
+            "workers": self._served,
             "killed": killed,
             "memory": growth,
             "varying": self._suspicion.found,
         }
         message = f"{self._done} runs answered as alone; {killed}"
+        if self._served < self._workers:
+            message += f"; {self._served} of {self._workers} workers loaded in time"
         return None, message, details
 
     def _goes_on(self, seconds: float) -> bool:
@@ -99,19 +112,38 @@ class Drilling:
 
     # ------------------------------------------------------------------ side by side
 
+    @property
+    def _has_time_for_two(self) -> bool:
+        """Whether a round one by one, which says nothing new of a single sample, leaves time for one side by side."""
+        return len(self._proofs) > 1 and 2 * self._once_seconds < self._seconds
+
+    async def _wait_for_workers(self) -> None:
+        """Until all have loaded: a race between workers needs them. Only once for one that is late."""
+        clock = self._court.clock
+        ends_ms = clock.monotonic_ms() + int(self._patience_seconds * 1000)
+        while self._crew.ready < self._workers and clock.monotonic_ms() < ends_ms and self._crew.broken_by is None:
+            await clock.sleep_ms(READY_POLL_MS)
+        if self._crew.ready < self._workers:
+            self._patience_seconds = 0.0
+        self._served = max(self._served, min(self._workers, self._crew.ready))
+
     async def _round(self, number: int) -> None:
-        """Every sample, in an order of its own: one by one in the first round, then side by side."""
-        copies = 1 if number == 0 else max(1, min(8, int(1 / max(0.001, self._once_seconds))))
-        requests = list(self._proofs) * copies
+        """Every sample, in an order of its own: in the first round one by one, if time allows, then side by side."""
+        one_by_one = number == 0 and self._has_time_for_two
+        often = max(math.ceil(self._workers / len(self._proofs)), min(8, int(1 / max(0.001, self._once_seconds))))
+        requests = list(self._proofs) * (1 if one_by_one else often)
         self._order.shuffle(requests)
         self._progress(f"round {number + 1}", self._done, None)
-        room = asyncio.Semaphore(1 if number == 0 and len(requests) > 1 else DRILL_SIDE_BY_SIDE)
+        room = asyncio.Semaphore(1 if one_by_one else DRILL_SIDE_BY_SIDE)
+        lead_ms = 0 if one_by_one else lead(number, requests[0].seconds)
 
-        async def run(proof: Proof) -> Job:
+        async def run(at: int, proof: Proof) -> Job:
+            if at > 0:
+                await self._court.clock.sleep_ms(lead_ms)
             async with room:
                 return await self._run(proof)
 
-        jobs = await gathered(run(proof) for proof in requests)
+        jobs = await gathered(run(at, proof) for at, proof in enumerate(requests))
         for proof, job in zip(requests, jobs, strict=True):
             await self._compare(proof, job)
         await self._runs.forget(jobs)
@@ -178,6 +210,18 @@ class Drilling:
                 remedy = "Free what a request needs once it is answered: lists that only grow, tensors kept, caches."
                 raise Unproven(STAGE, message, details={"remedy": remedy, "memory": reported})
         return reported
+
+
+def lead(number: int, seconds: float) -> int:
+    """By how many milliseconds the first run of a round is ahead of the others, if it takes so many seconds.
+
+    Runs that begin together stay in step, and what one does while the other is elsewhere is never seen. How far apart
+    they have to be is not known: so rounds spread the lead evenly over the run and, in turn, over its orders of
+    magnitude from 1 ms on. Evenly: by the multiples of the golden ratio, modulo 1 (H. Weyl, 1916).
+    """
+    share = (number // 2 + 1) * GOLDEN % 1
+    whole = max(1.0, seconds * 1000)
+    return max(1, round(whole * share if number % 2 else whole**share))
 
 
 async def gathered(runs: Iterable[Coroutine[Any, Any, Job]]) -> list[Job]:

@@ -3,7 +3,8 @@
 Chance differs on fresh workers too. So a difference is held against a handler if fresh workers, asked alone and so
 often that chance would have shown by then, agree with each other run by run; or if their answers vary among a few
 values, and what was answered is none of them. What differs only from process to process (the order of a set, a name
-made while loading) is chance as well: more fresh workers are asked before that is excluded.
+made while loading) is chance as well: more fresh workers are asked before that is excluded. What a process fixes when
+it starts, it answers each time; where only the first answers of fresh workers differ, what comes later is none of it.
 
 A race within a handler shows when it is alone, too. It is told from chance by a value of which chance does not bring
 about one twice, such as the bytes of a picture: if most answers agree on it, by Wilson's lower confidence bound
@@ -22,8 +23,10 @@ from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import (
     DRILL_FRESH_SECONDS,
     DRILL_FRESH_WORKERS_MAX,
+    DRILL_QUICK_SECONDS,
     DRILL_REPEATS_ALONE,
     DRILL_REPEATS_ALONE_MAX,
+    DRILL_STRETCH,
     VALUE_SHOWN_CHARS_MAX,
 )
 from seatrial.engine.crew import Crew
@@ -37,7 +40,7 @@ from seatrial.prove.differences import tells_of_the_run
 MOST = 0.5  # a share of runs that answer alike which, if it is surely exceeded, makes the others wrong
 SURELY = 4.0  # standard deviations; it is looked at after every answer
 MISSED_BY_CHANCE = 0.001  # the chance that it shows once beside others, and never in all runs alone
-REPEATS_SECONDS = 4.0  # of runs on each of the first two fresh workers
+REPEATS_SECONDS = 4.0  # of runs on each of the first two fresh workers; of quick ones DRILL_STRETCH times that
 REPEATS = 30  # on each of them, as far as that time allows
 REPEATS_OF_SHORT = 60  # the same, where a value is so short that chance brings it about twice
 RICH_CHARS = 24  # values of that length do not come about twice by chance
@@ -96,6 +99,8 @@ class Suspicion:
         others = [one for one in paths if one not in by_chance]
         by_process = await self._by_process(proof, alone[0][0], others) if others else set()
         by_chance |= by_process
+        for answers in alone:  # what a process has fixed it answers each time
+            by_process -= await self._run_by_run(proof, [answers[0]] * len(answers), answers)
         for path in paths:
             first, second = ({one.at(path) for one in answers} for answers in alone)
             known = self._alone.setdefault((proof.where, path), set())
@@ -146,7 +151,8 @@ class Suspicion:
         self._crew.scale(1)
         await self._crew.stop_all()
         answers: list[Answer] = []
-        ends_ms = clock.monotonic_ms() + int(REPEATS_SECONDS * 1000)
+        is_quick = proof.seconds < DRILL_QUICK_SECONDS  # then it is the machine that is busy, and more time is worth it
+        ends_ms = clock.monotonic_ms() + int(REPEATS_SECONDS * (DRILL_STRETCH if is_quick else 1) * 1000)
         while len(answers) < times and (len(answers) < DRILL_REPEATS_ALONE or clock.monotonic_ms() < ends_ms):
             job = await self._runs.run(proof.submission)
             if job.state is not JobState.SUCCEEDED:

@@ -18,6 +18,7 @@ import structlog
 from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
 from seatrial.domain.errors import SeatrialError, Unproven
+from seatrial.domain.limits import DRILL_LOAD_SECONDS, DRILL_LOAD_STRETCH
 from seatrial.domain.work import Loaded
 from seatrial.engine.crew import Crew
 from seatrial.engine.outfit import Outfit
@@ -243,6 +244,7 @@ class Trial:
             proofs=proofs,
             seconds=min(seconds, self._seconds_left()),
             workers=workers,
+            patience_seconds=min(self._seconds_left(), DRILL_LOAD_STRETCH * loaded.seconds + DRILL_LOAD_SECONDS),
             progress=self._progress(TrialStage.DRILL),
         )
         await self._stage(TrialStage.DRILL, drilling.run)
