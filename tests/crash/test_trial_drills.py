@@ -215,7 +215,7 @@ def shared_path() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("load", "work", "pause", "drill"), [(0, 0, 0.002, 2.0), (0, 0.2, 0.05, 4.0), (1.5, 0, 0.002, 0.5)]
+    ("load", "work", "pause", "drill"), [(0, 0, 0.002, 2.0), (0, 0.2, 0.05, 4.0), (1.2, 0, 0.002, 0.5)]
 )
 async def test_a_file_that_two_workers_share_is_found_with_one_sample(
     make_engine: Any, shared_path: str, load: float, work: float, pause: float, drill: float

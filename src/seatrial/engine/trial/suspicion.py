@@ -23,7 +23,6 @@ from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import (
     DRILL_FRESH_SECONDS,
     DRILL_FRESH_WORKERS_MAX,
-    DRILL_QUICK_SECONDS,
     DRILL_REPEATS_ALONE,
     DRILL_REPEATS_ALONE_MAX,
     DRILL_STRETCH,
@@ -151,7 +150,7 @@ class Suspicion:
         self._crew.scale(1)
         await self._crew.stop_all()
         answers: list[Answer] = []
-        is_quick = proof.seconds < DRILL_QUICK_SECONDS  # then it is the machine that is busy, and more time is worth it
+        is_quick = times * proof.seconds < REPEATS_SECONDS  # if it takes longer all the same, the machine is busy
         ends_ms = clock.monotonic_ms() + int(REPEATS_SECONDS * (DRILL_STRETCH if is_quick else 1) * 1000)
         while len(answers) < times and (len(answers) < DRILL_REPEATS_ALONE or clock.monotonic_ms() < ends_ms):
             job = await self._runs.run(proof.submission)
