@@ -56,3 +56,13 @@ def test_a_module_named_after_one_of_the_base_or_of_the_sdk_is_told_of(tmp_path:
     target = Target(modules=frozenset({"numpy", "scipy"}))
     told = said(tmp_path, files, Chosen("sagemaker", None), target)
     assert told == [("shadowing", "code/numpy"), ("shadowing", "code/sagemaker")]
+
+
+def test_what_cog_and_its_build_bring_is_there(tmp_path: Path) -> None:
+    predictor = "import cv2\nfrom cog import BasePredictor\nimport {0}\n\n\nclass Predictor(BasePredictor):\n"
+    predictor += "    def predict(self, text: str) -> str:\n        return text\n"
+    build = "build:\n  python_requirements: deps/all.txt\n  python_packages:\n    - {0}==1.26.4\n"
+    files = {"cog.yaml": build.format("numpy"), "predict.py": predictor.format("numpy")}
+    files |= {"deps/all.txt": "opencv-python-headless==4.10.0.84\n"}
+    assert said(tmp_path, files, Chosen()) == []
+    assert said(tmp_path, {"cog.yaml": build.format("scipy")}, Chosen()) == [("imports", "predict.py")]

@@ -225,6 +225,12 @@ def test_a_package_one_folder_too_deep_names_the_remedy(tmp_path: Path) -> None:
     assert (opened(fine, "fine") / "code/inference.py").exists()
 
 
+def test_a_package_several_folders_too_deep_is_told_of_as_well(tmp_path: Path) -> None:
+    error = refused(tar_of(tmp_path / "p.tar.gz", member("work/model/code/inference.py")))
+    assert "2 folders too deep" in error.message
+    assert "tar -czf package.tar.gz -C work/model ." in error.details["remedy"]
+
+
 @pytest.mark.parametrize("kind", ["fifo", "link-out", "absolute-link", "setuid"])
 def test_a_directory_is_checked_like_an_archive(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "source"

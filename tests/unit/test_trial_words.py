@@ -17,6 +17,7 @@ def test_an_estimate_knows_its_runs_at_once_and_its_time_after_the_first() -> No
     assert replace(after, drill_seconds=0).seconds == 80
     assert replace(after, minutes_max=1).seconds == 60
     assert after.told()["seconds"] == 160
+    assert replace(before, minutes_max=1).words().endswith(", 1 minute at most")
 
 
 def test_the_line_that_reproduces_a_failure_is_never_cut() -> None:

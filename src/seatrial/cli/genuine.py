@@ -15,6 +15,7 @@ from seatrial.cli.server import data_folder
 
 REPORT_REMEDY = "give what `seatrial trial show NAME --json` or `seatrial trial report NAME` wrote"
 _ENVELOPE = re.compile(r'<pre [^>]*id="envelope">([^<]*)</pre>')  # in the page
+_PUBLIC_KEY = re.compile(r'<pre id="public-key">([^<]*)</pre>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,10 @@ def checked(file: Path, key: Path | None, data: Path | None) -> Checked:
 def _read(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-        inside = _ENVELOPE.search(text)
+        inside, key = _ENVELOPE.search(text), _PUBLIC_KEY.search(text)
         said = json.loads(html.unescape(inside[1]) if inside else text)
+        if inside and key:
+            said = {"envelope": said, "public_key": html.unescape(key[1])}
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE)
     except ValueError:

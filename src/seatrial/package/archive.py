@@ -7,6 +7,7 @@ nothing is held in memory but one chunk and the names.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tarfile
 import zlib
@@ -71,7 +72,7 @@ def fill(tree: Tree, source: Path, label: str) -> None:
 
 
 def refuse_wrong_root(root: Path) -> None:
-    """Refuse an empty package, and one whose files all lie one folder too deep.
+    """Refuse an empty package, and one whose files all lie one folder too deep, or several.
 
     Raises:
         Unproven: with the command that packs it right.
@@ -79,17 +80,26 @@ def refuse_wrong_root(root: Path) -> None:
     entries = list(root.iterdir())
     if not entries:
         raise refusal("The package is empty", "Pack the folder that holds seatrial.toml or code/inference.py.")
-    top = entries[0]
-    if len(entries) > 1 or not top.is_dir():
-        return
-    proper = top.name == "code" and not (top / "seatrial.toml").exists() and not (top / "code").exists()
-    if not proper and ((top / "seatrial.toml").exists() or (top / "code").is_dir()):
-        raise refusal(
-            f"Everything lies inside the folder {top.name!r}, one folder too deep",
-            f"Pack what is inside of it: tar -czf package.tar.gz -C {top.name} .",
-            field=top.name,
-            valid="seatrial.toml or code/ at the top of the package",
-        )
+    top, depth = root, 0
+    while len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink():
+        top, depth = entries[0], depth + 1
+        if (top / "seatrial.toml").exists() or _is_code(top / "code", depth):
+            inside = top.relative_to(root).as_posix()
+            folders = "one folder" if depth == 1 else f"{depth} folders"
+            raise refusal(
+                f"Everything lies inside the folder {inside!r}, {folders} too deep",
+                f"Pack what is inside of it: tar -czf package.tar.gz -C {shlex.quote(inside)} .",
+                field=inside,
+                valid="seatrial.toml or code/ at the top of the package",
+            )
+        if top.name == "code":
+            return
+        entries = list(top.iterdir())
+
+
+def _is_code(folder: Path, depth: int) -> bool:
+    """Whether it is the handler's folder in SageMaker's layout; far below, a folder `code` may be anything."""
+    return (folder / "inference.py").exists() if depth > 1 else folder.is_dir()
 
 
 def members_of(source: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
@@ -35,15 +36,16 @@ from seatrial.package.closure.conditions import Conditions
 from seatrial.package.closure.walk import Closure, Start, follow
 from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
-from seatrial.package.layout import Entry, entry_of
+from seatrial.package.layout import COG_FILE, Entry, cog_build, entry_of
 from seatrial.package.listing import ListedFile, files_of
 from seatrial.package.manifest import Manifest
-from seatrial.package.requirements import Line, read_requirements
+from seatrial.package.requirements import Line, inline_requirements, read_requirements
 from seatrial.package.source import Source
 from seatrial.package.target import Target
 
 CONTRACT_ID = "contract"
 LEVELS = ("error", "unprovable", "warning")
+BROUGHT = {"cog": frozenset({"cog"})}  # by what runs the layout
 REQUIREMENTS_FILES = {"sagemaker": "code/requirements.txt"}
 
 
@@ -56,6 +58,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     files = files_of(root)
     lines = requirement_lines(manifest, root)
     file = requirements_name(manifest, root)
+    target = replace(target, provided=target.provided | BROUGHT.get(manifest.layout, frozenset()))
     declares = imports.declared(lines, target, file)
     entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
     carried = Carried(root, [file.name for file in files])
@@ -83,8 +86,13 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def requirement_lines(manifest: Manifest, root: Path) -> list[Line]:
-    """The lines of the package's requirements file; none without one."""
-    return read_requirements(manifest.requirements, root.resolve()) if manifest.requirements is not None else []
+    """The lines of the package's requirements file, if it has one, and those of `cog.yaml`."""
+    lines = read_requirements(manifest.requirements, root.resolve()) if manifest.requirements is not None else []
+    if manifest.layout == "cog":
+        packages = cog_build(root).get("python_packages")
+        texts = [one for one in packages if isinstance(one, str)] if isinstance(packages, list) else []
+        lines += inline_requirements(texts, root / COG_FILE, COG_FILE) if texts else []
+    return lines
 
 
 def requirements_name(manifest: Manifest, root: Path) -> str:

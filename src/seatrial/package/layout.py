@@ -79,6 +79,12 @@ def read_cog(root: Path) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def cog_build(root: Path) -> Mapping[str, Any]:
+    """What `cog.yaml` says under `build`; empty if that is nothing."""
+    build = read_cog(root).get("build")
+    return build if isinstance(build, Mapping) else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The module that the worker imports first. `file` is None if it is not there; `wanted` is where it should be."""

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from seatrial.domain.contract import Contract, Sample
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 from seatrial.package.files import file_inside
-from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
+from seatrial.package.layout import HANDLER_FORMS, cog_build, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.samples import loose_samples, outside_samples, runpod_samples
@@ -242,6 +242,9 @@ def _read_contract(
 def _requirements(root: Path, named: str | None, layout: str, problems: Problems) -> Path | None:
     if named is not None:
         return file_inside(root, named, "[package]", "requirements", problems)
+    of_cog = cog_build(root).get("python_requirements") if layout == "cog" else None
+    if isinstance(of_cog, str):
+        return file_inside(root, of_cog, "build", "python_requirements", problems)
     return _default_file(root, SAGEMAKER_REQUIREMENTS if layout == "sagemaker" else PYTHON_REQUIREMENTS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,15 @@ class Line:
 def read_requirements(file: Path, root: Path) -> list[Line]:
     """Every logical line of the file and of those that it includes; what cannot be read is a line with a fault."""
     return list(_lines(file, root, False, []))
+
+
+def inline_requirements(texts: Iterable[str], file: Path, name: str) -> list[Line]:
+    """Requirements that a file of another kind lists, one text each, with the line where each first stands."""
+    held = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [
+        _line(name, next((number for number, line in enumerate(held, 1) if text in line), 1), text, is_constraint=False)
+        for text in texts
+    ]
 
 
 def wanted(lines: list[Line], python: tuple[int, ...]) -> list[Line]:

@@ -45,7 +45,8 @@ class Estimate:
         parts = [f"{count} {one if count == 1 else many}" for count, one, many in counted if count]
         what = ", ".join(parts) or "no sample"
         drill = f", a drill of {self.drill_seconds:g} s" if self.drill_seconds > 0 and self.samples else ""
-        bound = f", {self.minutes_max} minutes at most" if self.minutes_max is not None else ""
+        minutes = "1 minute" if self.minutes_max == 1 else f"{self.minutes_max} minutes"
+        bound = f", {minutes} at most" if self.minutes_max is not None else ""
         if self.seconds is None or self.seconds_per_run is None:
             return f"will run {what}{drill}{bound}"
         total = f"about {self.seconds:.0f} s" if self.seconds >= 1 else "less than a second"

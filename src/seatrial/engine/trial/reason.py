@@ -18,6 +18,7 @@ REMEDIES = {  # for failures that bring none of their own
     errors.WORKER_CRASHED: "Run the handler by hand on the sample; `seatrial logs NAME` has what it printed last.",
 }
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
+TRACEBACK_BEGINS = "Traceback (most recent call last):"
 MEND = "Mend the handler, then deploy again."
 FAILURE_REASON_CHARS_MAX = 1_024  # as at SageMaker
 SAID_CHARS_MIN = 200  # of what went wrong, however long the remedy is
@@ -55,7 +56,9 @@ def _said(error: SeatrialError) -> Iterator[str]:
     yield f"{error.error_type}: {error.message}"
     traceback = error.details.get("traceback")
     if isinstance(traceback, str) and traceback.strip():
-        yield "Traceback: " + " | ".join(line.strip() for line in traceback.strip().splitlines()[-4:])
+        yield "Traceback: " + " | ".join(
+            line.strip() for line in traceback.strip().splitlines()[-4:] if line != TRACEBACK_BEGINS
+        )
 
 
 def _labelled(label: str, text: Any) -> str:

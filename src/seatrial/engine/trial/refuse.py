@@ -78,7 +78,8 @@ class Refusing:
         if not refused:
             return None, "nothing to refuse: no sample says what a request looks like", {}
         accepted = sum(one["error_type"] is None for one in refused)
-        message = f"{len(refused) - accepted} bad requests refused, every worker lives"
+        count = len(refused) - accepted
+        message = f"{count} bad request{'s' * (count != 1)} refused, every worker lives"
         if accepted:
             message += f"; {accepted} succeeded, which the handler alone can judge: a contract would refuse them"
         notes = {"left_out": self._left_out, "warnings": self._warnings}
