@@ -105,6 +105,18 @@ def test_what_it_raises_and_returns(functions: Any, api: Any) -> None:
     assert failure["error_type"] == "malformed_input"
 
 
+def test_the_log_of_a_function_that_was_killed(api: Any) -> None:
+    api.serve("late", PACKAGE, invocation_timeout_seconds=1)
+    client = api.server.client("lambda", retries={"max_attempts": 0})
+    answer = client.invoke(FunctionName="late", Payload=b'{"do": "sleep"}', LogType="Tail")
+    job_id = answer["ResponseMetadata"]["RequestId"]
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    assert lines[0] == f"START RequestId: {job_id} Version: $LATEST"
+    assert lines[-3:-1] == [f"{job_id} Task timed out after 1.00 seconds", f"END RequestId: {job_id}"]
+    assert lines[-1].endswith("\tStatus: timeout")
+    assert set(lines) <= set(api.lines("late"))
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [

@@ -56,6 +56,10 @@ class Output:
         """A line of the server's own, about the worker."""
         self._logs.append([LogLine(self._group, self._stream, self._clock.now_ms(), f"[seatrial] {text}")])
 
+    def say_of(self, job_id: str, text: str) -> None:
+        """A line of a job's, as it is."""
+        self._logs.append([LogLine(self._group, self._stream, self._clock.now_ms(), text, job_id)])
+
     def log_of_the_start(self) -> str:
         """All lines until now, as far as they are kept; asked once, after which no more are."""
         self.drain()

@@ -13,6 +13,8 @@ from seatrial.adapters.processes.alarm import Alarm
 from seatrial.adapters.processes.channel import Channel
 from seatrial.adapters.processes.death import as_traceback, death, out_of_memory_kills
 from seatrial.adapters.processes.descendants import Family
+from seatrial.adapters.processes.lambda_lines import LAYOUT as LAMBDA
+from seatrial.adapters.processes.lambda_lines import lines_of_a_death
 from seatrial.adapters.processes.launch import Started
 from seatrial.adapters.processes.output import Output
 from seatrial.adapters.processes.packing import WorkFrame, produced
@@ -62,6 +64,7 @@ class _Held:
     """A piece of work that the process has been given. `number` is its permit's, and names its folder."""
 
     token: str
+    job_id: str
     number: int
     timeout_seconds: float
     answered: asyncio.Future[Produced]
@@ -198,7 +201,8 @@ class ProcessWorker:
         self._numbers += 1
         number = self._numbers
         frame = WorkFrame(work, number, self._spec.layout, self._scratch.job(number))
-        held = _Held(work.token, number, work.timeout_ms / 1_000, self._loop.create_future(), frame.uses_folder)
+        answered: asyncio.Future[Produced] = self._loop.create_future()
+        held = _Held(work.token, work.job_id, number, work.timeout_ms / 1_000, answered, frame.uses_folder)
         if self._exited.is_set():
             raise WorkerDied(self._death(), begun=False, by_us=self._ended_by_us)
         if frame.has_files or self._order.locked():
@@ -525,6 +529,7 @@ class ProcessWorker:
         await self._family.kill()
         self._family.release()
         self._output.close()
+        self._report_as_lambda()
         self._alarm.cancel()
         self._watchman.forget(self)
         self._channel.close()
@@ -547,6 +552,16 @@ class ProcessWorker:
             self._load_failure = self._while_loading(Failure(LOAD_FAILED, message, failure.details))
         self._load_ended.set()
         self._gone.set()
+
+    def _report_as_lambda(self) -> None:
+        """What a function's process can write no more."""
+        running = self._running
+        if self._spec.layout != LAMBDA or running is None or running.answered.done():
+            return
+        took_ms = (self._loop.time() - self._since) * 1_000
+        timeout_seconds = running.timeout_seconds if running.timed_out else None
+        for line in lines_of_a_death(running.job_id, took_ms, timeout_seconds):
+            self._output.say_of(running.job_id, line)
 
     def _death(self) -> Failure:
         failure = self._fault or death(

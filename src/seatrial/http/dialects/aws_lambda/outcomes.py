@@ -70,7 +70,8 @@ def log_result(job: Job, lines: Sequence[str]) -> str:
     start, end, report = f"START RequestId: {job.id}", f"END RequestId: {job.id}", f"REPORT RequestId: {job.id}"
     if not any(line.startswith(start) for line in text):
         text.insert(0, f"{start} Version: {LATEST}")
-    if (job.failure or {}).get("error_type") == errors.INVOCATION_TIMEOUT:
+    is_late = (job.failure or {}).get("error_type") == errors.INVOCATION_TIMEOUT
+    if is_late and not any(timed_out(job) in line for line in text):
         text.append(f"{job.id} {timed_out(job)}")
     if not any(line.startswith(end) for line in text):
         text.append(end)
