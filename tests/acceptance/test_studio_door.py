@@ -16,6 +16,9 @@ import httpx
 import pytest
 from PIL import Image
 from tests.conftest import RunningServer, until
+from typer.testing import CliRunner
+
+from seatrial.cli.main import app
 
 SECRET = "test-secret"
 PAINTER = {
@@ -267,3 +270,21 @@ def test_health_and_strangers(studio: httpx.Client, served: tuple[RunningServer,
         assert studio.get("/jobs", headers=headers).status_code == 401
     key = {"Authorization": f"Bearer {served[0].variables['SEATRIAL_API_KEY']}", "Host": "studio.example"}
     assert studio.get("/jobs", headers=key).status_code == 200
+
+
+def test_verify_and_stress_find_nothing_wrong(studio: httpx.Client, tmp_path: Path) -> None:
+    contract = tmp_path / "studio.toml"
+    contract.write_text(
+        '[tasks.inference.output]\nmedia_type = "image/png"\n\n[[tasks.inference.samples]]\n'
+        'input = { prompt = "a slope", seed = 1, width = 128, height = 128 }\n\n'
+        "[tasks.train]\nexclusive = true\n\n[[tasks.train.samples]]\ninput = { steps = 2 }\n"
+    )
+    target = (f"studio+{studio.base_url}", "--contract", str(contract), "--json")
+    verified = CliRunner().invoke(app, ["verify", *target])
+    assert verified.exit_code == 0, verified.stdout
+    quick = ("--vary", "seed=1..3", "--rounds", "1", "--scenario", "concurrent", "--scenario", "interference")
+    stressed = CliRunner().invoke(app, ["stress", *target, *quick])
+    told = json.loads(stressed.stdout)
+    assert (stressed.exit_code, told["passed"], told["bad"]) == (0, True, []), stressed.stderr
+    callbacks = [one["callbacks"] for one in told["scenarios"]]
+    assert callbacks == [{"expected": 10, "matched": 10, "told_again": 0}] * 2

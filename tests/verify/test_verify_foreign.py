@@ -116,8 +116,11 @@ def test_cogs_own_server(cog_server, verified, picture):
 
 
 def test_a_studio_server_and_one_that_leaves_half_of_its_pictures_blank(studio, verified):
-    report = verified(f"studio+{studio().url}", STUDIO)
+    training = "[tasks.train]\nexclusive = true\n\n[[tasks.train.samples]]\ninput = { steps = 2 }\n"
+    report = verified(f"studio+{studio().url}", STUDIO + training)
     assert failed(report) == []
+    exists = [one["outcome"] for one in report["checks"] if one["id"] == "output.exists"]
+    assert exists == ["ok", "not_applicable"]  # that server has no output of a training
     assert report["by_id"]["failures.none_new"]["outcome"] == "ok"
 
     report = verified(f"studio+{studio('--cut').url}", STUDIO)

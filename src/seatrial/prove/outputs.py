@@ -48,6 +48,8 @@ def judge(answer: Answer, task: Task, sample: Sample | None = None) -> list[Find
     Raises:
         MissingLibrary: looking at its kind of output needs the extra `validate`.
     """
+    if answer.unasked and not answer.parts:
+        return [Finding(one, Outcome.NOT_APPLICABLE, answer.unasked) for one in IDS]
     findings: list[Finding] = []
     for look in (_exists, _whole, _honest, _contract, _valid):
         finding = look(answer, task, sample)

@@ -75,8 +75,9 @@ def _listen(host: str, port: int, option: str) -> Iterator[socket.socket]:
         listener.listen(LISTEN_BACKLOG)
     except OSError as error:
         listener.close()
-        any_free = "0" if option == "--port" else "ENDPOINT:0"
-        remedy = f"another server may use the port: choose one with {option}, or {option} {any_free} for any free one"
+        named = "" if option == "--port" else "ENDPOINT:"
+        chosen = f"choose one with {option} {named}PORT, or {option} {named}0 for any free one"
+        remedy = f"another server may use the port: {chosen}"
         raise StartError(f"cannot listen on {host}:{port} ({error.strerror}); {remedy}") from None
     with listener:
         yield listener

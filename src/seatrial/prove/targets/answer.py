@@ -59,7 +59,8 @@ class Failure:
 class Answer:
     """`seconds` from the request to the end as the client sees it. The first part is the primary one.
 
-    `evidence` is plain JSON of what the server said: identifiers, locations, times.
+    `evidence` is plain JSON of what the server said: identifiers, locations, times. `unasked` says why no output was to
+    be had of this job; empty: it was.
     """
 
     state: State
@@ -67,6 +68,7 @@ class Answer:
     parts: tuple[Part, ...] = ()
     failure: Failure | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    unasked: str = ""
 
     @property
     def primary(self) -> Part | None:

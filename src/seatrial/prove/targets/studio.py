@@ -20,6 +20,7 @@ from seatrial.prove.targets.trouble import NotOffered, Refused, Unreachable
 from seatrial.prove.targets.web import Web
 
 TRAINING = frozenset({"train", "training", "lora_training"})  # tasks that go to /train
+NO_OUTPUT = "the studio protocol has no output of a training"
 _CAN = (Source.BASE64, Source.DATA_URL)
 _STATES = {"completed": State.SUCCEEDED, "failed": State.FAILED, "timeout": State.TIMED_OUT}
 
@@ -81,8 +82,9 @@ class StudioTarget(Wire):
         if state is not State.SUCCEEDED:
             failure = failure_of({"message": told.get("error") or told["status"]})
             return Answer(state=state, seconds=seconds, failure=failure, evidence=evidence)
-        parts = () if ticket.evidence["training"] else self._result(ticket)
-        return Answer(state=state, seconds=seconds, parts=parts, evidence=evidence)
+        unasked = NO_OUTPUT if ticket.evidence["training"] and not told.get("result_url") else ""
+        parts = () if unasked else self._result(ticket)
+        return Answer(state=state, seconds=seconds, parts=parts, evidence=evidence, unasked=unasked)
 
     def _result(self, ticket: Ticket) -> tuple[Part, ...]:
         path = f"/inference/result/{quote(ticket.id, safe='')}"

@@ -27,8 +27,8 @@ _PRIMARY = "result"
 
 
 def shown_id(job: Job) -> str:
-    """The client's own name of a job; of one that has none, and of other doors' jobs, ours."""
-    return job.attributes.get(NAME, job.id)
+    """The client's own name of a job; of one that has none, of a retry and of other doors' jobs, ours."""
+    return job.id if job.retry_of else job.attributes.get(NAME, job.id)
 
 
 def state_of(job: Job) -> str:
