@@ -108,6 +108,16 @@ def test_strips_inside_are_found(photo: Pixels) -> None:
     assert failed(looked_at(encoded(photo))) == ["image.inner_band"]
 
 
+def test_a_gutter_that_a_thinner_one_crosses_is_left_alone(photo: Pixels) -> None:
+    random = np.random.default_rng(3)
+    sheet = np.concatenate([photo, photo[:, ::-1]], axis=1)
+    sheet = (sheet + random.normal(0, 3, sheet.shape)).clip(20, 255).astype(np.uint8)
+    sheet[124:134] = 0
+    assert failed(looked_at(encoded(sheet))) == ["image.inner_band"]
+    sheet[:, 253:259] = 0  # of the width a smaller share than the other is of the height
+    assert looked_at(encoded(sheet)).is_valid
+
+
 def test_the_gutters_of_a_sheet_are_left_alone(photo: Pixels) -> None:
     photo[120:132] = photo[:, 120:132] = 0
     assert looked_at(encoded(photo)).is_valid

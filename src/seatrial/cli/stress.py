@@ -24,7 +24,7 @@ from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opene
 from seatrial.prove.contract import Contract
 from seatrial.prove.finding import Finding, Outcome
 from seatrial.prove.junit import junit_xml
-from seatrial.prove.limits import STRESS_JOBS_MAX
+from seatrial.prove.limits import COLD_START_SECONDS_DEFAULT, POLL_SECONDS_MAX, STRESS_JOBS_MAX
 from seatrial.prove.stress.settings import ScenarioName, Settings
 from seatrial.prove.stress.variants import BadVariants, Variant, exclusive_of, read_variations, variants_of
 from seatrial.prove.targets import Target
@@ -164,6 +164,12 @@ def stress(
 
 def _look_whether_it_serves(target: Target) -> None:
     told = target.describe()
+    if told.starting:
+        note(f"{told.name} is {told.status}: it is waited for")
+    give_up = time.monotonic() + COLD_START_SECONDS_DEFAULT
+    while told.starting and time.monotonic() < give_up:
+        time.sleep(POLL_SECONDS_MAX)
+        told = target.describe()
     if not told.in_service:
         words = f"{told.name} is not in service: {told.status}"
         reason = f" ({told.reason})" if told.reason else ""

@@ -52,7 +52,9 @@ class Failure:
     def remedy(self) -> str:
         """What the server says to do, or what would have been valid; empty where it says neither."""
         told = self.document if isinstance(self.document, dict) else {}
-        return next((told[key] for key in ("remedy", "valid") if isinstance(told.get(key), str)), "")
+        if isinstance(told.get("remedy"), str):
+            return str(told["remedy"])
+        return f"valid: {told['valid']}" if isinstance(told.get("valid"), str) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

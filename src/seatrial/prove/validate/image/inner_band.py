@@ -29,6 +29,9 @@ def _run(subject: Subject) -> Passed:
     if all(found for _, found in both.values()):
         return Passed("bands cross each other, as between pictures on a sheet")
     for name, (lines, found) in both.items():
+        across = inside.columns if name == "rows" else inside.rows
+        if found and _is_gutter(lines, found[0][0], across):
+            return Passed("a band is crossed by another of its colour, as between pictures on a sheet")
         if found:
             share = sum(stop - start for start, stop, _ in found) / len(lines)
             start, stop, band = found[0]
@@ -56,11 +59,21 @@ def _lost_bands(lines: Lines, share_min: float, ground: str) -> list[tuple[int, 
     return found
 
 
+def _is_gutter(lines: Lines, at: int, across: Lines) -> bool:
+    """Whether lines across the band at `at`, however thin, have its colour from end to end: no lost strip has those."""
+    colour = _middle(lines)[at]
+    return any((np.abs(_middle(across)[start] - colour) <= EXACT).all() for start, _ in _runs(across))
+
+
+def _middle(lines: Lines) -> NDArray[np.int16]:
+    """Of each line one pixel, which is all of a constant one."""
+    return lines[:, lines.shape[1] // 2].astype(np.int16)
+
+
 def _runs(lines: Lines) -> list[tuple[int, int]]:
     """Where lines of one and the same colour follow each other, without those at the edges."""
     flat: NDArray[np.bool_] = constant_lines(lines)
-    middle = lines[:, lines.shape[1] // 2].astype(np.int16)
-    same = (np.abs(np.diff(middle, axis=0)) <= EXACT).all(axis=1)
+    same = (np.abs(np.diff(_middle(lines), axis=0)) <= EXACT).all(axis=1)
     breaks = np.flatnonzero(~(flat[1:] & flat[:-1] & same)) + 1
     bounds = [0, *breaks.tolist(), len(lines)]
     return [(start, stop) for start, stop in pairwise(bounds) if flat[start] and start > 0 and stop < len(lines)]
