@@ -319,6 +319,8 @@ class ProcessWorker:
         await self._gone.wait()
 
     def _signal_group(self, number: signal.Signals) -> None:
+        if self._process.poll() is not None:
+            return  # its number may be somebody else's by now
         try:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
