@@ -40,6 +40,7 @@ MOST = 0.5  # a share of runs that answer alike which, if it is surely exceeded,
 SURELY = 4.0  # standard deviations; it is looked at after every answer
 MISSED_BY_CHANCE = 0.001  # the chance that it shows once beside others, and never in all runs alone
 REPEATS_SECONDS = 4.0  # of runs on each of the first two fresh workers; of quick ones DRILL_STRETCH times that
+WARM = 2  # runs after which an answer tells of the process, and no longer of its start
 REPEATS = 30  # on each of them, as far as that time allows
 REPEATS_OF_SHORT = 60  # the same, where a value is so short that chance brings it about twice
 RICH_CHARS = 24  # values of that length do not come about twice by chance
@@ -96,7 +97,7 @@ class Suspicion:
         alone = [answers[: min(map(len, alone))] for answers in alone]  # the slower one was asked less often
         by_chance = await self._run_by_run(proof, alone[0], alone[1])
         others = [one for one in paths if one not in by_chance]
-        by_process = await self._by_process(proof, alone[0][0], others) if others else set()
+        by_process = await self._by_process(proof, alone[0][WARM - 1], others) if others else set()
         by_chance |= by_process
         for answers in alone:  # what a process has fixed it answers each time
             by_process -= await self._run_by_run(proof, [answers[0]] * len(answers), answers)
@@ -123,13 +124,13 @@ class Suspicion:
         return found
 
     async def _by_process(self, proof: Proof, first: Answer, paths: Sequence[str]) -> set[str]:
-        """Where the first answers of further fresh workers differ: as many of them as time allows, or are needed."""
+        """Where the second answers of further fresh workers differ: as many of them as time allows, or are needed."""
         clock = self._court.clock
         found: set[str] = set()
         ends_ms = clock.monotonic_ms() + int(DRILL_FRESH_SECONDS * 1000)
         workers = 2
         while workers < DRILL_FRESH_WORKERS_MAX and clock.monotonic_ms() < ends_ms and not found.issuperset(paths):
-            (answer,) = await self._fresh(proof, 1)
+            *_, answer = await self._fresh(proof, WARM)
             found |= set(await differing(first, answer, proof.task.output, frozenset()))
             workers += 1
         return found
