@@ -288,3 +288,58 @@ def test_ctrl_c_ends_a_canary_cleanly(deployed, tmp_path):
     assert process.returncode == 0
     assert "ended after 1 round" in errors
     assert "Traceback" not in errors
+
+
+SKETCH = """
+[package]
+name = "sketch"
+handler = "sketch:Sketch"
+
+[tasks.draw.input.text]
+type = "string"
+required = true
+
+[tasks.draw.output]
+media_type = "application/json"
+
+[tasks.draw.output.parts.picture]
+media_type = "image/png"
+
+[[tasks.draw.samples]]
+name = "stripe"
+input = "stripe.json"
+"""
+SKETCH_HANDLER = """
+import struct
+import zlib
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+class Sketch:
+    def draw(self, text):
+        rows = b"".join(b"\\0" + bytes((x * 4 + y * 7) % 256 for x in range(48)) for y in range(32))
+        head = struct.pack(">IIBBBBB", 48, 32, 8, 0, 0, 0, 0)
+        parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        return {"text": text, "picture": b"\\x89PNG\\r\\n\\x1a\\n" + parts}
+"""
+
+
+def test_parts_that_lie_beside_a_sagemaker_answer_are_judged_and_removed(deployed, seatrial, tmp_path):
+    package = tmp_path / "sketch"
+    package.mkdir()
+    (package / "seatrial.toml").write_text(SKETCH)
+    (package / "sketch.py").write_text(SKETCH_HANDLER)
+    (package / "stripe.json").write_text('{"text": "a"}')
+    deployed.cli("deploy", str(package), "--name", "sketch")
+    options = ("--contract", str(package / "seatrial.toml"), "--inputs", "s3://data/verify", "--json")
+
+    done = seatrial("verify", "sagemaker:sketch", *options, env=deployed.variables)
+
+    told = {one["id"]: one for one in json.loads(done.stdout)["checks"]}
+    assert told["output.exists"]["measured"]["parts"]["picture"]["media_type"] == "image/png", done.stdout
+    assert told["output.whole"]["message"] == "SHA-256 matches, 1 object"
+    assert "picture (image)" in told["output.valid"]["message"]
+    assert any(name.endswith("-picture.png") for name in told["inputs.cleaned_up"]["measured"]["removed"])

@@ -34,6 +34,7 @@ PROBLEMS_NAMED_MAX = 5  # in one message
 
 # Talking to targets
 TARGET_ANSWER_BYTES_MAX = 1 * GIB  # of one answer of a server
+TARGET_REFERENCES_MAX = 100  # parts of one answer that lie in objects of their own
 TARGET_ANSWER_SECONDS_MAX = 60.0  # that a server may take for one answer; long polls ask for less
 TARGET_CONNECT_SECONDS_MAX = 10.0
 LONG_POLL_SECONDS = 30

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seatrial.prove.limits import (
@@ -22,6 +23,7 @@ from seatrial.prove.limits import (
 from seatrial.prove.request import Request, SentFile, Source
 from seatrial.prove.targets.answer import Answer, Part, State, failure_of
 from seatrial.prove.targets.base import Wire, elapsed, poll
+from seatrial.prove.targets.references import Reference, references_in
 from seatrial.prove.targets.spelling import body_of
 from seatrial.prove.targets.target import Cleaned, Description, Health, LogLine, Scaling, Ticket
 from seatrial.prove.targets.trouble import (
@@ -60,6 +62,7 @@ class SageMakerTarget(Wire):
         self._run = uuid.uuid4().hex[:12]
         self._inputs = inputs
         self._config: Mapping[str, Any] | None = None
+        self._beside: dict[str, tuple[str, ...]] = {}  # parts that lie beside an answer, by its location
         sagemaker, runtime, s3, logs, scaling = _clients(region)
         self._sagemaker, self._runtime, self._s3, self._logs, self._scaling = sagemaker, runtime, s3, logs, scaling
 
@@ -144,7 +147,9 @@ class SageMakerTarget(Wire):
         output, failure = ticket.evidence["output"], ticket.evidence.get("failure")
         part = self._read("result", output)
         if part is not None:
-            return Answer(state=State.SUCCEEDED, seconds=elapsed(ticket), parts=(part,), evidence=ticket.evidence)
+            seconds = elapsed(ticket)
+            parts = (part, *self._referred(part))
+            return Answer(state=State.SUCCEEDED, seconds=seconds, parts=parts, evidence=ticket.evidence)
         part = self._read("failure", failure) if failure else None
         if part is None:
             return None
@@ -154,6 +159,18 @@ class SageMakerTarget(Wire):
             document = None
         said = failure_of(document, part.data[:2000].decode(errors="replace"))
         return Answer(state=State.FAILED, seconds=elapsed(ticket), failure=said, evidence=ticket.evidence)
+
+    def _referred(self, answer: Part) -> list[Part]:
+        """The parts of an answer that lie in objects of their own; those beside it are its own, and cleaned up."""
+        found = references_in(answer)
+        self._beside[answer.location] = tuple(one.uri for one in found if one.is_beside(answer.location))
+        return [self._part(one) for one in found]
+
+    def _part(self, reference: Reference) -> Part:
+        part = self._read(reference.name, reference.uri, reference.size_bytes)
+        if part is None:
+            raise Unknown(f"the answer's part {reference.name} is not there: {reference.uri}")
+        return replace(part, media_type=reference.media_type, sha256=reference.sha256)
 
     def status(self, job_id: str) -> str:
         """SageMaker has no status of a job: what is asked is its output's name, as clients do."""
@@ -244,6 +261,7 @@ class SageMakerTarget(Wire):
     def clean(self, tickets: Sequence[Ticket]) -> Cleaned:
         names = [name for ticket in tickets for name in ticket.created]
         names += [ticket.evidence[key] for ticket in tickets for key in ("output", "failure") if key in ticket.evidence]
+        names += [name for ticket in tickets for name in self._beside.pop(ticket.evidence.get("output", ""), ())]
         removed, left, reason = self._remove(names)
         return Cleaned(tuple(removed), tuple(left), reason)
 
@@ -290,14 +308,14 @@ class SageMakerTarget(Wire):
         created.append(f"s3://{bucket}/{key}")
         return key
 
-    def _read(self, name: str, location: str) -> Part | None:
+    def _read(self, name: str, location: str, most: int = TARGET_ANSWER_BYTES_MAX) -> Part | None:
         bucket, key = split(location)
         try:
             told = _asked(self._s3.get_object, _READ, Bucket=bucket, Key=key)
         except Unknown:
             return None
-        if told["ContentLength"] > TARGET_ANSWER_BYTES_MAX:
-            raise Unreachable(f"{location} has {told['ContentLength']:,} bytes; {TARGET_ANSWER_BYTES_MAX:,} are read")
+        if told["ContentLength"] > most:
+            raise Unreachable(f"{location} has {told['ContentLength']:,} bytes; {most:,} are read")
         data = _asked(told["Body"].read, _READ)
         return Part(name, data, told.get("ContentType", "application/octet-stream"), location)
 
