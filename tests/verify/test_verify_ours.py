@@ -7,13 +7,16 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from seatrial.prove.contract_file import load_contract
 from seatrial.prove.finding import Outcome
+from seatrial.prove.limits import SERVICE_LOOK_SECONDS
 from seatrial.prove.targets import parse
+from seatrial.prove.targets.answer import Answer, State
 from seatrial.prove.verify import Verifier
 
 TEN_POINTS = {  # of the report in which an endpoint was InService and every request failed
@@ -343,3 +346,28 @@ def test_parts_that_lie_beside_a_sagemaker_answer_are_judged_and_removed(deploye
     assert told["output.whole"]["message"] == "SHA-256 matches, 1 object"
     assert "picture (image)" in told["output.valid"]["message"]
     assert any(name.endswith("-picture.png") for name in told["inputs.cleaned_up"]["measured"]["removed"])
+
+
+def test_an_endpoint_that_leaves_service_is_not_waited_for(deployed, monkeypatch):
+    """The job stays pending; two looks at the endpoint in a row end the waiting, with the server's reason."""
+    with parse("seatrial:gen3d", deployed.variables) as target:
+        told = target.describe()
+        fallen = replace(told, in_service=False, status="Failed", reason="its workers crash again and again")
+        answers = iter([told, told, fallen, told, fallen, fallen])  # one bad look is no end
+        waits = []
+
+        def wait(ticket, seconds):
+            waits.append(seconds)
+            return Answer(state=State.PENDING, seconds=20.0 * len(waits))
+
+        monkeypatch.setattr(target, "wait", wait)
+        monkeypatch.setattr(target, "describe", lambda: next(answers))
+        report = Verifier(target, target.contract()).run()
+
+    lines = [line for line in report.lines if line.finding.id == "inference.succeeds"]
+    assert [line.finding.outcome for line in lines] == [Outcome.FAILED, Outcome.NOT_APPLICABLE]
+    assert "left service: gen3d is Failed: its workers crash again and again" in lines[0].finding.message
+    assert "accepted as " in lines[0].finding.message
+    assert len(waits) == 5
+    assert max(waits) <= SERVICE_LOOK_SECONDS
+    assert report.invocations == 1

@@ -68,6 +68,8 @@ OUTPUT_PICTURES_MAX = 1_000  # undeclared ones, found in one JSON answer
 
 # Verifying
 LATENCY_SECONDS_DEFAULT = 10.0  # of a first-stage task
+SERVICE_LOOK_SECONDS = 10.0  # of waiting for an answer, between two looks at whether the endpoint is still in service
+SERVICE_LOOKS_FAILED_MAX = 2  # in a row: then it is believed to have left it
 LOG_SETTLE_SECONDS_MAX = 15.0  # until lines that were just written have to be readable
 LOAD_LOG_SECONDS = 3_600.0  # before the last change of a deployment, in which its model is expected to have loaded
 VERIFY_REPORT_PICTURES_MAX = 50

@@ -41,6 +41,10 @@ class Unknown(TargetTrouble):
         self.structured = structured
 
 
+class LeftService(TargetTrouble):
+    """The endpoint was in service, and is not any more."""
+
+
 class Refused(TargetTrouble):
     """The server said no to a request at once, before there was a job."""
 

@@ -20,7 +20,7 @@ def refusal(round_: Round, check_id: str, request: Request, what: str) -> Line:
         ticket = round_.send(request)
     except Refused as refused:
         return _judged(check_id, what, refused.failure, refused.status)
-    answer = round_.target.wait(ticket, INFERENCE_SECONDS_DEFAULT)
+    answer = round_.wait(ticket, INFERENCE_SECONDS_DEFAULT)
     if answer.state is State.SUCCEEDED:
         # Without declared tasks nobody but the handler knows what is bad: that it succeeded is only told.
         declared = any(task.name for task in round_.contract.tasks)

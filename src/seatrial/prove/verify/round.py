@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seatrial.prove.contract import Contract, Sample, Task
-from seatrial.prove.limits import LATENCY_SECONDS_DEFAULT
+from seatrial.prove.limits import LATENCY_SECONDS_DEFAULT, SERVICE_LOOK_SECONDS, SERVICE_LOOKS_FAILED_MAX
 from seatrial.prove.request import Request
-from seatrial.prove.targets.answer import Answer
+from seatrial.prove.targets.answer import Answer, State
 from seatrial.prove.targets.target import Description, Target, Ticket
-from seatrial.prove.targets.trouble import TargetTrouble
+from seatrial.prove.targets.trouble import LeftService, TargetTrouble, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +68,35 @@ class Round:
         ticket = self.target.submit(request)
         self.tickets.append(ticket)
         return ticket
+
+    def wait(self, ticket: Ticket, seconds: float) -> Answer:
+        """The end of a request, or `pending`.
+
+        Raises:
+            LeftService: meanwhile the endpoint left service: no answer is to be expected.
+        """
+        give_up = time.monotonic() + seconds
+        reasons: list[str] = []
+        while True:
+            left = max(give_up - time.monotonic(), 0.0)
+            answer = self.target.wait(ticket, min(left, SERVICE_LOOK_SECONDS))
+            if answer.state is not State.PENDING or left <= SERVICE_LOOK_SECONDS:
+                return answer
+            reason = self._out_of_service()
+            reasons = [*reasons, reason] if reason else []
+            if len(reasons) >= SERVICE_LOOKS_FAILED_MAX:
+                self.in_service = False
+                words = f"no answer after {answer.seconds:.0f} s, and the endpoint left service: {reason}"
+                raise LeftService(words, "see why in its log, and deploy it again")
+
+    def _out_of_service(self) -> str:
+        """Why it is in service no longer; empty: it is, or is on its way there, or does not tell."""
+        try:
+            told = self.target.describe()
+        except Unknown as unknown:
+            return f"there is no such endpoint any more: {unknown}"
+        except TargetTrouble:
+            return ""
+        if told.in_service or told.starting:
+            return ""
+        return f"{told.name} is {told.status}" + (f": {told.reason}" if told.reason else "")

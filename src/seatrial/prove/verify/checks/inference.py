@@ -22,6 +22,10 @@ TASK_REMEDY = (
 def look(round_: Round) -> Iterator[Line]:
     """Runs them, one after the other; the first one may have to wait for a worker."""
     for number, (task, sample) in enumerate(round_.contract.samples()):
+        if not round_.in_service:
+            subject = SampleRun(task=task, sample=sample, answer=None).subject
+            yield not_applicable(ID, "not run: the endpoint left service", subject)
+            continue
         round_.progress(f"{task.name or 'the sample'} {sample.name}")
         run = _run(round_, task, sample, is_first=number == 0)
         round_.runs.append(run)
@@ -37,20 +41,21 @@ def look(round_: Round) -> Iterator[Line]:
 def _run(round_: Round, task: Task, sample: Sample, is_first: bool) -> SampleRun:
     ready = round_.description.workers_ready if round_.description is not None else None
     patience = max(task.timeout_seconds, round_.contract.cold_start_seconds) if is_first else task.timeout_seconds
+    ticket = None
     try:
         ticket = round_.submit(task, sample)
-        answer = round_.target.wait(ticket, patience)
+        answer = round_.wait(ticket, patience)
         run = SampleRun(task=task, sample=sample, answer=answer, ticket=ticket, seconds=answer.seconds)
         budget = budget_of(round_, task)
         slow = ready is None and budget is not None and answer.seconds > budget  # nobody says whether it was cold
         if answer.state is not State.SUCCEEDED or not is_first or not (ready == 0 or slow):
             return run
         # The first answer waited for a worker to start: a second one tells the latency.
-        cold_seconds = answer.seconds
+        cold_seconds, ticket = answer.seconds, None
         ticket = round_.submit(task, sample)
-        answer = round_.target.wait(ticket, task.timeout_seconds)
+        answer = round_.wait(ticket, task.timeout_seconds)
     except TargetTrouble as trouble:
-        return SampleRun(task=task, sample=sample, answer=None, trouble=trouble)
+        return SampleRun(task=task, sample=sample, answer=None, trouble=trouble, ticket=ticket)
     return SampleRun(
         task=task, sample=sample, answer=answer, ticket=ticket, seconds=answer.seconds, cold_seconds=cold_seconds
     )
@@ -66,7 +71,8 @@ def budget_of(round_: Round, task: Task) -> float | None:
 
 def _line(run: SampleRun) -> Line:
     if run.trouble is not None:
-        return failed(ID, f"it was not accepted: {run.trouble}", run.trouble.remedy or REMEDY, run.subject)
+        began = f"accepted as {run.ticket.id}, and then" if run.ticket is not None else "it was not accepted"
+        return failed(ID, f"{began}: {run.trouble}", run.trouble.remedy or REMEDY, run.subject)
     answer: Answer | None = run.answer
     if answer is None:
         return failed(ID, "it was not run", REMEDY, run.subject)
