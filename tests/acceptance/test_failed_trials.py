@@ -120,8 +120,38 @@ def test_an_answer_that_was_refused_is_kept(api):
     stage, endpoint = fails(api, "soft", handler)
     (answer,) = Path(stage["details"]["remains"]["folder"]).glob("workers/answer-*/result")
     assert answer.read_text() == '{"status": "error", "error": "no GPU"}'
-    assert printed_line(endpoint) == "seatrial trial rerun soft --from prove", "the handler itself did not fail"
-    assert run_line(api, stage["details"]["by_hand"]).stdout.strip() == '{"status": "error", "error": "no GPU"}'
+    assert printed_line(endpoint) == stage["details"]["by_hand"], "its answer alone shows the failure"
+    again = run_line(api, printed_line(endpoint))
+    assert again.stdout.strip() == '{"status": "error", "error": "no GPU"}'
+    assert again.returncode == 1
+    assert "This very answer is the failure: no GPU" in again.stderr
+    assert "set soft_failures = false" in again.stderr
+
+
+def test_an_answer_that_breaks_its_contract_is_tried_again_with_the_server(api):
+    """By hand nothing is held against the contract: there the handler answers, and the trial has to say the rest."""
+    manifest = """
+    [package]
+    task_field = "task"
+
+    [tasks.rooms.input.text]
+    type = "string"
+
+    [tasks.rooms.output]
+    media_type = "application/json"
+    schema = { type = "object", required = ["rooms"] }
+    soft_failures = false
+
+    [[tasks.rooms.samples]]
+    input = "samples/a.json"
+    """
+    handler = ECHO.replace("return data, accept", """return '{"status": "error"}', 'application/json'""")
+    files = {"code/inference.py": handler, "samples/a.json": '{"text": "ahoy"}', "seatrial.toml": manifest}
+    endpoint = api.deploy("breaks", files)
+    assert printed_line(endpoint) == "seatrial trial rerun breaks --from prove"
+    again = run_line(api, endpoint["versions"][-1]["stages"][-1]["details"]["by_hand"])
+    assert again.returncode == 0, "such words are results here"
+    assert "came afterwards" in again.stderr
 
 
 def test_what_a_trial_and_its_workers_wrote(api):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seatrial.adapters.processes.by_hand import Place
+    from seatrial.domain.failures import Failure
 
 NameArgument = Annotated[str, typer.Argument(help="The endpoint.")]
 NumberOption = Annotated[
@@ -51,16 +52,38 @@ def reproduce(
     data: FolderOption = None,
     json: ByHandJsonOption = False,
 ) -> None:
-    """Run the handler by hand on the request that failed a trial, as its worker would; exit code 1 when it raises."""
+    """Run the handler by hand on the request that failed a trial, as its worker would.
+
+    Exit code 1: it raises, or its answer says itself that it failed.
+    """
     from seatrial.adapters.processes.by_hand import reproduce as run
 
     place = _place(data, name, number, json)
     _said_before(place)
     options = ["--pdb"] if pdb else []
     code = _run(lambda secrets: run(place, secrets, options), place, with_secrets)
-    if code == 0:
+    failure = _soft_failure(place) if code == 0 else None
+    if failure is not None:
+        code = 1
+        note(f"This very answer is the failure: {failure.message} Remedy: {failure.details['remedy']}")
+    elif code == 0:
         note("The handler answered: what failed the trial came afterwards, from other jobs, or is gone by now.")
     _end(place, code, json)
+
+
+def _soft_failure(place: Place) -> Failure | None:
+    """What the answer by hand says of its own failure, where the trial takes such words for one; None: nothing."""
+    from seatrial.adapters.processes.by_hand import json_answer
+    from seatrial.domain.checking import soft_failure
+    from seatrial.domain.json_text import parse_answer_json
+
+    answer = json_answer(place)
+    if answer is None or not _told(place.folder / "trial.json").get("soft_failures", True):
+        return None
+    try:
+        return soft_failure(parse_answer_json(answer))
+    except ValueError:  # whether it must be sound JSON is for the contract to say
+        return None
 
 
 def shell(

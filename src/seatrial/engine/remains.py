@@ -56,14 +56,12 @@ Again = Callable[[EndpointVersion, str], str]  # a version and a stage -> the li
 DAY_MS = 24 * 3600 * 1000
 NEEDED = frozenset({TRIAL_FILE, "worker.json", "request.json"})
 ALONE = frozenset({"load", "prove"})  # stages whose requests run one by one: a handler fails there by itself
-# What is found wrong with an answer only after the handler has returned it.
+# What is found wrong with an answer only after the handler has returned it, and is not looked for by hand.
 AFTERWARDS = frozenset(
     {
         errors.OUTPUT_CONTRACT,
         errors.OUTPUT_INVALID,
         errors.OUTPUT_TOO_LARGE,
-        errors.SOFT_FAILURE,
-        errors.MOCK_OUTPUT,
         errors.DEADLINE_EXCEEDED,
     }
 )
@@ -150,7 +148,12 @@ class Remains:
         await self._keep_logs(version, folder)
         left_out = await asyncio.to_thread(_shrink, folder, REMAINS_BYTES_MAX)
         lines = self._lines(version, job, work, spec)
-        told = _told(version, error, job) | lines | ({"left_out": left_out} if left_out else {})
+        told = (
+            _told(version, error, job)
+            | self._rules(version, work)
+            | lines
+            | ({"left_out": left_out} if left_out else {})
+        )
         await asyncio.to_thread((folder / TRIAL_FILE).write_text, json.dumps(told, indent=1), "utf-8")
         await self.remove_unused((), 0)
         files = await asyncio.to_thread(_named, folder)
@@ -170,6 +173,14 @@ class Remains:
         alone = stage in ALONE and word not in AFTERWARDS
         failed = alone and (job is None or job.state is JobState.FAILED)
         return {"reproduce": by_hand if failed else again, "by_hand": by_hand, "again": again}
+
+    def _rules(self, version: EndpointVersion, work: Work | None) -> dict[str, bool]:
+        """What an answer by hand is held against, as in the trial."""
+        contract = self._sources.directory.version(version.id).contract
+        task = contract.task(work.task) if work is not None and work.task else None
+        if task is None and len(contract.tasks) == 1:
+            task = contract.tasks[0]
+        return {"soft_failures": task is None or task.output.soft_failures}
 
     async def _job(self, error: SeatrialError) -> Job | None:
         job_id = error.details.get("job_id")

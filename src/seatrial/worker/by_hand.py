@@ -106,6 +106,7 @@ def _tell(answer: Any, out: pathlib.Path) -> None:
         else:
             shutil.copyfile(payload, kept)
         print(f"by hand: {name}, {kept.stat().st_size} bytes, is in {kept}", file=sys.stderr)
+    (out / ".media-type").write_text(answer.media_type, encoding="utf-8")
     body = (out / "result").read_bytes()
     if answer.media_type.startswith(("application/json", "text/")):
         print(body[:BODY_CHARS_SHOWN_MAX].decode("utf-8", "replace"), flush=True)

@@ -28,6 +28,8 @@ from seatrial.adapters.processes.launch import (
     package_view,
 )
 from seatrial.adapters.processes.scratch import Scratch
+from seatrial.domain.limits import JSON_OUTPUT_BYTES_MAX
+from seatrial.domain.media_types import is_json
 from seatrial.domain.work import Work, WorkerSpec
 
 WORKER_FILE = "worker.json"
@@ -107,6 +109,15 @@ def reproduce(place: Place, secrets: Mapping[str, str], options: Sequence[str]) 
     files = [str(place.folder / ORDER_FILE), str(request) if request.exists() else "-"]
     command = [str(spec.python), str(RUN), *files, str(place.folder / ANSWER_FOLDER), *options]
     return _run(place, spec, command)
+
+
+def json_answer(place: Place) -> bytes | None:
+    """What `reproduce` was just answered, if it is JSON that a trial would have looked at."""
+    folder = place.folder / ANSWER_FOLDER
+    result, media_type = folder / "result", folder / ".media-type"
+    if not media_type.exists() or not is_json(media_type.read_text(encoding="utf-8")):
+        return None
+    return result.read_bytes() if result.stat().st_size <= JSON_OUTPUT_BYTES_MAX else None
 
 
 def shell(place: Place, secrets: Mapping[str, str], command: Sequence[str]) -> int:
