@@ -55,6 +55,11 @@ def test_json_and_data_urls_need_no_other_file(tmp_path):
         ({"tasks": {"a": {"samples": [{"input": "nowhere.json"}]}}}, "samples[1].input: nowhere.json cannot be read"),
         ({"tasks": {"a": {"samples": [{"name": "x"}, {"name": "x"}]}}}, "'x' comes twice"),
         ({"tasks": {"a": {"output": {"validate": {"image": {"widht": 1}}}}}}, "image.widht: unknown"),
+        (
+            {"tasks": {"a": {"output": {"validate": True}}}},
+            "tasks.a.output.validate: Input should be a valid string or a valid dictionary",
+        ),
+        ({"tasks": {"a": {"samples": [{"files": {"x": 3, "y": 3}}]}}}, "files.x: Input should be a valid string"),
         ({"verify": {"critical_log_patterns": ["("]}}, "no regular expression"),
         ({"tasks": {"a": {"samples": [{"files": {"x": "data:image/png;base64,?"}}]}}}, "no base64"),
         ({"tasks": {"a": {"latencyseconds_max": 3}}}, "'latencyseconds_max': is no key"),

@@ -424,6 +424,28 @@ def test_a_fault_is_named_with_its_place_and_what_is_valid(package: Package, tex
     assert expected in refused(package(text)).message
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "found"),
+    [
+        ("[tasks.t.output]\nmedia_type = 'image/png'\nvalidate = true\n", "[tasks.t.output] validate", "True"),
+        (
+            "[tasks.t.output.parts.p]\nmedia_type = 'image/png'\nvalidate = 3\n",
+            "[tasks.t.output.parts.p] validate",
+            "3",
+        ),
+        ("[tasks.t.output]\nschema = 3\n", "[tasks.t.output] schema", "3"),
+        ("[tasks.t.output]\nvarying = [3]\n", "[tasks.t.output] varying.0", "3"),
+        ("[tasks.t]\ntimeout_seconds = 'x'\n", "[tasks.t] timeout_seconds", "'x'"),
+    ],
+)
+def test_a_value_that_may_be_of_several_types_and_is_of_none_is_one_fault(
+    package: Package, text: str, place: str, found: str
+) -> None:
+    message = refused(package(text)).message
+    assert message.startswith(f"seatrial.toml {place}: found {found} (valid: ")
+    assert "\n" not in message
+
+
 def test_a_sample_that_names_another_task_is_refused(package: Package) -> None:
     text = "[tasks.a]\naliases = ['b']\n[[tasks.a.samples]]\ninput = 's.json'\n"
     assert (

@@ -51,8 +51,10 @@ class Problems:
         try:
             return model.model_validate(dict(values))
         except ValidationError as error:
+            noted = Problems()
             for fault in error.errors(include_url=False):
-                self._note(model, table, dict(fault))
+                noted._note(model, table, dict(fault), values)
+            self.found += dict.fromkeys(noted.found)  # each member of a union has a fault of its own, in the same words
             return None
 
     def raise_if_any(self, remedy: str = REMEDY) -> None:
@@ -80,8 +82,8 @@ class Problems:
             },
         )
 
-    def _note(self, model: type[BaseModel], table: str, fault: dict[str, Any]) -> None:
-        key, *below = [str(part) for part in fault["loc"]]
+    def _note(self, model: type[BaseModel], table: str, fault: dict[str, Any], values: Mapping[str, Any]) -> None:
+        key = str(fault["loc"][0])
         keys = {info.alias or name: info for name, info in model.model_fields.items()}
         if fault["type"] == "extra_forbidden":
             self.add(table, key, f"is no key of this table{did_you_mean(key, keys)}", ", ".join(keys))
@@ -90,8 +92,19 @@ class Problems:
         if fault["type"] == "missing":
             self.add(table, key, "is missing", valid)
         else:
-            path = ".".join([key, *below])
-            self.add(table, path, f"found {shown(fault['input'])}", valid or fault["msg"])
+            self.add(table, _written(fault["loc"], values), f"found {shown(fault['input'])}", valid or fault["msg"])
+
+
+def _written(place: Iterable[str | int], values: Any) -> str:
+    """A place as it is in the file: without the names that pydantic gives to the members of a union."""
+    steps = []
+    for step in place:
+        is_key = isinstance(values, Mapping) and step in values
+        is_number = isinstance(values, list) and isinstance(step, int) and step < len(values)
+        if is_key or is_number:
+            values = values[step]
+            steps.append(str(step))
+    return ".".join(steps)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -250,8 +250,14 @@ def _patterns(said: list[str], where: str) -> tuple[str, ...]:
 
 
 def _problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the file"
-    words = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+    first, *others = error.errors()
+    place, words = first["loc"], "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+    # One value that is of no member of a union has a fault for each, at places that end with the member's name.
+    members = [one for one in others if one["loc"][:-1] == place[:-1] and one["input"] is first["input"]]
+    members = [one for one in members if one["type"] != first["type"]]
+    if members:
+        place = place[:-1]
+        words += "".join(f" or {one['msg'].removeprefix('Input should be ')}" for one in members)
     known = ", ".join(sorted(ContractTable.model_fields))
-    return f"{place}: {words}" + (f"; valid: {known}" if len(first["loc"]) == 1 else "")
+    told = ".".join(str(part) for part in place) or "the file"
+    return f"{told}: {words}" + (f"; valid: {known}" if len(place) == 1 else "")
