@@ -16,7 +16,7 @@ import typer
 import typer.main
 from typer.testing import CliRunner
 
-from seatrial.cli import calls, checks, declaring, media, screen, trial
+from seatrial.cli import calls, checks, declaring, describe, media, screen, trial
 from seatrial.cli.env import SERVICES
 from seatrial.cli.failing import ExitCode
 from seatrial.cli.main import app
@@ -387,3 +387,15 @@ def test_a_trial_is_shown_without_saying_so() -> None:
     short, long = (RUNNER.invoke(app, ["trial", *words, "echo", "--data", "nowhere"]) for words in ([], ["show"]))
     assert (short.exit_code, short.output) == (long.exit_code, long.output)
     assert short.exit_code == ExitCode.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (1_000_000, "at most 1 megapixel"),
+        (25_000_000, "at most 25 megapixels"),
+        (500_000, "at most 0.5 megapixels"),
+    ],
+)
+def test_describe_says_how_large_a_picture_may_be(pixels: int, words: str) -> None:
+    assert describe._pixels({"pixels_max": pixels, "modes": ["RGB"]}) == ["RGB", words]

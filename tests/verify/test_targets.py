@@ -124,3 +124,9 @@ def test_words_that_name_no_target_are_answered_with_those_that_would(words):
     with pytest.raises(BadTarget) as caught:
         parse(words, {})
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("words", ["seatrial:", "sagemaker: ", "sagemaker:@us-east-1", "runpod:"])
+def test_an_empty_name_is_what_is_wrong_whatever_the_surroundings_lack(words):
+    with pytest.raises(BadTarget, match=r"names no endpoint: what comes after [a-z]*: is empty"):
+        parse(words, {})

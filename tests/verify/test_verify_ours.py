@@ -196,6 +196,18 @@ def test_what_is_wrong_before_the_first_question_has_exit_codes_and_remedies(dep
     assert "tasks.a.latency_seconds_max" in bad.stderr
 
 
+def test_options_and_names_that_mean_nothing_are_usage_errors(seatrial, tmp_path):
+    """Each of them before any server is looked for: here is none."""
+    for command in ("verify", "stress"):
+        empty = seatrial(command, "seatrial:", "--data", str(tmp_path))
+        assert (empty.returncode, "names no endpoint" in empty.stderr) == (2, True), empty.stderr
+        for target in ("seatrial:gen3d", "cog+http://127.0.0.1:1"):
+            inputs = seatrial(command, target, "--inputs", "s3://data/in")
+            assert (inputs.returncode, "--inputs says" in inputs.stderr) == (2, True), inputs.stderr
+        nowhere = seatrial(command, "sagemaker:gen3d", "--inputs", "data/in", env={"AWS_DEFAULT_REGION": "us-east-1"})
+        assert (nowhere.returncode, "is not s3://bucket/key" in nowhere.stderr) == (2, True), nowhere.stderr
+
+
 def test_an_endpoint_that_is_not_there_fails_its_first_line(deployed, seatrial, contract):
     done = seatrial("verify", "seatrial:nowhere", "--contract", str(contract), "--json", env=deployed.variables)
     assert done.returncode == 1

@@ -149,9 +149,10 @@ def _pixels(field: Mapping[str, Any]) -> list[str]:
     modes, least = ", ".join(field.get("modes", ())), field.get("pixels_min", 1)
     said = [modes] if modes else []
     said += [f"at least {least:,} pixels"] if least > 1 else []
+    most = f"{field['pixels_max'] / 1e6:g}"
     return [
         *said,
-        f"{field['pixels_max'] / 1e6:g} megapixels",
+        f"at most {most} megapixel{'' if most == '1' else 's'}",
         *(["turned by EXIF"] if field.get("exif_rotated") else []),
     ]
 

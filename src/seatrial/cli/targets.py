@@ -26,9 +26,15 @@ CONTRACT_REMEDY = (
 def environment_of(target: str, data: Path | None, inputs: str | None) -> Mapping[str, str]:
     """What completes the target's words: the process's environment, and the data folder's server where it is meant."""
     environ = dict(os.environ)
+    wire, _, name = target.partition(":")
     if inputs is not None:
+        if wire != "sagemaker":
+            remedy = "leave it out: inputs of other targets travel inside of the requests"
+            fail(f"--inputs says where inputs of sagemaker: go, and the target is {target}", ExitCode.USAGE, remedy)
         environ["SEATRIAL_VERIFY_INPUTS"] = inputs
-    if data is not None or (target.startswith("seatrial:") and "SEATRIAL_URL" not in environ):
+    if not name.strip():
+        return environ  # no server could make a target of it
+    if data is not None or (wire == "seatrial" and "SEATRIAL_URL" not in environ):
         from seatrial.cli.server import connect
 
         server = connect(data)

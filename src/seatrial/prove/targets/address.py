@@ -54,7 +54,9 @@ def parse(target: str, environ: Mapping[str, str]) -> Target:
     scheme, colon, rest = target.partition(":")
     wire, plus, transport = scheme.partition("+")
     make = _WIRES.get(wire)
-    if not colon or make is None or not rest:
+    if colon and make is not None and not rest.partition("@")[0].strip():
+        raise BadTarget(f"{target!r} names no endpoint: what comes after {wire}: is empty", f"valid: {EXAMPLES}")
+    if not colon or make is None:
         raise BadTarget(f"{target!r} does not name a target", f"valid: {EXAMPLES}")
     return make(Address(f"{transport}:{rest}" if plus else rest, environ))
 
@@ -72,10 +74,13 @@ def _seatrial(address: Address) -> Target:
 
 
 def _sagemaker(address: Address) -> Target:
-    from seatrial.prove.targets.sagemaker import SageMakerTarget
+    from seatrial.prove.targets.sagemaker import SageMakerTarget, split
 
     name, _, region = address.rest.partition("@")
-    return SageMakerTarget(name, region or None, address.environ.get("SEATRIAL_VERIFY_INPUTS"))
+    inputs = address.environ.get("SEATRIAL_VERIFY_INPUTS")
+    if inputs:
+        split(inputs)
+    return SageMakerTarget(name, region or None, inputs)
 
 
 def _runpod(address: Address) -> Target:
