@@ -305,6 +305,16 @@ def test_ctrl_c_ends_a_canary_cleanly(deployed, tmp_path):
     assert "Traceback" not in errors
 
 
+def test_an_unproven_endpoint_is_called_so_by_both_wires(deployed, seatrial, package, tmp_path):
+    deployed.cli("deploy", str(package("no_samples")), "--name", "untried", "--unproven")
+    path = tmp_path / "untried.toml"
+    path.write_text('[[tasks.upper.samples]]\nname = "a"\ninput = { text = "a" }\n')
+    for target in ("seatrial:untried", "sagemaker:untried"):
+        done = seatrial("verify", target, "--contract", str(path), "--json", env=deployed.variables)
+        first = json.loads(done.stdout)["checks"][0]
+        assert first["message"] == "untried is InService, unproven: deployed without a sample of every task"
+
+
 SKETCH = """
 [package]
 name = "sketch"

@@ -79,6 +79,7 @@ class SageMakerTarget(Wire):
             status=told["EndpointStatus"],
             in_service=told["EndpointStatus"] in ("InService", "Updating", "RollingBack", "SystemUpdating"),
             reason=told.get("FailureReason", ""),
+            unproven=any(_is_unproven(one) for one in variants),
             since=told["LastModifiedTime"].timestamp(),
             created=told["CreationTime"].timestamp(),
             starting=told["EndpointStatus"] == "Creating",
@@ -398,6 +399,11 @@ def _trouble(response: Mapping[str, Any], permission: str, where: str) -> Target
     if any(code.startswith(one) for one in _NOT_OFFERED) or status == 501:
         return NotOffered(words)
     return Refused(status, failure_of({"error_type": code, "message": message}))
+
+
+def _is_unproven(variant: Mapping[str, Any]) -> bool:
+    """Whether a Seatrial server says so of it; Amazon never does."""
+    return any(one.get("StatusMessage", "").startswith("unproven") for one in variant.get("VariantStatus", []))
 
 
 def _metrics(policy: Mapping[str, Any]) -> list[str]:

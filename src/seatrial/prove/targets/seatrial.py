@@ -53,6 +53,7 @@ class SeatrialTarget(Wire):
             status=told["status"],
             in_service=told["status"] in ("InService", "Updating", "RollingBack") and bool(told["active_version"]),
             reason=told["failure_reason"] or "",
+            unproven=told["unproven"],
             since=_seconds(told["modified_at"]),
             created=_seconds(told["created_at"]),
             starting=told["status"] == "Creating",

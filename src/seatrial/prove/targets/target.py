@@ -19,6 +19,7 @@ class Description:
     status: str  # the server's own word
     in_service: bool
     reason: str = ""  # why not, in the server's words
+    unproven: bool = False  # in service, and the server says that not every task was shown to work
     since: float | None = None
     created: float | None = None
     starting: bool = False  # not in service yet, and on its way there

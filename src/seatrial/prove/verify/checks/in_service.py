@@ -24,7 +24,8 @@ def look(round_: Round) -> Iterator[Line]:
     round_.description, round_.in_service = told, told.in_service
     shown = dict(told.evidence)
     if told.in_service:
-        yield ok(ID, f"{told.name} is {told.status}", **shown)
+        unproven = ", unproven: deployed without a sample of every task" if told.unproven else ""
+        yield ok(ID, f"{told.name} is {told.status}{unproven}", **shown)
     else:
         reason = f": {told.reason}" if told.reason else ""
         yield failed(ID, f"{told.name} is {told.status}{reason}", "see why in its log, and deploy it again", **shown)
