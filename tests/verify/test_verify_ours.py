@@ -15,8 +15,10 @@ import pytest
 from seatrial.prove.contract_file import load_contract
 from seatrial.prove.finding import Outcome
 from seatrial.prove.limits import SERVICE_LOOK_SECONDS
-from seatrial.prove.targets import parse
+from seatrial.prove.outputs import judge
+from seatrial.prove.targets import Unknown, parse
 from seatrial.prove.targets.answer import Answer, State
+from seatrial.prove.targets.sagemaker import split
 from seatrial.prove.verify import Verifier
 
 TEN_POINTS = {  # of the report in which an endpoint was InService and every request failed
@@ -66,8 +68,8 @@ def outcomes(done):
     return [(one["id"], one["subject"], one["outcome"]) for one in json.loads(done.stdout)["checks"]]
 
 
-def listed(server):
-    return [one["Key"] for one in server.client("s3").list_objects_v2(Bucket="data").get("Contents", [])]
+def listed(server, bucket="data"):
+    return [one["Key"] for one in server.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 def test_an_endpoint_tells_its_own_samples_and_every_line_is_gone_through(deployed, seatrial, tmp_path):
@@ -352,13 +354,14 @@ class Sketch:
 """
 
 
-def test_parts_that_lie_beside_a_sagemaker_answer_are_judged_and_removed(deployed, seatrial, tmp_path):
+def test_parts_that_lie_beside_a_sagemaker_answer_are_judged_and_removed(deployed, seatrial, tmp_path, monkeypatch):
     package = tmp_path / "sketch"
     package.mkdir()
     (package / "seatrial.toml").write_text(SKETCH)
     (package / "sketch.py").write_text(SKETCH_HANDLER)
     (package / "stripe.json").write_text('{"text": "a"}')
     deployed.cli("deploy", str(package), "--name", "sketch")
+    before = {bucket: listed(deployed, bucket) for bucket in ("data", "seatrial-results")}
     options = ("--contract", str(package / "seatrial.toml"), "--inputs", "s3://data/verify", "--json")
 
     done = seatrial("verify", "sagemaker:sketch", *options, env=deployed.variables)
@@ -368,6 +371,26 @@ def test_parts_that_lie_beside_a_sagemaker_answer_are_judged_and_removed(deploye
     assert told["output.whole"]["message"] == "SHA-256 matches, 1 object"
     assert "picture (image)" in told["output.valid"]["message"]
     assert any(name.endswith("-picture.png") for name in told["inputs.cleaned_up"]["measured"]["removed"])
+
+    few = ("--scenario", "concurrent", "--concurrent", "2", "--rounds", "1")
+    done = seatrial("stress", "sagemaker:sketch", *options, *few, env=deployed.variables)
+    assert (done.returncode, json.loads(done.stdout)["counts"]["valid"]) == (0, 2), done.stdout
+    assert {bucket: listed(deployed, bucket) for bucket in before} == before
+
+    for name, value in deployed.variables.items():
+        monkeypatch.setenv(name, value)
+    contract, s3 = load_contract(package / "seatrial.toml"), deployed.client("s3")
+    with parse("sagemaker:sketch", {"SEATRIAL_VERIFY_INPUTS": "s3://data/verify"}) as target:
+        ((task, sample),) = contract.samples()
+        ticket = target.submit(contract.request(task, sample))
+        part = target.wait(ticket, 60).parts[1]
+        bucket, key = split(part.location)
+        s3.put_object(Bucket=bucket, Key=key, Body=part.data[:-1] + b"?")
+        damaged = {one.id: one.outcome for one in judge(target.wait(ticket, 60), task)}
+        assert damaged["output.whole"] is Outcome.FAILED
+        s3.delete_object(Bucket=bucket, Key=key)
+        with pytest.raises(Unknown, match="the answer's part picture is not there"):
+            target.wait(ticket, 60)
 
 
 def test_an_endpoint_that_leaves_service_is_not_waited_for(deployed, monkeypatch):
