@@ -88,7 +88,7 @@ def test_one_printed_line_shows_the_failure_again_without_the_server(api):
 def test_a_shell_where_the_worker_ran(api):
     fails(api, "shelled", RAISES, env={"COLOUR": "blue"})
     code = "import inference, os; print(inference.__file__, os.environ['COLOUR'], os.listdir('/tmp'), os.getcwd())"
-    shelled = api.server.cli("trial", "shell", "shelled", "--data", str(api.server.data), "--", "python", "-c", code)
+    shelled = api.server.cli("trial", "shell", "shelled", "--data", str(api.server.data), "--", "python3", "-c", code)
     place, colour, listed = shelled.stdout.split(maxsplit=2)
     assert (place, colour) == ("/opt/ml/model/code/inference.py", "blue")
     assert "'half.png'" in listed, "the worker's own /tmp"

@@ -1,13 +1,16 @@
 """Group commit, on SQLite and on PostgreSQL: what shares a transaction, and what a failure does to the others."""
 
 import asyncio
+import sqlite3
 import threading
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 
 from seatrial.adapters.sql.database import Database
+from seatrial.adapters.sql.query import Query
+from seatrial.adapters.sql.schema import stores
 from seatrial.domain.limits import STORE_BATCH_COMMANDS_MAX
 
 ADD = text("INSERT INTO documents (kind, name, body, created_at_ms) VALUES ('k', :name, '{}', 1)")
@@ -127,3 +130,16 @@ async def test_a_reader_sees_one_state(database: Database) -> None:
     written.set()
     assert await reading == (1, 1)
     assert await names(database) == ["a", "b"]
+
+
+async def test_a_query_on_the_driver_leaves_no_transaction_behind(database: Database) -> None:
+    """An open one would show its reader the state of that time for ever."""
+    query = Query(select(stores.c.only))
+
+    def began_before(connection: Connection) -> bool:
+        driver = connection.connection.dbapi_connection
+        status = driver.in_transaction if isinstance(driver, sqlite3.Connection) else driver.info.transaction_status
+        query.all(connection, {})
+        return bool(status)  # IDLE is 0
+
+    assert [await database.read(began_before) for _ in range(20)] == [False] * 20

@@ -98,9 +98,10 @@ async def test_validators_whose_libraries_are_missing_are_named_at_the_deploymen
     await engine.create(engine.package(files(PORTRAIT)))
     endpoint = await engine.settled()
     assert endpoint.status is EndpointStatus.FAILED
-    assert endpoint.failure_reason == textwrap.dedent(
+    reason = textwrap.dedent(
         """\
         inspect: [tasks.draw.output.parts.picture] asks for validators of image/png, and trimesh is not installed:
         pip install 'seatrial[validate]'. Remedy: Install it where the server runs (pip install 'seatrial[validate]'),
         or take `validate` out."""
     ).replace("\n", " ")
+    assert endpoint.failure_reason == f"{reason} Reproduce: seatrial trial rerun e --from inspect"

@@ -80,6 +80,8 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         outside=unused,
         waits=unused,
         backups=unused,
+        canaries=unused,
+        meters=unused,
         objects=objects,
         registry=unused,
         logs=unused,

@@ -229,12 +229,13 @@ class Runner:
             self._give_back()
         self._look_later()
 
-    async def _leave(self, gone: asyncio.Task[None]) -> None:
+    async def _leave(self, gone: asyncio.Task[Failure]) -> None:
         if not gone.done() and (self._lost or self._ended_by_us):
             await gone
         by_us = self._ended_by_us or self._worker.recycled is not None
         if gone.done() and not by_us and self._death is None:
-            self._fault = Failure(errors.WORKER_CRASHED, "The worker process went away while it had no work.")
+            died = gone.result()
+            self._fault = Failure(died.error_type, f"While it had no work: {died.message}", died.details)
         gone.cancel()
         begun = [token for token in self._lost if self._worker.begun(token)]
         if len(begun) == 1:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from seatrial.domain.failures import Failure
 from seatrial.domain.work import Loaded, Produced, Work, WorkerSpec
 
 
@@ -78,8 +79,8 @@ class Worker(Protocol):
         """
         ...
 
-    async def wait_gone(self) -> None:
-        """Until the process and every descendant of it have been seen gone."""
+    async def wait_gone(self) -> Failure:
+        """Until the process and every descendant of it have been seen gone; how it ended."""
         ...
 
     async def stop(self, grace_seconds: float) -> None:

@@ -284,9 +284,10 @@ class ProcessWorker:
         if number is not None:
             self._spawn(self._scratch.remove_job(number))
 
-    async def wait_gone(self) -> None:
+    async def wait_gone(self) -> Failure:
         """See `ports.model_pool.Worker.wait_gone`."""
         await self._gone.wait()
+        return self._death()
 
     async def end(self, token: str) -> None:
         """See `ports.model_pool.Worker.end`."""

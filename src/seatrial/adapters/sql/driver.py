@@ -18,6 +18,8 @@ class driver_cursor:  # noqa: N801 - used like a function; a generator's context
         self._parameters = parameters
 
     def __enter__(self) -> Any:
+        if not self._connection.in_transaction():
+            self._connection.begin()  # else the driver would begin one that nobody ends
         driver: Any = self._connection.connection.dbapi_connection
         self._cursor = driver.cursor()
         return self._cursor
