@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 
-PROCESSES ?= 2
+PROCESSES ?= 3
 SECONDS ?= 60
 OBJECTS ?= rows
 DATABASE ?= sqlite

@@ -96,18 +96,24 @@ def test_outputs_that_depend_on_chance_are_not_accused(studio: Callable[[str], s
     assert [one["varying"] for one in told["variants"]] == [["result"]] * 3
 
 
+# Each fault takes 5 to 20 s to be provoked and judged; one of each way of judging stays in `make test`.
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     ("fault", "scenario", "kinds", "words"),
     [
         ("shared_buffer", "concurrent", {"differs", "crossed"}, "other pixels in rows"),
-        ("shared_state", "concurrent", {"crossed"}, "gives alone"),
+        pytest.param("shared_state", "concurrent", {"crossed"}, "gives alone", marks=SLOW),
         ("non_atomic", "concurrent", {"partial"}, "PNG is damaged"),
-        ("crossed_files", "concurrent", {"crossed", "empty", "partial", "differs"}, ""),
-        ("training_interrupts", "interference", {"partial"}, "Partial render detected"),
+        pytest.param("crossed_files", "concurrent", {"crossed", "empty", "partial", "differs"}, "", marks=SLOW),
+        pytest.param("training_interrupts", "interference", {"partial"}, "Partial render detected", marks=SLOW),
         ("forgets_jobs", "concurrent", {"lost"}, "not known any more"),
-        ("silent", "concurrent", {"untold"}, "no callback came"),
+        pytest.param("silent", "concurrent", {"untold"}, "no callback came", marks=SLOW),
         ("tells_twice", "concurrent", {"duplicated"}, "2 callbacks told its end"),
-        ("crossed_callbacks", "concurrent", {"crossed"}, "its callback carries the picture of job_"),
+        pytest.param(
+            "crossed_callbacks", "concurrent", {"crossed"}, "its callback carries the picture of job_", marks=SLOW
+        ),
     ],
 )
 def test_a_planted_race_is_found(

@@ -12,7 +12,12 @@ SECONDS = 30
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(("objects", "database", "seed"), [("rows", "sqlite", 1), ("s3", "postgres", 2)])
+SLOW = pytest.mark.slow  # 40 s each: the pair with the most moving parts stays in `make test`
+
+
+@pytest.mark.parametrize(
+    ("objects", "database", "seed"), [pytest.param("rows", "sqlite", 1, marks=SLOW), ("s3", "postgres", 2)]
+)
 def test_half_a_minute_of_torture_breaks_no_promise(objects, database, seed):
     place = ["--objects", objects, "--database", database]
     options = ["--seconds", str(SECONDS), "--seed", str(seed), *place, "--json"]

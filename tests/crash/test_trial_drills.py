@@ -214,8 +214,16 @@ def shared_path() -> Iterator[str]:
     path.unlink(missing_ok=True)
 
 
+SLOW = pytest.mark.slow  # a slow handler's runs alone, or a slow load: about 16 s each
+
+
 @pytest.mark.parametrize(
-    ("load", "work", "pause", "drill"), [(0, 0, 0.002, 2.0), (0, 0.2, 0.05, 4.0), (1.2, 0, 0.002, 0.5)]
+    ("load", "work", "pause", "drill"),
+    [
+        (0, 0, 0.002, 2.0),
+        pytest.param(0, 0.2, 0.05, 4.0, marks=SLOW),
+        pytest.param(1.2, 0, 0.002, 0.5, marks=SLOW),
+    ],
 )
 async def test_a_file_that_two_workers_share_is_found_with_one_sample(
     make_engine: Any, shared_path: str, load: float, work: float, pause: float, drill: float
