@@ -11,10 +11,10 @@ import pytest
 SECONDS = 30
 
 
-@pytest.mark.timeout(400)
 SLOW = pytest.mark.slow  # 40 s each: the pair with the most moving parts stays in `make test`
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("objects", "database", "seed"), [pytest.param("rows", "sqlite", 1, marks=SLOW), ("s3", "postgres", 2)]
 )
