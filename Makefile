@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 
-PROCESSES ?= 3
+PROCESSES ?= 2
 SECONDS ?= 60
 OBJECTS ?= rows
 DATABASE ?= sqlite

@@ -314,6 +314,7 @@ def test_bodies_as_the_sdk_posts_them(outside: Any) -> None:
     assert api.job(fifth)["error"]["error_type"] == "odd"
 
 
+@pytest.mark.slow  # polls are held for 10 s
 def test_batches_and_polls(outside: Any, own: Any) -> None:
     _, _, client = outside
     job_ids = [run(client, {"n": n}) for n in range(3)]

@@ -180,6 +180,7 @@ def package(shared: Path | None) -> dict[str, str]:
     return {"writer.py": handler, "seatrial.toml": contract, "samples/first.json": '{"seed": 1}'}
 
 
+@pytest.mark.slow  # two deployments of three workers
 def test_workers_that_share_a_file_are_found_and_those_that_do_not_are_not(shared_server: Any, api: Any) -> None:
     shared = Path("/dev/shm") / f"seatrial-stress-{os.getpid()}"  # /tmp is each worker's own
     options = (*QUICK, "--scenario", "concurrent", "--rounds", "2", "--json")

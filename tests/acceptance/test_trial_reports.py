@@ -240,6 +240,7 @@ def test_samples_from_outside_are_a_part_of_it(api: Any) -> None:
     assert changed.startswith("samples: sha256 ")
 
 
+@pytest.mark.slow  # two servers more
 def test_it_survives_a_backup_and_is_verified_offline(
     own_api: Any, start_server: Any, api_of: Any, tmp_path: Path
 ) -> None:

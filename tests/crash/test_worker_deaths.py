@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -324,8 +325,13 @@ def _start_server(data: Path, package: Path) -> tuple[subprocess.Popen[str], int
         [sys.executable, "-c", SERVER, str(data), str(package)], stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
+    give_up = threading.Timer(30, server.kill)  # which ends its output
+    give_up.start()
     with server.stdout:
-        worker, daemon = map(int, server.stdout.readline().split())
+        said = server.stdout.readline()
+    give_up.cancel()
+    assert said, "the server told of no daemon within 30 s"
+    worker, daemon = map(int, said.split())
     return server, worker, daemon
 
 
