@@ -259,12 +259,18 @@ class Runner:
             raise RuntimeError("a runner takes work only inside serve()")
         while not self._retired.is_set():
             limit = self._ahead.limit() if self._alone not in self._held else 1
-            if len(self._held) > limit // 2:
+            if len(self._held) > limit // 2 or self._is_cancelling():
                 self._room.clear()
                 await self._room.wait()
                 continue
             held = self._affinities.held
-            for claim in await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS, held):
+            claims = await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS, held)
+            if not self._cancelled.isdisjoint(
+                self._held
+            ):  # its process may have to go: nothing more until that is over
+                await self._source.release([claim.token for claim in claims])
+                continue
+            for claim in claims:
                 self._affinities.ran(claim.job.affinity)
                 task = asyncio.create_task(self._run(claim))
                 self._held[claim.token] = task
@@ -273,6 +279,10 @@ class Runner:
                 if claim.job.suspect:
                     self._alone = claim.token
             self._look_later()
+
+    def _is_cancelling(self) -> bool:
+        """Nothing more is wanted until that is over: the process may have to go."""
+        return not self._cancelled.isdisjoint(self._held)
 
     async def _run(self, claim: Claim) -> None:
         try:
