@@ -25,6 +25,10 @@ KeyOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JUnitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="OUT", help="Write JUnit XML to this file too.", show_default=False),
+]
 
 
 def example(*lines: str) -> str:

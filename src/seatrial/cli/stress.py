@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, JUnitOption
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json
-from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
+from seatrial.cli.targets import TARGET_HELP, InputsOption, contract_of, environment_of, opened_target
 from seatrial.prove.contract import Contract
 from seatrial.prove.finding import Finding, Outcome
 from seatrial.prove.junit import junit_xml
@@ -105,20 +105,11 @@ def stress(
             show_default=False,
         ),
     ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="s3://BUCKET/PREFIX",
-            help="Where inputs are stored for SageMaker; otherwise beside the outputs.",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: InputsOption = None,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the outputs of bad jobs here.", show_default=False)
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Write JUnit XML to this file too.", show_default=False)
-    ] = None,
+    junit: JUnitOption = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:

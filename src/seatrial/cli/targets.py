@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from seatrial.cli.failing import ExitCode, fail
 
@@ -18,6 +20,15 @@ TARGET_HELP = (
     "seatrial:NAME, http://host:8400/v1/endpoints/NAME, sagemaker:ENDPOINT[@REGION], runpod:ENDPOINT_ID, "
     "runpod+http://…, studio+http://… or cog+http://…"
 )
+InputsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--inputs",
+        metavar="s3://BUCKET/PREFIX",
+        help="Where inputs are stored for SageMaker; otherwise beside the outputs.",
+        show_default=False,
+    ),
+]
 CONTRACT_REMEDY = (
     "write one: `seatrial verify --init-contract contract.toml` makes a first one, or give a package's seatrial.toml"
 )

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, JUnitOption
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
 from seatrial.prove.finding import Outcome
@@ -41,9 +41,7 @@ def validate(
     kind: Annotated[
         Kind | None, typer.Option(help="What the files are; otherwise told by name and bytes.", show_default=False)
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Write JUnit XML to this file too.", show_default=False)
-    ] = None,
+    junit: JUnitOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check of every file.")] = False,
     json: JsonOption = False,
 ) -> None:

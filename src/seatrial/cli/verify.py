@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, JUnitOption
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
-from seatrial.cli.targets import TARGET_HELP, contract_of, environment_of, opened_target
+from seatrial.cli.targets import TARGET_HELP, InputsOption, contract_of, environment_of, opened_target
 from seatrial.prove.finding import Outcome
 from seatrial.prove.junit import junit_xml
 from seatrial.prove.limits import LATENCY_SECONDS_DEFAULT
@@ -44,18 +44,9 @@ def verify(
     latency: Annotated[
         float, typer.Option(help="Seconds that the first task may take, where it declares no latency_seconds_max.")
     ] = LATENCY_SECONDS_DEFAULT,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="s3://BUCKET/PREFIX",
-            help="Where inputs are stored for SageMaker; otherwise beside the outputs.",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: InputsOption = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave inputs and outputs there.")] = False,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Write JUnit XML to this file too.", show_default=False)
-    ] = None,
+    junit: JUnitOption = None,
     html: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write a page with the pictures to this file too.", show_default=False),

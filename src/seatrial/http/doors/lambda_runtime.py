@@ -14,13 +14,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
-from seatrial.domain.errors import Busy, NotFound, SeatrialError
+from seatrial.domain.errors import NotFound
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     JSON_OUTPUT_BYTES_MAX,
@@ -34,12 +33,10 @@ from seatrial.http.dialects.aws_lambda import names
 from seatrial.http.dialects.aws_lambda import runtime as dialect
 from seatrial.http.dialects.aws_lambda.invocations import EXTRAS
 from seatrial.http.dialects.logs import GROUP_PREFIX
+from seatrial.http.doors.answers import json_response, ours, refusal
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.errors import NO_SUCH_ROUTE, status_of
 from seatrial.http.services import Services
-from seatrial.ports.storage import as_unavailable
-
-log = structlog.get_logger(__name__)
 
 _PATH = re.compile(r"/v1/endpoints/(?P<endpoint>[^/]+)/lambda/(?P<worker>[A-Za-z0-9._-]{1,128})(?P<rest>/.+)")
 _OUTCOME = re.compile(rf"{re.escape(dialect.VERSION)}/invocation/(?P<id>[^/]+)/(?P<what>response|error)")
@@ -76,11 +73,10 @@ class RuntimeDoor:
             response = await self._answer(request)
         except ClientDisconnect:
             return
-        except SeatrialError as error:
-            await asyncio.sleep(OUTSIDE_REFUSAL_SECONDS)  # workers ask again at once, whatever they were told
-            response = _refused(error)
         except Exception as error:  # noqa: BLE001 - the named edge of this door
-            response = _failed(request, error)
+            await asyncio.sleep(OUTSIDE_REFUSAL_SECONDS)  # workers ask again at once, whatever they were told
+            known = ours(request, error)
+            response = refusal(dialect.error_document(known.error_type, known.message), status_of(known), known)
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -126,7 +122,7 @@ class RuntimeDoor:
         else:
             failure = dialect.read_error(body, request.headers.get(dialect.ERROR_TYPE))
             await self._outside.fail(endpoint, worker, job_id, failure)
-        return _json(dialect.accepted(), 202)
+        return json_response(dialect.accepted(), 202)
 
     async def _init_error(self, request: Request, endpoint: str, worker: str) -> Response:
         """The function could not be loaded: the worker counts as unhealthy, and the endpoint's log says why."""
@@ -134,20 +130,20 @@ class RuntimeDoor:
         reason = f"{failure.details['exception']}: {failure.message}"[:500]
         self._say(endpoint, worker, None, f"[seatrial] the outside worker {worker} could not start: {reason}")
         await self._outside.ping(endpoint, worker, [], reason)
-        return _json(dialect.accepted(), 202)
+        return json_response(dialect.accepted(), 202)
 
     # ------------------------------------------------------------------ of our own
 
     async def _stops(self, request: Request, endpoint: str, worker: str) -> Response:
         """Invocations to stop with; empty when there were none for a while."""
         jobs = await self._outside.stops(endpoint, worker, OUTSIDE_POLL_SECONDS * 1000)
-        return _json({"request_ids": jobs}, 200)
+        return json_response({"request_ids": jobs})
 
     async def _ping(self, request: Request, endpoint: str, worker: str) -> Response:
         """The runtime lives, and is at work on these invocations; on others that it had it is not any more."""
         named = [one for one in request.query_params.get("request_ids", "").split(",") if one]
         await self._outside.ping(endpoint, worker, named, None)
-        return _json({"status": "OK"}, 200)
+        return json_response({"status": "OK"})
 
     # ------------------------------------------------------------------ lines of log
 
@@ -170,25 +166,6 @@ class RuntimeDoor:
 
     def _say(self, endpoint: str, worker: str, job_id: str | None, text: str) -> None:
         self._logs.append([LogLine(GROUP_PREFIX + endpoint, worker, self._clock.now_ms(), text, job_id)])
-
-
-def _json(document: object, status: int) -> Response:
-    return Response(json.dumps(document), status, media_type="application/json")
-
-
-def _refused(error: SeatrialError) -> Response:
-    response = _json(dialect.error_document(error.error_type, error.message), status_of(error))
-    if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
-    return response
-
-
-def _failed(request: Request, error: Exception) -> Response:
-    trouble = as_unavailable(error)
-    if trouble is not None:
-        return _refused(Busy(errors.STORE_UNAVAILABLE, f"The store is not available: {trouble}"))
-    log.error("lambda_runtime.failed", path=request.scope["path"][:200], exc_info=error)
-    return _json(dialect.error_document(errors.INTERNAL_ERROR, "The server could not do this; its log says why."), 500)
 
 
 async def _body(request: Request) -> bytes | None:

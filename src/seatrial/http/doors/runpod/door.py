@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
 from seatrial.domain.credentials import Principal
-from seatrial.domain.errors import BadInput, Busy, NotFound, SeatrialError
+from seatrial.domain.errors import BadInput, NotFound, SeatrialError
 from seatrial.domain.limits import OUTSIDE_REFUSAL_SECONDS
 from seatrial.http.auth import authenticate
 from seatrial.http.dialects.runpod import status as dialect
-from seatrial.http.doors.answers import json_response
+from seatrial.http.doors.answers import ours, refusal
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.runpod.client import ClientRoutes
 from seatrial.http.doors.runpod.outputs import Outputs
 from seatrial.http.doors.runpod.worker import VERBS, WorkerRoutes
 from seatrial.http.errors import NO_SUCH_ROUTE, status_of
 from seatrial.http.services import Services
-from seatrial.ports.storage import as_unavailable
-
-log = structlog.get_logger(__name__)
 
 PREFIX = "/v2/"
 Handler = Callable[..., Awaitable[Response]]
@@ -57,12 +53,10 @@ class RunpodDoor:
             response = await self._answer(request)
         except ClientDisconnect:
             return
-        except SeatrialError as error:
+        except Exception as error:  # noqa: BLE001 - the named edge of this door
             if _verb(request) in VERBS:  # workers ask again at once, whatever they were told
                 await asyncio.sleep(OUTSIDE_REFUSAL_SECONDS)
-            response = _refused(error)
-        except Exception as error:  # noqa: BLE001 - the named edge of this door
-            response = _failed(request, error)
+            response = _refused(ours(request, error))
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -90,15 +84,4 @@ def _refused(error: SeatrialError) -> Response:
     status = _WORDS.get(error.error_type) or status_of(error)
     if isinstance(error, BadInput) and status == 422:
         status = 400
-    response = json_response(dialect.refusal(error), status)
-    if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
-    return response
-
-
-def _failed(request: Request, error: Exception) -> Response:
-    trouble = as_unavailable(error)
-    if trouble is not None:
-        return _refused(Busy(errors.STORE_UNAVAILABLE, f"The store is not available: {trouble}"))
-    log.error("runpod.defect", path=request.scope["path"][:200], exc_info=error)
-    return _refused(SeatrialError(errors.INTERNAL_ERROR, "The server failed; its log says why."))
+    return refusal(dialect.refusal(error), status, error)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from seatrial.domain import errors
-from seatrial.domain.errors import Busy, NotFound, SeatrialError
+from seatrial.domain.errors import NotFound
 from seatrial.http.dialects.studio import status as dialect
-from seatrial.http.doors.answers import json_response
+from seatrial.http.doors.answers import json_response, ours, refusal
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.studio.admission import admit
 from seatrial.http.doors.studio.jobs import JobRoutes
 from seatrial.http.errors import NO_SUCH_ROUTE, status_of
 from seatrial.http.services import Services
-from seatrial.ports.storage import as_unavailable
-
-log = structlog.get_logger(__name__)
 
 Handler = Callable[..., Awaitable[Response]]
 _ID = "{job_id}"
@@ -55,10 +50,9 @@ class StudioDoor:
             response = await self._answer(request)
         except ClientDisconnect:
             return
-        except SeatrialError as error:
-            response = _refused(error)
         except Exception as error:  # noqa: BLE001 - the named edge of this door
-            response = _failed(request, error)
+            known = ours(request, error)
+            response = refusal(dialect.refusal(known), status_of(known), known)
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -77,18 +71,3 @@ class StudioDoor:
     async def _root(self, request: Request, principal: object) -> Response:
         routes = [f"{method} {route}" for method, route in self._routes]
         return json_response({"protocol": "studio", "endpoint": self._endpoint_name, "routes": routes})
-
-
-def _refused(error: SeatrialError) -> Response:
-    response = json_response(dialect.refusal(error), status_of(error))
-    if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(error.retry_after_seconds)
-    return response
-
-
-def _failed(request: Request, error: Exception) -> Response:
-    trouble = as_unavailable(error)
-    if trouble is not None:
-        return _refused(Busy(errors.STORE_UNAVAILABLE, f"The store is not available: {trouble}"))
-    log.error("studio.defect", path=request.scope["path"][:200], exc_info=error)
-    return _refused(SeatrialError(errors.INTERNAL_ERROR, "The server failed; its log says why."))
