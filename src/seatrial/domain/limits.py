@@ -304,8 +304,8 @@ OUTSIDE_BATCH_MAX = 100  # jobs handed out at once
 OUTSIDE_REFUSAL_SECONDS = 1  # a refused one is answered after that, since it asks again at once
 
 # What handlers tell while they run
-STREAM_CHUNK_JSON_BYTES_MAX = 1 * MIB  # of one chunk, as at RunPod
 STREAM_WAITING_BYTES_MAX = 32 * MIB  # of one job's chunks that nobody has fetched; the result has them all
+STREAMS_WAITING_BYTES_MAX = 256 * MIB  # of all jobs together
 STREAMS_KEPT_MAX = 1_000  # jobs whose chunks are at hand, the last ones
 
 # Several servers on one database

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX
+from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX, STREAMS_WAITING_BYTES_MAX
 
 
 @dataclass(slots=True)
@@ -28,13 +28,14 @@ class Streams:
 
     def __init__(self) -> None:
         self._of: OrderedDict[str, _Stream] = OrderedDict()
+        self._waiting_bytes = 0  # of all
 
     def begin(self, job_id: str) -> None:
         """An attempt begins. It tells its chunks from the first on; those that the client has are not told twice."""
         stream = self._of.get(job_id)
         if stream is not None:
-            fetched = stream.fetched
-            self._of[job_id] = _Stream(fetched=fetched)
+            self._empty(stream)
+            self._of[job_id] = _Stream(fetched=stream.fetched)
 
     def chunk(self, job_id: str, chunk: bytes) -> None:
         """The handler has yielded it."""
@@ -42,11 +43,15 @@ class Streams:
         stream.told += 1
         if stream.told <= stream.fetched or stream.cut:
             return
-        if stream.waiting_bytes + len(chunk) > STREAM_WAITING_BYTES_MAX:
+        if (
+            stream.waiting_bytes + len(chunk) > STREAM_WAITING_BYTES_MAX
+            or self._waiting_bytes + len(chunk) > STREAMS_WAITING_BYTES_MAX
+        ):
             stream.cut = True
             return
         stream.waiting.append(chunk)
         stream.waiting_bytes += len(chunk)
+        self._waiting_bytes += len(chunk)
 
     def progress(self, job_id: str, told: bytes) -> None:
         """The handler has said how far it is."""
@@ -68,8 +73,7 @@ class Streams:
         if stream is None:
             return []
         chunks = list(stream.waiting)
-        stream.waiting.clear()
-        stream.waiting_bytes = 0
+        self._empty(stream)
         stream.fetched += len(chunks)
         return chunks
 
@@ -77,7 +81,7 @@ class Streams:
         """The same once the job has succeeded: `result` are all its chunks, whatever was at hand."""
         stream = self._stream(job_id)
         chunks = result[stream.fetched :]
-        stream.waiting.clear()
+        self._empty(stream)
         stream.fetched, stream.told = len(result), max(stream.told, len(result))
         return chunks
 
@@ -85,5 +89,10 @@ class Streams:
         stream = self._of.setdefault(job_id, _Stream())
         self._of.move_to_end(job_id)
         if len(self._of) > STREAMS_KEPT_MAX:
-            self._of.popitem(last=False)
+            self._empty(self._of.popitem(last=False)[1])
         return stream
+
+    def _empty(self, stream: _Stream) -> None:
+        self._waiting_bytes -= stream.waiting_bytes
+        stream.waiting.clear()
+        stream.waiting_bytes = 0

@@ -37,11 +37,6 @@ class Line:
         return canonical(self.requirement.name) if self.requirement is not None else ""
 
     @property
-    def is_option(self) -> bool:
-        """An option such as an index, not something to install."""
-        return self.requirement is None and self.fault is None and not PLACE.search(self.text)
-
-    @property
     def is_place(self) -> bool:
         """Something to install that is named by where it is: it may bring anything."""
         return self.requirement is None and self.fault is None and bool(PLACE.search(self.text))

@@ -42,7 +42,6 @@ POLL_SECONDS_MIN = 0.1  # between two looks at a job; grows to POLL_SECONDS_MAX
 POLL_SECONDS_MAX = 2.0
 FAILURES_LISTED_MAX = 100_000  # names in a failure location
 LOG_LINES_MAX = 50_000  # read of a target's log at once
-CLOSING_SECONDS_MAX = 5.0  # that threads with an open call are waited for at the end
 CONTRACT_WAIT_SECONDS_MAX = 120.0  # until a package on trial has been inspected
 CONTRACT_BYTES_MAX = 1 * MIB
 SAMPLE_BYTES_MAX = 1 * GIB

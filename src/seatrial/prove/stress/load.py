@@ -58,11 +58,6 @@ class Load:
         self.stopping = False
         self.created: list[Ticket] = []  # whose inputs are to be removed at the end
 
-    @property
-    def under_way(self) -> int:
-        """How many jobs have not ended."""
-        return len(self._under_way)
-
     def begin(self, job: Job, go: threading.Event | None = None) -> None:
         """Send it from a thread of its own, once `go` is set. Waits for room."""
         self._enter(job)
