@@ -12,11 +12,17 @@ from urllib.parse import urlsplit
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import note
 from seatrial.prove.validate import BadProfile, Profile, profile_of
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command(
+    "callbacks",
+    epilog=example("seatrial callbacks --secret test-secret", "curl -X PUT localhost:8092/control -d '{\"fail\": 3}'"),
+)
 def callbacks(
     host: Annotated[
         str, typer.Option(help="Address to listen at; one that others can reach needs --secret.")

@@ -8,12 +8,15 @@ import typer
 
 from seatrial.cli.deploy import report
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import note, print_facts, print_json, print_table, waiting
 from seatrial.cli.server import LONG_POLL_SECONDS, Server, connect
 from seatrial.cli.trial import watch_trial
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("canary", epilog=example("seatrial canary floorplan"))
 def canary(
     name: Annotated[str, typer.Argument(help="The endpoint.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,

@@ -26,7 +26,7 @@ from seatrial.cli.checked import (
     surveyor,
 )
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import note, print_json
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from seatrial.package.examine import Chosen, Mended, Report, Survey
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "check",
+    epilog=example(
+        "seatrial check model.tar.gz --strict",
+        "seatrial check image.tar --platform linux/amd64 --handler app.handler",
+        "seatrial check model.tar.gz --source . --fix --include config --write fixed.tar.gz",
+    ),
+)
 def check(
     package: Annotated[
         str, typer.Argument(help="A directory, a .tar.gz or a .tar; an image as IMAGE.tar or oci:DIR; a Dockerfile.")

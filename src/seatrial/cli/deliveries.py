@@ -13,7 +13,10 @@ from seatrial.domain.delivery import DeliveryState
 from seatrial.domain.limits import LIST_PAGE_MAX
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look at webhooks and send them again.", epilog=example("seatrial deliveries list")
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look at webhooks and send them again.",
+    epilog=example("seatrial deliveries list"),
 )
 IdArgument = Annotated[str, typer.Argument(help="The delivery, such as msg_6f1c1f0e000040008000000000000000_1.")]
 

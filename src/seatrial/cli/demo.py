@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ TASK = "find_rooms"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("demo", epilog=example("seatrial demo --plan plan.png"))
 def demo(
     plan: Annotated[
         Path | None, typer.Option(help="A floor plan; otherwise the package's own.", exists=True, dir_okay=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import note, print_facts, print_json
 from seatrial.cli.server import Server, connect
 from seatrial.cli.trial import passed, watch_trial
@@ -38,6 +38,10 @@ SECRET = re.compile(r"([^=]+)=((?:env|file):.+)")
 _PREFIX = re.compile(r"s3://[^/]+(?:/.*)?")
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("deploy", epilog=example("seatrial deploy mymodel --name mymodel --workers 2"))
 def deploy(
     package: Annotated[str, typer.Argument(help="A directory, a .tar.gz, or s3://bucket/key of a stored one.")],
     name: Annotated[str, typer.Option(help="Name of the endpoint.")],

@@ -10,7 +10,7 @@ import typer
 from seatrial.cli.calls import CALLS, call_of
 from seatrial.cli.endpoints import state
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import one_line, print_facts, print_json, print_table
 from seatrial.cli.server import connect
 
@@ -27,6 +27,10 @@ _MEDIA_KEYS = frozenset((
 ))  # fmt: skip
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("describe", epilog=example("seatrial describe floorplan --call curl"))
 def describe(
     name: Annotated[str, typer.Argument(help="The endpoint.")],
     task: Annotated[str | None, typer.Option(help="Only this task.", show_default=False)] = None,

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.screen import print_json, print_table
 from seatrial.cli.server import data_folder
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("doctor", epilog=example("seatrial doctor --data seatrial-data"))
 def doctor(
     data: DataOption = None,
     host: Annotated[str, typer.Option(help="Where a server would listen.")] = "127.0.0.1",

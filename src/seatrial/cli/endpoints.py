@@ -17,7 +17,10 @@ from seatrial.domain.limits import LIST_PAGE_MAX
 GONE_PAUSE_SECONDS = 0.2
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look at endpoints, or delete one.", epilog=example("seatrial endpoints list")
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look at endpoints, or delete one.",
+    epilog=example("seatrial endpoints list"),
 )
 NameArgument = Annotated[str, typer.Argument(help="The endpoint.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import print_json
 from seatrial.cli.server import data_folder
 
@@ -27,6 +27,10 @@ SERVICES = {
 }
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("env", epilog=example('eval "$(seatrial env --data seatrial-data)"'))
 def env(
     data: Annotated[
         Path | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import note, print_json
 
 EXAMPLE_HANDLER = '''\
@@ -28,6 +28,10 @@ class Handler:
 EXAMPLE_SAMPLE = '{"task": "count_words", "text": "the cat sat on the mat", "top": 3}\n'
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("init", epilog=example("seatrial init mymodel --sample payload.json"))
 def init(
     directory: Annotated[
         Path, typer.Argument(help="Folder of the handler; a new or empty one gets a small handler to change.")

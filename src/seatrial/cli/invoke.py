@@ -13,13 +13,23 @@ import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.media import beside, is_json, is_text, media_type_of
-from seatrial.cli.options import DataOption, JsonOption, KeyOption
+from seatrial.cli.options import DataOption, JsonOption, KeyOption, example
 from seatrial.cli.screen import note, print_json, waiting
 from seatrial.cli.server import LONG_POLL_SECONDS, Server, connect
 
 SEND_SECONDS = 3600.0
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "invoke",
+    epilog=example(
+        "seatrial invoke floorplan --input plan.png --task find_rooms --output rooms.json",
+        "seatrial invoke echo --field text=hello --field times=2 --wait",
+    ),
+)
 def invoke(
     name: Annotated[str, typer.Argument(help="The endpoint.")],
     input: Annotated[

@@ -16,7 +16,12 @@ from seatrial.cli.server import connect
 from seatrial.domain.jobs import JobState
 from seatrial.domain.limits import LIST_PAGE_MAX
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs and act on them.", epilog=example("seatrial jobs list"))
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Look at jobs and act on them.",
+    epilog=example("seatrial jobs list"),
+)
 IdArgument = Annotated[str, typer.Argument(help="The job.")]
 
 

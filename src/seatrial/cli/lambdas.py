@@ -8,7 +8,11 @@ from seatrial.cli.lambda_run import run
 from seatrial.cli.lambda_worker import worker
 from seatrial.cli.options import example
 
-app = typer.Typer(help="AWS Lambda: functions on this machine, and runtimes that pull from here.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="AWS Lambda: functions on this machine, and runtimes that pull from here.",
+    no_args_is_help=True,
+)
 app.command(
     "run",
     epilog=example(

@@ -8,12 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from seatrial.cli.options import DataOption, JsonOption
+from seatrial.cli.options import DataOption, JsonOption, example
 from seatrial.cli.server import Server, connect
 
 JOB_ID_CHARS_SHOWN = 8  # as many as tell jobs of one screen apart
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("logs", epilog=example("seatrial logs floorplan --follow --since 5m"))
 def logs(
     name: Annotated[str, typer.Argument(help="The endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", help="Go on as lines come.")] = False,

@@ -25,7 +25,7 @@ from seatrial.cli.checked import (
     surveyor,
 )
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption
+from seatrial.cli.options import JsonOption, example
 from seatrial.cli.screen import note, print_json
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command("pack", epilog=example("seatrial pack mymodel -o model.tar.gz"))
 def pack(
     directory: Annotated[Path, typer.Argument(help="The folder of the package.", exists=True, file_okay=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive to make.")],

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from seatrial.cli.failing import ExitCode, fail
+from seatrial.cli.options import example
 from seatrial.config import ConfigError, Setting, Settings, all_settings, load_settings
 from seatrial.domain.limits import START_BYTES_MIN
 
@@ -181,4 +182,7 @@ def _with_signature(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-serve_command = _with_signature(serve)
+app = typer.Typer(add_completion=False)
+app.command("serve", cls=ServeCommand, epilog=f"{PRECEDENCE}\n\n{example('seatrial serve --data models --port 8400')}")(
+    _with_signature(serve)
+)

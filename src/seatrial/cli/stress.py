@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption, JUnitOption
+from seatrial.cli.options import DataOption, JsonOption, JUnitOption, example
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json
 from seatrial.cli.targets import TARGET_HELP, InputsOption, contract_of, environment_of, opened_target
@@ -43,6 +43,16 @@ _LINE_PAUSE_SECONDS = 5.0
 _DEFAULTS = Settings()
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "stress",
+    epilog=example(
+        "seatrial stress seatrial:painter --vary seed=1..8 --concurrent 20",
+        "seatrial stress studio+http://127.0.0.1:8091 --contract studio.toml --scenario concurrent --profile studio",
+    ),
+)
 def stress(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=TARGET_HELP)],
     contract: Annotated[

@@ -34,6 +34,7 @@ class ShowsByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=ShowsByDefault,
+    add_completion=False,
     no_args_is_help=True,
     help="Look at the trial of an endpoint: `seatrial trial NAME` shows it.",
     epilog=example("seatrial trial floorplan"),

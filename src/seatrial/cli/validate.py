@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption, JUnitOption
+from seatrial.cli.options import JsonOption, JUnitOption, example
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
 from seatrial.prove.finding import Outcome
@@ -29,7 +29,10 @@ from seatrial.prove.validate import (
 )
 from seatrial.prove.validate.walk import Found, find_outputs
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("validate", epilog=example("seatrial validate outputs/ --profile studio --junit report.xml"))
 def validate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Outputs, or folders of them.")],
     profile: Annotated[

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption, JUnitOption
+from seatrial.cli.options import DataOption, JsonOption, JUnitOption, example
 from seatrial.cli.reports import check_writable
 from seatrial.cli.screen import note, print_json, print_table
 from seatrial.cli.targets import TARGET_HELP, InputsOption, contract_of, environment_of, opened_target
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 _MARKS = {Outcome.OK: "passed", Outcome.FAILED: "FAILED", Outcome.WARNING: "warning", Outcome.NOT_APPLICABLE: "n/a"}
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "verify",
+    epilog=example(
+        "seatrial verify seatrial:floorplan",
+        "seatrial verify sagemaker:gen3d@us-east-1 --contract contract.toml --html report.html --watch 15",
+    ),
+)
 def verify(
     target: Annotated[str | None, typer.Argument(metavar="TARGET", help=TARGET_HELP, show_default=False)] = None,
     contract: Annotated[
