@@ -6,14 +6,17 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.config import Config
 
 
 class ReplyEater:
-    """A TCP proxy that swallows the first reply to an async invocation and closes the connection."""
+    """A TCP proxy that swallows the first reply to an invocation and closes the connection."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
@@ -39,7 +42,7 @@ class ReplyEater:
             reply = b""
             while chunk := server.recv(1 << 20):
                 reply += chunk
-        if b"/async-invocations" in request.split(b"\r\n", 1)[0]:
+        if b"invocations" in request.split(b"\r\n", 1)[0]:
             self.invocations += 1
             if self.invocations == 1:
                 return  # accepted by the server, never heard of by the client
@@ -63,26 +66,53 @@ def _whole_request(client: socket.socket) -> bytes:
 
 
 @pytest.fixture
-def eater(server) -> Iterator[ReplyEater]:
-    address = urlsplit(server.url)
+def eater(api: Any) -> Iterator[ReplyEater]:
+    address = urlsplit(api.server.url)
     proxy = ReplyEater((address.hostname, address.port))
     yield proxy
     proxy.close()
 
 
-def test_a_lost_reply_makes_one_job(server, eater, package):
-    server.cli("deploy", str(package("echo_sagemaker")), "--name", "echo")
-    direct = server.client("sagemaker-runtime")
-    server.variables["AWS_ENDPOINT_URL"] = eater.url
-    resending = server.client("sagemaker-runtime")
+@pytest.fixture
+def resending(api: Any, eater: ReplyEater) -> Callable[[str], Any]:
+    """A client with boto3's own settings whose first reply gets lost."""
+    known = api.server.variables
+    session = boto3.session.Session(
+        known["AWS_ACCESS_KEY_ID"], known["AWS_SECRET_ACCESS_KEY"], region_name=known["AWS_DEFAULT_REGION"]
+    )
+    return lambda service: session.client(service, endpoint_url=eater.url, config=Config(read_timeout=75))
 
-    answer = resending.invoke_endpoint_async(EndpointName="echo", Body=b'{"hello": 1}', ContentType="application/json")
+
+def jobs_of(api: Any, name: str) -> list[dict[str, Any]]:
+    return list(api.http.get("/v1/jobs", params={"endpoint": name}).json()["jobs"])
+
+
+def test_a_lost_reply_makes_one_job(api: Any, eater: ReplyEater, resending: Any) -> None:
+    api.serve("async", "echo_sagemaker")
+    before = len(jobs_of(api, "async"))
+    given = {"EndpointName": "async", "Body": b'{"hello": 1}', "ContentType": "application/json"}
+
+    answer = resending("sagemaker-runtime").invoke_endpoint_async(**given)
 
     assert eater.invocations == 2
-    jobs = json.loads(server.cli("jobs", "list", "--endpoint", "echo", "--json").stdout)
-    jobs = jobs["jobs"] if isinstance(jobs, dict) else jobs
-    assert len(jobs) == 1
+    assert len(jobs_of(api, "async")) == before + 1
     assert answer["OutputLocation"].endswith(".out")
-
-    again = direct.invoke_endpoint_async(EndpointName="echo", Body=b'{"hello": 1}', ContentType="application/json")
+    again = api.server.client("sagemaker-runtime").invoke_endpoint_async(**given)
     assert again["OutputLocation"] != answer["OutputLocation"], "a new call is a new job"
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
+def test_a_lost_reply_of_a_function_makes_one_job(api: Any, eater: ReplyEater, resending: Any, kind: str) -> None:
+    name = f"function-{kind.lower()}"
+    api.serve(name)
+    before = len(jobs_of(api, name))
+
+    payload = json.dumps({"code": "6 * 7"}).encode()
+    answer = resending("lambda").invoke(FunctionName=name, InvocationType=kind, Payload=payload)
+
+    assert eater.invocations == 2
+    assert len(jobs_of(api, name)) == before + 1
+    assert answer["StatusCode"] == (200 if kind == "RequestResponse" else 202)
+    assert api.value(answer["ResponseMetadata"]["RequestId"]) == 42
+    if kind == "RequestResponse":
+        assert json.loads(answer["Payload"].read()) == {"value": 42}

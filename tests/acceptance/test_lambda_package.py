@@ -25,6 +25,9 @@ FUNCTION = """
             os._exit(7)
         if do == "sleep":
             time.sleep(600)
+        if do == "grow":
+            kept = b"x" * 400_000_000
+            time.sleep(600)
         if do == "client":
             return {"custom": context.client_context.custom, "app": context.client_context.client.app_title}
         if do == "decimal":
@@ -103,6 +106,15 @@ def test_what_it_raises_and_returns(functions: Any, api: Any) -> None:
     unreadable = api.http.post("/v1/endpoints/f/jobs", content=b"\x89PNG", headers={"Content-Type": "image/png"})
     failure = json.loads(api.object(api.ended(unreadable.json()["id"])["failure"]))
     assert failure["error_type"] == "malformed_input"
+
+
+def test_its_memory_is_limited(api: Any) -> None:
+    api.serve("small", PACKAGE, memory_bytes_max=128 * 1_048_576)
+    client = api.server.client("lambda", retries={"max_attempts": 0})
+    answer = client.invoke(FunctionName="small", Payload=b'{"do": "grow"}', LogType="Tail")
+    told = json.loads(answer["Payload"].read())
+    assert (answer["FunctionError"], told["errorType"]) == ("Unhandled", "Runtime.OutOfMemory")
+    assert json.loads(client.invoke(FunctionName="small", Payload=b"{}")["Payload"].read())["memory"] == "128"
 
 
 def test_the_log_of_a_function_that_was_killed(api: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,18 @@ PACKAGE = {
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that misses outside workers soon."""
+    from tests.conftest import RunningServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEATRIAL_OUTSIDE_LEASE_SECONDS", "8")  # the relay pings every 5 s
+        server = RunningServer(tmp_path_factory.mktemp("lambda") / "data").start()
+    yield server
+    server.terminate()
+
+
 @pytest.fixture
 def start(api: Any, tmp_path: Path) -> Iterator[Start]:
     """A worker process of an endpoint `f`, which has no workers of its own."""
@@ -50,9 +63,9 @@ def start(api: Any, tmp_path: Path) -> Iterator[Start]:
         api.serve("f", PACKAGE, workers=0, invocation_timeout_seconds=60, cancel_grace_seconds=20)
     started: list[subprocess.Popen[str]] = []
 
-    def run(code: str = FUNCTION, handler: str = "app.handler") -> subprocess.Popen[str]:
+    def run(code: str = FUNCTION, handler: str = "app.handler", of: str = "f") -> subprocess.Popen[str]:
         (tmp_path / "app.py").write_text(textwrap.dedent(code))
-        ours = [sys.executable, "-m", "seatrial", "lambda", "worker", "f", "--json", "--"]
+        ours = [sys.executable, "-m", "seatrial", "lambda", "worker", of, "--json", "--"]
         process = subprocess.Popen(
             [*ours, sys.executable, "-m", "awslambdaric", handler],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=api.server.environment,
@@ -108,6 +121,41 @@ def test_a_job_that_is_cancelled_ends_its_process(
     assert (job["status"], job["stop_confirmed"]) == ("cancelled", True)
     assert not is_alive(before)
     assert invoke(functions, {})[0]["pid"] != before
+
+
+def test_a_job_that_runs_too_long_ends_its_process(
+    start: Start, api: Any, gate: Any, is_alive: Callable[[int], bool]
+) -> None:
+    api.serve("hasty", PACKAGE, workers=0, invocation_timeout_seconds=1, cancel_grace_seconds=20)
+    start(of="hasty")
+    hasty = api.server.client("lambda", retries={"max_attempts": 0}, read_timeout=75)
+
+    def call(event: Any) -> Any:
+        return json.loads(hasty.invoke(FunctionName="hasty", Payload=json.dumps(event).encode())["Payload"].read())
+
+    before = call({})["pid"]
+    late = call({"do": "sleep"})
+    assert late["errorType"] == "Sandbox.Timedout"
+    assert late["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert not is_alive(before)
+    assert call({})["pid"] != before
+
+
+@pytest.mark.slow  # a lease must lapse
+def test_a_machine_that_dies_is_missed_and_its_job_runs_again(
+    start: Start, functions: Any, api: Any, gate: Any
+) -> None:
+    first = start()
+    pid = invoke(functions, {})[0]["pid"]
+    _, accepted = invoke(functions, {"do": "gate", "port": gate.port}, InvocationType="Event")
+    gate.reached()
+    first.kill()
+    os.kill(pid, signal.SIGKILL)
+    start()
+    gate.reached()
+    gate.open()
+    job = api.ended(accepted["ResponseMetadata"]["RequestId"])
+    assert (job["status"], job["attempt"], job["deaths"]) == ("succeeded", 2, 1)
 
 
 def test_a_process_that_dies_is_replaced_and_its_job_fails_in_the_end(start: Start, functions: Any, api: Any) -> None:

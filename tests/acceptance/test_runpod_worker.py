@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,67 @@ def test_a_killed_worker_is_missed_and_its_job_runs_again(outside: Any, workers:
     assert ended(client, job_id)["output"] == "by the second"
     job = api.job(job_id)
     assert (job["attempt"], job["deaths"]) == (2, 1)
+
+
+class Between:
+    """A proxy that answers the first three posts of results with 500: the server never sees them."""
+
+    def __init__(self, url: str) -> None:
+        between = self
+        self.refused = 0
+        asking = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._pass_on(None)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if "/job-done/" in self.path and between.refused < 3:
+                    between.refused += 1
+                    self._answer(500, b"{}")
+                else:
+                    self._pass_on(body)
+
+            def _pass_on(self, body: bytes | None) -> None:
+                kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                answer = asking.request(self.command, self.path, content=body, headers=kept)
+                self._answer(answer.status_code, answer.content)
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                try:
+                    self.wfile.write(body)
+                except ConnectionError:
+                    pass  # the worker was killed while its poll was open
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+
+@pytest.mark.slow  # the SDK pauses for seven seconds between its three posts
+def test_a_result_that_the_sdk_could_not_post_is_made_again(outside: Any, own: Any, workers: Workers) -> None:
+    api, name, client = outside
+    between = Between(own.url)
+    try:
+        workers.start(name, SEATRIAL_URL=between.url)
+        job_id = run(client, {"n": 1})
+        assert ended(client, job_id)["status"] == "COMPLETED"
+        assert between.refused == 3
+        job = api.job(job_id)
+        assert (job["attempt"], job["deaths"]) == (2, 1)  # a job whose result can never be posted ends some day
+    finally:
+        workers.close()
+        between.server.shutdown()
+        between.server.server_close()
 
 
 def test_a_result_that_was_not_taken_is_made_again(outside: Any) -> None:
