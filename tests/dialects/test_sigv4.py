@@ -20,7 +20,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.domain.credentials import Credentials, Keyring, Principal
+from seatrial.domain.credentials import Credentials, Keyring, owner_of, worker_of
 from seatrial.http.sigv4 import Claimed, Flaw, Form, SignatureRefused, SignedRequest, Verified, read_claim, verify
 
 KEYRING = Keyring(Credentials("AKIDOFTHETESTS", "the/secret+of the tests", "key"))
@@ -87,7 +87,7 @@ def test_any_s3_request_that_botocore_signs_holds(key: str, query: dict[str, str
     request = boto_request("PUT", "/bucket/" + quote(key, safe="/~"), encoded(query), headers, body)
     S3SigV4Auth(BOTO, "s3", "us-east-1").add_auth(request)
     verified = check(as_sent(request))
-    assert verified.principal == Principal("000000000000")
+    assert verified.principal == owner_of("000000000000")
     assert verified.payload_sha256 == hashlib.sha256(body).hexdigest()
 
 
@@ -347,7 +347,7 @@ def test_a_workers_key_is_told_from_the_owners() -> None:
     pair = KEYRING.for_worker("plans")
     request = boto_request("GET", "/bucket/key")
     S3SigV4Auth(BotoCredentials(pair.access_key_id, pair.secret_access_key), "s3", "us-east-1").add_auth(request)
-    assert check(as_sent(request)).principal == Principal("000000000000", "plans")
+    assert check(as_sent(request)).principal == worker_of("000000000000", "plans")
 
 
 def test_a_claim_names_service_and_region() -> None:

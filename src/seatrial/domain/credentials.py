@@ -6,8 +6,24 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+from enum import StrEnum
 
 WORKER_KEY_PREFIX = "STWK"
+
+
+class KeyScope(StrEnum):
+    """What a key may do. `admin` may do everything, everywhere; no other scope implies another."""
+
+    SUBMIT = "submit"  # jobs, their cancel and retry, and the objects that they need
+    READ = "read"  # jobs, results, objects, logs, figures
+    DEPLOY = "deploy"  # endpoints, their versions and canaries
+    WORKER = "worker"  # take and finish jobs from outside
+    ADMIN = "admin"  # keys, backups
+    OBJECTS = "objects"  # of an endpoint's own workers alone: the objects that they need, never given to a key
+
+
+ROOT = "root"  # the id of the owner's own keys
+GIVEN_SCOPES = tuple(scope for scope in KeyScope if scope is not KeyScope.OBJECTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +40,40 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request comes from. `endpoint` set: a worker of that endpoint, which reaches objects and nothing else."""
+    """Who a request comes from: by which key, with what scopes and reach (None: everything).
+
+    `worker_of` set: a worker of that endpoint on this server, which reaches objects and nothing else.
+    """
 
     owner: str
-    endpoint: str | None = None
+    key_id: str
+    scopes: frozenset[KeyScope]
+    endpoints: frozenset[str] | None = None
+    buckets: frozenset[str] | None = None
+    worker_of: str | None = None
+
+    def reaches(self, endpoint: str) -> bool:
+        """Whether the endpoint is in its reach."""
+        return self.endpoints is None or endpoint in self.endpoints
+
+    def reaches_bucket(self, bucket: str) -> bool:
+        """Whether the bucket is in its reach; of the server's own ones, reach goes by key."""
+        return self.buckets is None or bucket in self.buckets
+
+    @property
+    def said(self) -> str:
+        """How messages name it."""
+        return f"key {self.key_id!r}" if self.worker_of is None else f"a worker of endpoint {self.worker_of!r}"
+
+
+def owner_of(account_id: str) -> Principal:
+    """The owner, by the keys of the data folder."""
+    return Principal(account_id, ROOT, frozenset(GIVEN_SCOPES))
+
+
+def worker_of(account_id: str, endpoint: str) -> Principal:
+    """A worker of an endpoint on this server."""
+    return Principal(account_id, "worker", frozenset({KeyScope.OBJECTS}), frozenset({endpoint}), worker_of=endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +89,7 @@ class Keyring:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._owner = Principal(owner=credentials.account_id)
+        self._owner = owner_of(credentials.account_id)
 
     @property
     def credentials(self) -> Credentials:
@@ -81,7 +127,7 @@ class Keyring:
             endpoint = base64.b32decode(name + "=" * (-len(name) % 8)).decode()
         except ValueError:
             return None
-        return self._derive(access_key_id), Principal(self._credentials.account_id, endpoint)
+        return self._derive(access_key_id), worker_of(self._credentials.account_id, endpoint)
 
     def _derive(self, access_key_id: str) -> str:
         key = self._credentials.secret_access_key.encode()

@@ -114,6 +114,7 @@ class DeliveryFilter:
     state: DeliveryState | None = None
     before: str | None = None
     limit: int = 50
+    within: frozenset[str] | None = None  # only of these endpoints
 
 
 def delivery_id(job_id: str, number: int) -> str:

@@ -77,6 +77,8 @@ BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for t
 DELIVERY_NOT_FOUND = "delivery_not_found"
 VERSION_NOT_FOUND = "version_not_found"
 TRIAL_REPORT_NOT_FOUND = "trial_report_not_found"
+MISSING_SCOPE = "missing_scope"
+OUT_OF_REACH = "out_of_reach"
 
 
 class SeatrialError(Exception):

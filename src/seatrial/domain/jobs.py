@@ -213,3 +213,4 @@ class JobFilter:
     task: str | None = None
     before: str | None = None
     limit: int = 50
+    within: frozenset[str] | None = None  # only of these endpoints

@@ -203,6 +203,12 @@ _API = {
         "kept is not what was signed.",
         "Wait for the trial's end (`seatrial trial NAME`), or deploy the package again.",
     ),
+    e.MISSING_SCOPE: Meaning(
+        "The key has not the scope that this needs; `scope` names it.", "Use a key that has: `seatrial keys create`."
+    ),
+    e.OUT_OF_REACH: Meaning(
+        "The key reaches some endpoints and buckets, and not this one.", "Use a key that does: `seatrial keys create`."
+    ),
 }
 
 MEANINGS: Mapping[str, Meaning] = {**_INPUT, **_OUTPUT, **_HANDLER, **_WORKER, **_JOB, **_SERVER, **_API}

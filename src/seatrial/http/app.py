@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -20,7 +21,7 @@ from seatrial.http.api.openapi import openapi_route
 from seatrial.http.api.page import docs_page
 from seatrial.http.api.trials import TrialRoutes
 from seatrial.http.api.uploads import UploadRoutes
-from seatrial.http.auth import authenticate
+from seatrial.http.auth import Needs, authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
 from seatrial.http.doors.lambda_runtime import RuntimeDoor, speaks_runtime
 from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
@@ -72,8 +73,8 @@ def build_native(services: Services) -> FastAPI:
         ],
     )
 
-    def authenticated(request: Request) -> None:
-        authenticate(request, services.keyring)
+    async def authenticated(request: Request) -> None:
+        request.state.principal = authenticate(request, services.keyring)
 
     for part in (
         EndpointRoutes,
@@ -85,10 +86,18 @@ def build_native(services: Services) -> FastAPI:
         UploadRoutes,
         BackupRoutes,
     ):
-        app.include_router(part(services).router(), dependencies=[Depends(authenticated)])
+        app.include_router(_guarded(part(services).router()), dependencies=[Depends(authenticated)])
     app.router.routes.append(openapi_route(app))
     handle_errors(app)
     return app
+
+
+def _guarded(router: APIRouter) -> APIRouter:
+    """The router, each route of which says what its caller needs."""
+    for route in router.routes:
+        if not isinstance(route, APIRoute) or not any(isinstance(one.dependency, Needs) for one in route.dependencies):
+            raise TypeError(f"{route} does not say which scope it needs: add dependencies=[needs(KeyScope.…)]")
+    return router
 
 
 async def _to_docs(request: Request) -> Response:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.http import aws_shapes
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects.aws_errors import AwsError, Protocol, unknown_operation
 
-Operation = Callable[[AwsRequest, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
+Run = Callable[[AwsRequest, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What an operation does, and what it asks of its caller: one of the scopes and, where the request has the member
+    `endpoint`, that it reaches the endpoint which that names."""
+
+    run: Run
+    scopes: tuple[KeyScope, ...]
+    endpoint: str | None = None
 
 
 async def serve(
@@ -26,12 +39,14 @@ async def serve(
 
     Raises:
         AwsError: not offered, not JSON, or a constraint that does not hold.
+        Forbidden: the caller may not do this.
     """
     prefix, _, name = call.request.headers.get("x-amz-target", "").rpartition(".")
     operation = operations.get(name)
     if operation is None or prefix != shapes.target_prefix or call.request.method != "POST":
         asked = name or f"{call.request.method} {call.request.url.path}"
         raise unknown_operation(Protocol.JSON, asked, call.service, ", ".join(sorted(operations)))
+    require(call.principal, *operation.scopes)
     given = _parse(call.body)
     try:
         violations = aws_shapes.check(shapes.operation(name), given)
@@ -39,7 +54,8 @@ async def serve(
         raise AwsError("SerializationException", str(error)) from None
     if violations:
         raise AwsError(invalid_code, aws_shapes.describe(violations))
-    answer = await operation(call, {key: value for key, value in given.items() if value is not None})
+    require(call.principal, *operation.scopes, endpoint=given.get(operation.endpoint or ""))
+    answer = await operation.run(call, {key: value for key, value in given.items() if value is not None})
     body = b"" if answer is None else json.dumps(answer).encode()
     return Response(body, 200, {"x-amzn-RequestId": call.request_id}, "application/x-amz-json-1.1")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.http.auth import authenticate
 from seatrial.http.services import Services
 from seatrial.ports.meters import EndpointFigures
@@ -17,11 +19,14 @@ class Metrics:
         self._services = services
 
     async def answer(self, request: Request) -> Response:
-        """Every figure as it is now."""
+        """Every figure as it is now, of the endpoints that the key reaches."""
         services = self._services
-        authenticate(request, services.keyring)
+        principal = authenticate(request, services.keyring)
+        require(principal, KeyScope.READ)
         figures = []
         for endpoint in await services.deployer.endpoints():
+            if not principal.reaches(endpoint.name):
+                continue
             counts = await services.inspector.counts(endpoint.id)
             figures.append(
                 EndpointFigures(
@@ -32,5 +37,5 @@ class Metrics:
                     jobs={state.value: count for state, count in counts.items()},
                 )
             )
-        body, media_type = services.meters.exposition(figures)
+        body, media_type = services.meters.exposition(figures, principal.endpoints)
         return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})

@@ -32,6 +32,9 @@ class Meters(Protocol):
         """A canary has ended here."""
         ...
 
-    def exposition(self, endpoints: Sequence[EndpointFigures]) -> tuple[bytes, str]:
-        """Everything, in the text format that Prometheus reads, and its media type."""
+    def exposition(
+        self, endpoints: Sequence[EndpointFigures], within: frozenset[str] | None = None
+    ) -> tuple[bytes, str]:
+        """Everything, in the text format that Prometheus reads, and its media type; counters only of the endpoints
+        `within`."""
         ...

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from seatrial.domain.canary import Canary, CanaryState
@@ -65,7 +65,9 @@ class PrometheusMeters:
             self._failing.labels(endpoint_name).set(canary.state is CanaryState.FAILED)
             self._last_canary.labels(endpoint_name).set((canary.ended_at_ms or 0) / 1000)
 
-    def exposition(self, endpoints: Sequence[EndpointFigures]) -> tuple[bytes, str]:
+    def exposition(
+        self, endpoints: Sequence[EndpointFigures], within: frozenset[str] | None = None
+    ) -> tuple[bytes, str]:
         """See the port."""
         now = CollectorRegistry()
 
@@ -81,7 +83,8 @@ class PrometheusMeters:
             workers.labels(one.name, "desired").set(one.workers_desired)
             for state, count in one.jobs.items():
                 jobs.labels(one.name, state).set(count)
-        return generate_latest(self._registry) + generate_latest(now), CONTENT_TYPE_LATEST
+        counted = self._registry if within is None else _only(self._registry, within)
+        return generate_latest(counted) + generate_latest(now), CONTENT_TYPE_LATEST
 
     def _word(self, error_type: str) -> str:
         """Handlers have words of their own: the first of them are told apart, so that the series stay few."""
@@ -91,3 +94,17 @@ class PrometheusMeters:
             return OTHER
         self._own_words.add(error_type)
         return error_type
+
+
+def _only(registry: CollectorRegistry, within: frozenset[str]) -> CollectorRegistry:
+    """A registry with what is about these endpoints."""
+
+    class Chosen:
+        def collect(self) -> Iterator[Metric]:
+            for metric in registry.collect():
+                metric.samples = [one for one in metric.samples if one.labels.get("endpoint") in within]
+                yield metric
+
+    chosen = CollectorRegistry()
+    chosen.register(Chosen())
+    return chosen

@@ -39,6 +39,8 @@ def _in_state(page: _Page, state: JobState) -> _Page:
 
 def _page(which: JobFilter) -> _Page:
     page = select(jobs).order_by(jobs.c.seq.desc()).limit(which.limit)
+    if which.within is not None:
+        page = page.where(jobs.c.endpoint_name.in_(sorted(which.within)))
     if which.endpoint_name is not None:
         page = page.where(jobs.c.endpoint_name == which.endpoint_name)
     if which.purpose is not None:

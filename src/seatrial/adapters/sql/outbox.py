@@ -159,6 +159,8 @@ def _list(connection: Connection, which: DeliveryFilter) -> list[Delivery]:
         page = page.where(deliveries.c.seq < seq)
     if which.job_id is not None:
         page = page.where(deliveries.c.job_id == which.job_id)
+    if which.within is not None:
+        page = page.where(deliveries.c.endpoint_name.in_(sorted(which.within)))
     if which.endpoint_name is not None:
         page = page.where(deliveries.c.endpoint_name == which.endpoint_name)
     if which.state is not None:

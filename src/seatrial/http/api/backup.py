@@ -6,6 +6,8 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from seatrial.domain.credentials import KeyScope
+from seatrial.http.auth import needs
 from seatrial.http.services import Services
 
 TAR = "application/x-tar"
@@ -26,6 +28,7 @@ class BackupRoutes:
             methods=["GET"],
             summary="Take a backup while serving",
             response_class=StreamingResponse,
+            dependencies=[needs(KeyScope.ADMIN)],
             responses={
                 200: {"content": {TAR: {}}, "description": "A tar; `seatrial restore` makes a data folder of it"}
             },

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.history import EndpointEvent, EventFilter, EventKind
 from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.http.api.views import CanaryView, instant
+from seatrial.http.auth import needs
 from seatrial.http.services import Services
 
 
@@ -64,8 +66,21 @@ class CanaryRoutes:
     def router(self) -> APIRouter:
         """The routes, under /v1/endpoints/{name}."""
         router = APIRouter(prefix="/v1/endpoints/{name}", tags=["endpoints"])
-        router.add_api_route("/canary", self.ask, methods=["POST"], status_code=202, summary="Run a canary now")
-        router.add_api_route("/history", self.history, methods=["GET"], summary="What happened to an endpoint")
+        router.add_api_route(
+            "/canary",
+            self.ask,
+            methods=["POST"],
+            status_code=202,
+            summary="Run a canary now",
+            dependencies=[needs(KeyScope.DEPLOY)],
+        )
+        router.add_api_route(
+            "/history",
+            self.history,
+            methods=["GET"],
+            summary="What happened to an endpoint",
+            dependencies=[needs(KeyScope.READ, KeyScope.DEPLOY)],
+        )
         return router
 
     async def ask(self, name: str) -> CanaryView | None:

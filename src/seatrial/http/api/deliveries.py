@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.delivery import Attempt, Delivery, DeliveryFilter, DeliveryState
+from seatrial.domain.errors import DELIVERY_NOT_FOUND, NotFound
 from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.http.api.views import instant, maybe_instant
+from seatrial.http.auth import caller, needs
 from seatrial.http.services import Services
 
 
@@ -98,25 +102,46 @@ class DeliveryRoutes:
     def router(self) -> APIRouter:
         """The routes, under /v1/deliveries."""
         router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
-        router.add_api_route("", self.list, methods=["GET"], summary="List deliveries, newest first")
-        router.add_api_route("/{id}", self.show, methods=["GET"], summary="Show a delivery with every try")
-        router.add_api_route("/{id}/replay", self.replay, methods=["POST"], status_code=202, summary="Deliver it again")
+        look = [needs(KeyScope.READ)]
+        router.add_api_route("", self.list, methods=["GET"], summary="List deliveries, newest first", dependencies=look)
+        router.add_api_route(
+            "/{id}", self.show, methods=["GET"], summary="Show a delivery with every try", dependencies=look
+        )
+        router.add_api_route(
+            "/{id}/replay",
+            self.replay,
+            methods=["POST"],
+            status_code=202,
+            summary="Deliver it again",
+            dependencies=[needs(KeyScope.SUBMIT)],
+        )
         return router
 
-    async def list(self, asked: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:
+    async def list(self, request: Request, asked: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:
         """Deliveries of the last days; those that ended a week ago are forgotten."""
-        which = DeliveryFilter(asked.job, asked.endpoint, asked.status, asked.before, asked.limit)
+        principal = caller(request)
+        require(principal, KeyScope.READ, endpoint=asked.endpoint)
+        within = principal.endpoints
+        which = DeliveryFilter(asked.job, asked.endpoint, asked.status, asked.before, asked.limit, within)
         found = await self._deliverer.deliveries(which)
         further = found[-1].id if len(found) == asked.limit else None
         return DeliveryPage(deliveries=[DeliveryView.of(one) for one in found], next=further)
 
-    async def show(self, id: str) -> DeliveryDetails:
+    async def show(self, id: str, request: Request) -> DeliveryDetails:
         """What it says, and what each try brought."""
-        return DeliveryDetails.of(await self._deliverer.delivery(id))
+        return DeliveryDetails.of(await self._reached(id, caller(request)))
 
-    async def replay(self, id: str) -> DeliveryDetails:
+    async def replay(self, id: str, request: Request) -> DeliveryDetails:
         """It is due at once, under the same id, with all its tries before it again."""
+        await self._reached(id, caller(request))
         return DeliveryDetails.of(await self._deliverer.replay(id))
+
+    async def _reached(self, id: str, principal: Principal) -> Delivery:
+        """A delivery about an endpoint out of reach is as unknown as one that never was."""
+        delivery = await self._deliverer.delivery(id)
+        if not principal.reaches(delivery.endpoint_name):
+            raise NotFound(DELIVERY_NOT_FOUND, f"There is no delivery {id!r}.")
+        return delivery
 
 
 def _members(delivery: Delivery) -> dict[str, Any]:

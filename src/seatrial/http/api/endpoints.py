@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from seatrial.domain import errors
+from seatrial.domain.access import require
 from seatrial.domain.canary import Canary
-from seatrial.domain.credentials import Principal
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, TrialStage
-from seatrial.domain.errors import BadInput, NotFound, SeatrialError
+from seatrial.domain.errors import BadInput, Forbidden, NotFound, SeatrialError
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.deploy import ENDPOINT_EXISTS
 from seatrial.http.api.deployments import ARCHIVE_TYPES, Asked, DeployByName, DeploySettings, read_asked
@@ -24,7 +25,7 @@ from seatrial.http.api.views import (
     VersionView,
     endpoint_members,
 )
-from seatrial.http.auth import authenticate
+from seatrial.http.auth import caller, needs
 from seatrial.http.services import Services
 
 _BY_NAME = {"application/json": {"schema": DeployByName.model_json_schema()}}
@@ -63,7 +64,16 @@ class EndpointRoutes:
         """The routes, under /v1/endpoints."""
         router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
         add, body = router.add_api_route, _DEPLOY_BODY
-        add("", self.create, methods=["POST"], status_code=202, summary="Deploy a package", openapi_extra=body)
+        deploy, look = [needs(KeyScope.DEPLOY)], [needs(KeyScope.READ, KeyScope.DEPLOY)]
+        add(
+            "",
+            self.create,
+            methods=["POST"],
+            status_code=202,
+            summary="Deploy a package",
+            openapi_extra=body,
+            dependencies=deploy,
+        )
         add(
             "/{name}",
             self.put,
@@ -71,6 +81,7 @@ class EndpointRoutes:
             status_code=202,
             summary="Deploy or update",
             openapi_extra=_named(body),
+            dependencies=deploy,
         )
         add(
             "/{name}",
@@ -79,26 +90,49 @@ class EndpointRoutes:
             status_code=202,
             summary="Update or scale",
             openapi_extra=_named(body),
+            dependencies=deploy,
         )
-        add("", self.list, methods=["GET"], summary="List endpoints")
-        add("/{name}", self.show, methods=["GET"], summary="Show an endpoint, or wait for its next change")
-        add("/{name}/contract", self.contract, methods=["GET"], summary="Show the contract with its samples")
+        add("", self.list, methods=["GET"], summary="List endpoints", dependencies=look)
+        add(
+            "/{name}",
+            self.show,
+            methods=["GET"],
+            summary="Show an endpoint, or wait for its next change",
+            dependencies=look,
+        )
+        add(
+            "/{name}/contract",
+            self.contract,
+            methods=["GET"],
+            summary="Show the contract with its samples",
+            dependencies=[needs(KeyScope.READ)],
+        )
         add(
             "/{name}/trial/rerun",
             self.rerun,
             methods=["POST"],
             status_code=202,
             summary="Run a failed trial of the newest version again",
+            dependencies=deploy,
         )
-        add("/{name}", self.delete, methods=["DELETE"], status_code=202, summary="Delete an endpoint")
+        add(
+            "/{name}",
+            self.delete,
+            methods=["DELETE"],
+            status_code=202,
+            summary="Delete an endpoint",
+            dependencies=deploy,
+        )
         return router
 
     # ------------------------------------------------------------------ looks
 
-    async def list(self) -> EndpointList:
-        """All endpoints, by name."""
+    async def list(self, request: Request) -> EndpointList:
+        """All endpoints that the key reaches, by name."""
         shown = []
         for endpoint in await self._deployer.endpoints():
+            if not caller(request).reaches(endpoint.name):
+                continue
             ready = self._deployer.workers(endpoint.name)
             shown.append(EndpointView(**endpoint_members(endpoint, ready, self._changed(endpoint))))
         return EndpointList(endpoints=shown)
@@ -169,7 +203,7 @@ class EndpointRoutes:
         The body is the archive (its settings as query parameters), a form with the archive and its settings,
         or JSON that names a stored archive.
         """
-        principal = authenticate(request, self._services.keyring)
+        principal = caller(request)
         return await self._create(await read_asked(request, self._services.uploads), principal)
 
     async def put(self, request: Request) -> EndpointDetails:
@@ -177,7 +211,7 @@ class EndpointRoutes:
 
         With `If-None-Match: *` an endpoint that is there is a conflict.
         """
-        principal = authenticate(request, self._services.keyring)
+        principal = caller(request)
         asked = await read_asked(request, self._services.uploads)
         only_new = request.headers.get("if-none-match") == "*"
         if only_new or not await self._exists(asked.name or ""):
@@ -186,13 +220,18 @@ class EndpointRoutes:
 
     async def patch(self, request: Request) -> EndpointDetails:
         """A new version of an endpoint that is there; JSON `{"workers": N}` alone changes their number now."""
-        principal = authenticate(request, self._services.keyring)
+        principal = caller(request)
         return await self._update(await read_asked(request, self._services.uploads), principal)
 
     async def _create(self, asked: Asked, principal: Principal) -> EndpointDetails:
         if asked.name is None:
             asked.forget()
             raise BadInput(errors.MISSING_FIELD, "The endpoint needs a name.", field="name", valid="a name")
+        try:
+            require(principal, KeyScope.DEPLOY, endpoint=asked.name)
+        except Forbidden:
+            asked.forget()
+            raise
         if asked.package is None:
             raise BadInput(
                 errors.MISSING_FIELD, "There is nothing to deploy.", field="package", valid="s3://bucket/key"

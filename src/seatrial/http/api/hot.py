@@ -9,13 +9,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import BadInput
+from seatrial.domain.jobs import Job
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.engine.submit import Accepted
 from seatrial.http.api.results import result_response
 from seatrial.http.api.submission import read_submission
 from seatrial.http.api.views import PRIMARY, JobAccepted, JobLinks, JobView
-from seatrial.http.auth import authenticate
+from seatrial.http.auth import authenticate, check_job
 from seatrial.http.errors import problem_of
 from seatrial.http.services import Services
 
@@ -55,6 +58,7 @@ class HotRoutes:
     async def submit(self, request: Request) -> Response:
         """202 with the accepted job; with `Prefer: wait=N` 200 with the job if it ends in time."""
         principal = authenticate(request, self._services.keyring)
+        require(principal, KeyScope.SUBMIT, endpoint=request.path_params["name"])
         asked = await read_submission(request, principal, self._services.objects)
         accepted = await self._services.submitter.submit(asked.submission)
         headers = {"Location": f"/v1/jobs/{accepted.job_id}"}
@@ -68,17 +72,23 @@ class HotRoutes:
 
     async def show(self, request: Request) -> Response:
         """The job; with `?wait=N` once it ends, or as it is after that many seconds."""
-        authenticate(request, self._services.keyring)
-        job = await self._services.inspector.wait(request.path_params["id"], wait_seconds(request))
+        job = await self._job(request)
         return Response(JobView.of(job, await self._services.waits.of(job)).model_dump_json(), 200, None, JSON)
 
     async def result(self, request: Request) -> Response:
         """The bytes of the result, or of one part."""
-        authenticate(request, self._services.keyring)
-        job = await self._services.inspector.wait(request.path_params["id"], wait_seconds(request))
+        job = await self._job(request)
         part_name = request.query_params.get("part", PRIMARY)
         at_hand = self._services.inspector.small_part(job.id, part_name)
         return await result_response(job, part_name, self._services.objects, at_hand)
+
+    async def _job(self, request: Request) -> Job:
+        """The job that is named, once it has ended or the client's wait is over."""
+        principal = authenticate(request, self._services.keyring)
+        require(principal, KeyScope.READ)
+        job_id = request.path_params["id"]
+        await check_job(self._services.inspector, principal, job_id)
+        return await self._services.inspector.wait(job_id, wait_seconds(request))
 
 
 def accepted_view(accepted: Accepted, endpoint_name: str, retry_of: str | None = None) -> JobAccepted:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.jobs import Job, JobFilter, JobState
 from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.domain.logs import LogFilter
@@ -19,6 +21,7 @@ from seatrial.http.api.logs import log_group, log_page
 from seatrial.http.api.results import input_response
 from seatrial.http.api.submission import idempotency_key
 from seatrial.http.api.views import JobAccepted, JobPage, JobView, LogPage
+from seatrial.http.auth import caller, check_job, needs
 from seatrial.http.services import Services
 
 
@@ -33,14 +36,15 @@ class JobQuery(BaseModel):
     before: str | None = Field(None, description="The `next` of the page before.")
     limit: int = Field(50, ge=1, le=LIST_PAGE_MAX)
 
-    def filter(self) -> JobFilter:
-        """As the store understands it."""
+    def filter(self, within: frozenset[str] | None) -> JobFilter:
+        """As the store understands it; only of the endpoints `within`."""
         return JobFilter(
             endpoint_name=self.endpoint,
             states=frozenset(self.status),
             task=self.task,
             before=self.before,
             limit=self.limit,
+            within=within,
         )
 
 
@@ -53,10 +57,16 @@ class JobRoutes:
     def router(self) -> APIRouter:
         """The routes, under /v1/jobs."""
         router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-        router.add_api_route("", self.list, methods=["GET"], summary="List jobs, newest first")
-        router.add_api_route("/{id}/cancel", self.cancel, methods=["POST"], summary="Cancel a job")
+        submit, look = [needs(KeyScope.SUBMIT)], [needs(KeyScope.READ)]
+        router.add_api_route("", self.list, methods=["GET"], summary="List jobs, newest first", dependencies=look)
+        router.add_api_route("/{id}/cancel", self.cancel, methods=["POST"], summary="Cancel a job", dependencies=submit)
         router.add_api_route(
-            "/{id}/retry", self.retry, methods=["POST"], status_code=202, summary="Run an ended job's input again"
+            "/{id}/retry",
+            self.retry,
+            methods=["POST"],
+            status_code=202,
+            summary="Run an ended job's input again",
+            dependencies=submit,
         )
         router.add_api_route(
             "/{id}/input",
@@ -65,8 +75,11 @@ class JobRoutes:
             summary="What the job was given",
             response_class=Response,
             responses={200: {"content": {"*/*": {}}, "description": "The bytes, as they came"}},
+            dependencies=look,
         )
-        router.add_api_route("/{id}/logs", self.logs, methods=["GET"], summary="What the job's attempts logged")
+        router.add_api_route(
+            "/{id}/logs", self.logs, methods=["GET"], summary="What the job's attempts logged", dependencies=look
+        )
         router.add_api_route(
             "/{id}/events",
             self.events,
@@ -74,15 +87,15 @@ class JobRoutes:
             summary="Follow a job (server-sent events)",
             response_class=StreamingResponse,
             responses={200: {"content": {"text/event-stream": {}}, "description": "`job` events with a JobView each"}},
+            dependencies=look,
         )
         return router
 
-    async def list(
-        self,
-        asked: Annotated[JobQuery, Query()],
-    ) -> JobPage:
+    async def list(self, request: Request, asked: Annotated[JobQuery, Query()]) -> JobPage:
         """Jobs of clients, newest first; trials' own jobs are not among them. Those of a deleted endpoint are."""
-        jobs = await self._services.inspector.jobs(asked.filter())
+        principal = caller(request)
+        require(principal, KeyScope.READ, endpoint=asked.endpoint)
+        jobs = await self._services.inspector.jobs(asked.filter(principal.endpoints))
         if not jobs and asked.endpoint is not None:
             await self._known(asked.endpoint)
         return JobPage(jobs=[JobView.of(job) for job in jobs], next=jobs[-1].id if len(jobs) == asked.limit else None)
@@ -92,38 +105,47 @@ class JobRoutes:
         if not await self._services.inspector.jobs(JobFilter(endpoint_name=endpoint, limit=1)):
             await self._services.deployer.endpoint(endpoint)
 
-    async def cancel(self, id: str) -> JobView:
+    async def cancel(self, id: str, request: Request) -> JobView:
         """Cancel a job. A running one is answered for once its worker is gone, and may still show as running
         (with `cancel_requested`) when that takes long."""
+        await self._check(id, request)
         return JobView.of(await self._services.canceller.cancel(id))
 
     async def retry(self, id: str, request: Request, response: Response) -> JobAccepted:
         """A new job with the same input (`retry_of` names the old one). With an `Idempotency-Key`, once per key."""
+        await self._check(id, request)
         accepted = await self._services.submitter.retry(id, idempotency_key(request))
         job = await self._services.inspector.job(accepted.job_id)
         response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
         return accepted_view(accepted, job.endpoint_name, job.retry_of)
 
-    async def input(self, id: str) -> Response:
+    async def input(self, id: str, request: Request) -> Response:
         """The body that the job was submitted with."""
+        await self._check(id, request)
         job = await self._services.inspector.job(id)
         return await input_response(job, self._services.objects)
 
     async def logs(
         self,
         id: str,
+        request: Request,
         after: Annotated[int | None, Query(description="The `next` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=LIST_PAGE_MAX)] = LIST_PAGE_MAX,
     ) -> LogPage:
         """Lines that the job's attempts wrote, oldest first."""
+        await self._check(id, request)
         job = await self._services.inspector.job(id)
         which = LogFilter(log_group(job.endpoint_name), job_id=id, after_id=after, limit=limit)
         return log_page(await self._services.logs.lines(which), limit)
 
-    async def events(self, id: str) -> StreamingResponse:
+    async def events(self, id: str, request: Request) -> StreamingResponse:
         """The job now and after every change; the stream ends with the event of its end."""
+        await self._check(id, request)
         await self._services.inspector.job(id)  # an unknown job is an error before the stream begins
         return event_stream(_events(self._services.inspector.follow(id)))
+
+    async def _check(self, id: str, request: Request) -> None:
+        await check_job(self._services.inspector, caller(request), id)
 
 
 async def _events(changes: AsyncIterator[Job]) -> AsyncIterator[bytes]:

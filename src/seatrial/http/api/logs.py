@@ -11,11 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from seatrial.domain import errors
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.domain.logs import LogFilter, LogLine
 from seatrial.http.api.events import event, event_stream
 from seatrial.http.api.views import LogLineView, LogPage
+from seatrial.http.auth import needs
 from seatrial.http.services import Services
 
 FOLLOW_PAUSE_MS = 300
@@ -68,6 +70,7 @@ class LogRoutes:
             response_model=LogPage,
             summary="Read or follow an endpoint's log",
             responses={200: {"content": {"text/event-stream": {}}}},
+            dependencies=[needs(KeyScope.READ)],
         )
         return router
 

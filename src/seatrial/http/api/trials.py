@@ -8,11 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.endpoint import Endpoint, EndpointVersion, StageState
 from seatrial.domain.errors import TRIAL_REPORT_NOT_FOUND, VERSION_NOT_FOUND, NotFound
 from seatrial.engine.report import Report, key_id
 from seatrial.engine.report.page import POLICY, Page, keys_of, page
 from seatrial.http.api.views import StageView, TrialKeyView, TrialView
+from seatrial.http.auth import needs
 from seatrial.http.services import Services
 
 VersionQuery = Annotated[int | None, Query(ge=1, description="The number of a version; otherwise the newest.")]
@@ -28,16 +30,29 @@ class TrialRoutes:
     def router(self) -> APIRouter:
         """The routes, under /v1."""
         router = APIRouter(prefix="/v1", tags=["trials"])
-        add, html = router.add_api_route, HTMLResponse
-        add("/endpoints/{name}/trial", self.show, methods=["GET"], summary="Show the report of a trial")
+        add, html, look = router.add_api_route, HTMLResponse, [needs(KeyScope.READ, KeyScope.DEPLOY)]
+        add(
+            "/endpoints/{name}/trial",
+            self.show,
+            methods=["GET"],
+            summary="Show the report of a trial",
+            dependencies=look,
+        )
         add(
             "/endpoints/{name}/trial.html",
             self.html,
             methods=["GET"],
             summary="The same as a page, with pictures and meshes",
             response_class=html,
+            dependencies=look,
         )
-        add("/trial-key", self.key, methods=["GET"], summary="The public key that reports are signed with")
+        add(
+            "/trial-key",
+            self.key,
+            methods=["GET"],
+            summary="The public key that reports are signed with",
+            dependencies=look,
+        )
         return router
 
     async def show(self, name: str, version: VersionQuery = None) -> TrialView:

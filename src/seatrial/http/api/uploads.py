@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seatrial.domain import errors
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
 from seatrial.domain.media_types import JSON
@@ -17,6 +18,7 @@ from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET
 from seatrial.http.api.deployments import json_body
 from seatrial.http.api.submission import ensure_bucket
+from seatrial.http.auth import needs
 from seatrial.http.errors import invalid
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
@@ -62,6 +64,7 @@ class UploadRoutes:
             status_code=201,
             summary="Ask for an upload URL",
             openapi_extra=_BODY,
+            dependencies=[needs(KeyScope.SUBMIT)],
         )
         return router
 

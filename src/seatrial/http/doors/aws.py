@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from seatrial.domain.errors import Forbidden
 from seatrial.domain.limits import (
     AWS_ASYNC_INLINE_BODY_BYTES_MAX,
     AWS_CONTROL_BODY_BYTES_MAX,
@@ -45,7 +46,6 @@ log = structlog.get_logger()
 Door = Callable[[AwsRequest], Awaitable[Response]]
 
 RUNTIME = "sagemaker-runtime"  # signed as "sagemaker"; told apart by its paths
-WORKER_SERVICES = frozenset({"s3", "sts"})  # all that a worker's credentials reach
 _PROTOCOLS = {
     "sagemaker": Protocol.JSON,
     RUNTIME: Protocol.REST_JSON,
@@ -125,12 +125,13 @@ class AwsDoor:
             service = RUNTIME if claimed.service == "sagemaker" and _is_runtime(request) else claimed.service
             protocol = await self._protocol(request, service)
             call = await self._verified(request, signed, claimed, protocol, request_id)
-            self._check_reach(call, protocol)
             return await self._door(service, protocol)(call)
         except SignatureRefused as refused:
             return aws_errors.error_response(protocol, _refusal(request, protocol, refused), request_id)
         except AwsError as error:
             return aws_errors.error_response(protocol, error, request_id)
+        except Forbidden as error:
+            return aws_errors.error_response(protocol, _denied(protocol, error), request_id)
         except ClientDisconnect:
             raise
         except Exception as error:  # the named edge of this door: logged, and answered in the service's own form
@@ -171,14 +172,6 @@ class AwsDoor:
     async def _protocol(self, request: Request, service: str) -> Protocol:
         own = _PROTOCOLS.get(service)
         return own if own is not None else await run_in_threadpool(_foreign_protocol, request, service)
-
-    def _check_reach(self, call: AwsRequest, protocol: Protocol) -> None:
-        if call.principal.endpoint is not None and call.service not in WORKER_SERVICES:
-            raise aws_errors.access_denied(
-                protocol,
-                f"These are the credentials of endpoint {call.principal.endpoint!r}'s workers: they reach "
-                f"{' and '.join(sorted(WORKER_SERVICES))}, not {call.service}.",
-            )
 
     def _door(self, service: str, protocol: Protocol) -> Door:
         door = self._doors.get(service)
@@ -245,6 +238,10 @@ def _refusal(request: Request, protocol: Protocol, refused: SignatureRefused) ->
     presigned = request.headers.get("authorization") is None
     details = {**refused.details, **_resource(request)}
     return aws_errors.signature_error(protocol, refused.flaw, refused.message, details, presigned=presigned)
+
+
+def _denied(protocol: Protocol, error: Forbidden) -> AwsError:
+    return aws_errors.access_denied(protocol, f"{error.message} {error.details.get('remedy', '')}".strip())
 
 
 def _resource(request: Request) -> dict[str, str]:

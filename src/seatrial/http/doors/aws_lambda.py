@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import NotFound, SeatrialError
 from seatrial.domain.jobs import Job, JobState
@@ -51,6 +53,7 @@ OFFERED = (
     "CreateFunction, DeleteFunction, GetFunction, GetFunctionConfiguration, Invoke, ListFunctions, "
     "UpdateFunctionCode, UpdateFunctionConfiguration"
 )
+_SUBMIT, _LOOK, _DEPLOY = (KeyScope.SUBMIT,), (KeyScope.READ, KeyScope.DEPLOY), (KeyScope.DEPLOY,)
 _PATH = re.compile(r"/2015-03-31/functions/?(?P<name>[^/]*)(?P<rest>/[a-z-]+)?")
 
 _WITH_DOCUMENT = frozenset({"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"})
@@ -72,19 +75,19 @@ class LambdaDoor:
         self._services = services
         self._maker = FunctionMaker(services)
         self._account_id = services.keyring.credentials.account_id
-        self._operations: dict[tuple[str, bool, str], tuple[str, Operation]] = {
-            ("POST", True, "/invocations"): ("Invoke", self._invoke),
-            ("GET", True, ""): ("GetFunction", self._function),
-            ("GET", True, "/configuration"): ("GetFunctionConfiguration", self._configuration),
-            ("GET", False, ""): ("ListFunctions", self._functions),
-            ("POST", False, ""): ("CreateFunction", self._create),
-            ("PUT", True, "/code"): ("UpdateFunctionCode", self._update_code),
-            ("PUT", True, "/configuration"): ("UpdateFunctionConfiguration", self._update_configuration),
-            ("DELETE", True, ""): ("DeleteFunction", self._delete),
+        self._operations: dict[tuple[str, bool, str], tuple[str, tuple[KeyScope, ...], Operation]] = {
+            ("POST", True, "/invocations"): ("Invoke", _SUBMIT, self._invoke),
+            ("GET", True, ""): ("GetFunction", _LOOK, self._function),
+            ("GET", True, "/configuration"): ("GetFunctionConfiguration", _LOOK, self._configuration),
+            ("GET", False, ""): ("ListFunctions", _LOOK, self._functions),
+            ("POST", False, ""): ("CreateFunction", _DEPLOY, self._create),
+            ("PUT", True, "/code"): ("UpdateFunctionCode", _DEPLOY, self._update_code),
+            ("PUT", True, "/configuration"): ("UpdateFunctionConfiguration", _DEPLOY, self._update_configuration),
+            ("DELETE", True, ""): ("DeleteFunction", _DEPLOY, self._delete),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
-        """Answer one request. Raises AwsError."""
+        """Answer one request. Raises AwsError, Forbidden."""
         request = call.request
         path = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
         name = unquote(path["name"]) if path else ""
@@ -92,7 +95,13 @@ class LambdaDoor:
         if found is None:
             asked = f"{request.method} {request.url.path}"
             raise unknown_operation(Protocol.REST_JSON, asked, DOOR, OFFERED)
-        return await found[1](call, await asyncio.to_thread(self._given, call, found[0], name))
+        operation, scopes, run = found
+        require(call.principal, *scopes)
+        given = await asyncio.to_thread(self._given, call, operation, name)
+        if "FunctionName" in given:
+            called = names.read_name(given["FunctionName"], given.get("Qualifier")).name
+            require(call.principal, *scopes, endpoint=called)
+        return await run(call, given)
 
     def _given(self, call: AwsRequest, operation: str, name: str) -> Given:
         model = self._shapes.operation(operation)
@@ -201,7 +210,8 @@ class LambdaDoor:
     async def _functions(self, call: AwsRequest, given: Given) -> Response:
         """A page of endpoints by name; a marker is the last name of the page before."""
         after, limit = given.get("Marker", ""), min(given.get("MaxItems", LAMBDA_LIST_MAX), LAMBDA_LIST_MAX)
-        rest = [one for one in await self._services.deployer.endpoints() if one.name > after]
+        reached = [one for one in await self._services.deployer.endpoints() if call.principal.reaches(one.name)]
+        rest = [one for one in reached if one.name > after]
         page = [
             functions.configuration(one, await self._version(one), names.arn(one.name, call.region, self._account_id))
             for one in rest[:limit]

@@ -19,6 +19,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import NotFound
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
@@ -80,9 +82,10 @@ class RuntimeDoor:
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
-        authenticate(request, self._keyring)
+        principal = authenticate(request, self._keyring)
         path = _PATH.fullmatch(request.scope["path"])
         endpoint, worker, rest = (path["endpoint"], path["worker"], path["rest"]) if path else ("", "", "")
+        require(principal, KeyScope.WORKER, endpoint=endpoint)
         outcome = _OUTCOME.fullmatch(rest)
         if outcome and request.method == "POST":
             return await self._outcome(request, endpoint, worker, outcome["id"], outcome["what"])

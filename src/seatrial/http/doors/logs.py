@@ -9,8 +9,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.logs import LogFilter, LogLine, LogStream
 from seatrial.http import aws_json
+from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects import logs as dialect
@@ -30,11 +33,11 @@ class LogsDoor:
         self._logs = services.logs
         self._deployer = services.deployer
         self._account_id = services.keyring.credentials.account_id
-        self._operations: Mapping[str, aws_json.Operation] = {
-            "DescribeLogGroups": self._groups,
-            "DescribeLogStreams": self._streams,
-            "FilterLogEvents": self._filter,
-            "GetLogEvents": self._get,
+        self._operations: Mapping[str, Operation] = {
+            "DescribeLogGroups": Operation(self._groups, (KeyScope.READ,)),
+            "DescribeLogStreams": Operation(self._streams, (KeyScope.READ,)),
+            "FilterLogEvents": Operation(self._filter, (KeyScope.READ,)),
+            "GetLogEvents": Operation(self._get, (KeyScope.READ,)),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -47,7 +50,7 @@ class LogsDoor:
         prefix, part = request.get("logGroupNamePrefix", ""), request.get("logGroupNamePattern", "")
         if prefix and part:
             raise dialect.invalid("logGroupNamePrefix and logGroupNamePattern exclude each other.")
-        created = await self._group_creation()
+        created = await self._group_creation(call.principal)
         created |= dialect.as_functions(created, prefix, part)
         names = sorted(name for name in created if name.startswith(prefix) and part.lower() in name.lower())
         page, token = dialect.page(names, request)
@@ -55,7 +58,7 @@ class LogsDoor:
         return {"logGroups": entries, **({"nextToken": token} if token else {})}
 
     async def _streams(self, call: AwsRequest, request: Request) -> Request:
-        streams = {one.name: one for one in await self._streams_of(_group(request))}
+        streams = {one.name: one for one in await self._streams_of(_group(call, request))}
         prefix = request.get("logStreamNamePrefix", "")
         by_time = request.get("orderBy") == "LastEventTime"
         if by_time and prefix:
@@ -70,7 +73,7 @@ class LogsDoor:
         return {"logStreams": entries, **({"nextToken": token} if token else {})}
 
     async def _filter(self, call: AwsRequest, request: Request) -> Request:
-        group = _group(request)
+        group = _group(call, request)
         await self._streams_of(group)
         pattern = dialect.pattern(request.get("filterPattern", ""))
         limit = request.get("limit", _EVENTS_DEFAULT)
@@ -96,7 +99,7 @@ class LogsDoor:
         return {"events": dialect.filtered_events(found), "searchedLogStreams": [], **token}
 
     async def _get(self, call: AwsRequest, request: Request) -> Request:
-        group, stream = _group(request), request["logStreamName"]
+        group, stream = _group(call, request), request["logStreamName"]
         if stream not in {one.name for one in await self._streams_of(group)}:
             raise dialect.missing_stream()
         direction, place = "f" if request.get("startFromHead") else "b", None
@@ -121,13 +124,15 @@ class LogsDoor:
 
     # ------------------------------------------------------------------ inside
 
-    async def _group_creation(self) -> dict[str, int]:
-        """All groups, and when each began (milliseconds since the epoch)."""
+    async def _group_creation(self, principal: Principal | None = None) -> dict[str, int]:
+        """All groups (that the principal reaches), and when each began (milliseconds since the epoch)."""
         created = {dialect.GROUP_PREFIX + one.name: one.created_at_ms for one in await self._deployer.endpoints()}
         for name in await self._logs.groups():
             if name not in created:
                 created[name] = min((one.first_at_ms for one in await self._logs.streams(name)), default=0)
-        return created
+        if principal is None:
+            return created
+        return {name: at_ms for name, at_ms in created.items() if principal.reaches(_endpoint(name))}
 
     async def _streams_of(self, group: str) -> list[LogStream]:
         streams = await self._logs.streams(group)
@@ -164,8 +169,15 @@ class LogsDoor:
         return list(found)
 
 
-def _group(request: Request) -> str:
-    return dialect.kept_as(dialect.group_name(request))
+def _group(call: AwsRequest, request: Request) -> str:
+    """The group that is meant, of an endpoint in reach. Raises Forbidden."""
+    group = dialect.kept_as(dialect.group_name(request))
+    require(call.principal, KeyScope.READ, endpoint=_endpoint(group))
+    return group
+
+
+def _endpoint(group: str) -> str:
+    return group.removeprefix(dialect.GROUP_PREFIX)
 
 
 def _continued(which: LogFilter, after_id: int | None) -> LogFilter:

@@ -8,10 +8,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import BadInput, Conflict, NotFound
 from seatrial.engine.deploy import Deployment
 from seatrial.http import aws_json
+from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects import sagemaker as dialect
@@ -21,6 +24,7 @@ from seatrial.ports.object_store import NoSuchBucket, NoSuchObject
 from seatrial.ports.registry import AlreadyThere, NotThere
 
 _DOCUMENTS = {MODEL: "sagemaker.model", ENDPOINT_CONFIG: "sagemaker.endpoint-config"}
+_DEPLOY, _LOOK = (KeyScope.DEPLOY,), (KeyScope.READ, KeyScope.DEPLOY)
 _TAGS = "sagemaker.tags"  # a document for each tagged thing, by `endpoint/name`
 
 Request = dict[str, Any]
@@ -37,24 +41,24 @@ class SageMakerDoor:
         self._clock = services.clock
         self._account_id = services.keyring.credentials.account_id
         self._tagging = asyncio.Lock()
-        self._operations: Mapping[str, aws_json.Operation] = {
-            "CreateModel": self._create_model,
-            "DescribeModel": self._describe_model,
-            "DeleteModel": self._delete_model,
-            "ListModels": self._list_models,
-            "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": self._describe_config,
-            "DeleteEndpointConfig": self._delete_config,
-            "ListEndpointConfigs": self._list_configs,
-            "CreateEndpoint": self._create_endpoint,
-            "DescribeEndpoint": self._describe_endpoint,
-            "UpdateEndpoint": self._update_endpoint,
-            "UpdateEndpointWeightsAndCapacities": self._scale_endpoint,
-            "DeleteEndpoint": self._delete_endpoint,
-            "ListEndpoints": self._list_endpoints,
-            "AddTags": self._add_tags,
-            "DeleteTags": self._delete_tags,
-            "ListTags": self._list_tags,
+        self._operations: Mapping[str, Operation] = {
+            "CreateModel": Operation(self._create_model, _DEPLOY),
+            "DescribeModel": Operation(self._describe_model, _LOOK),
+            "DeleteModel": Operation(self._delete_model, _DEPLOY),
+            "ListModels": Operation(self._list_models, _LOOK),
+            "CreateEndpointConfig": Operation(self._create_config, _DEPLOY),
+            "DescribeEndpointConfig": Operation(self._describe_config, _LOOK),
+            "DeleteEndpointConfig": Operation(self._delete_config, _DEPLOY),
+            "ListEndpointConfigs": Operation(self._list_configs, _LOOK),
+            "CreateEndpoint": Operation(self._create_endpoint, _DEPLOY, "EndpointName"),
+            "DescribeEndpoint": Operation(self._describe_endpoint, _LOOK, "EndpointName"),
+            "UpdateEndpoint": Operation(self._update_endpoint, _DEPLOY, "EndpointName"),
+            "UpdateEndpointWeightsAndCapacities": Operation(self._scale_endpoint, _DEPLOY, "EndpointName"),
+            "DeleteEndpoint": Operation(self._delete_endpoint, _DEPLOY, "EndpointName"),
+            "ListEndpoints": Operation(self._list_endpoints, _LOOK),
+            "AddTags": Operation(self._add_tags, _DEPLOY),
+            "DeleteTags": Operation(self._delete_tags, _DEPLOY),
+            "ListTags": Operation(self._list_tags, _LOOK),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -193,7 +197,7 @@ class SageMakerDoor:
         await self._save_tags(endpoint_arn, {})
 
     async def _list_endpoints(self, call: AwsRequest, request: Request) -> Request:
-        endpoints = await self._deployer.endpoints()
+        endpoints = [one for one in await self._deployer.endpoints() if call.principal.reaches(one.name)]
         entries = [dialect.endpoint_summary(one, self._arn(call, ENDPOINT, one.name)) for one in endpoints]
         page, token = dialect.listing(entries, request, "EndpointName")
         return {"Endpoints": page, **({"NextToken": token} if token else {})}
@@ -227,6 +231,7 @@ class SageMakerDoor:
     async def _check_resource(self, call: AwsRequest, resource_arn: str) -> None:
         kind, _, name = dialect.resource(resource_arn).partition("/")
         if kind == ENDPOINT:
+            require(call.principal, *_LOOK, endpoint=name)
             names = [one.name for one in await self._deployer.endpoints()]
         elif kind in _DOCUMENTS:
             names = [one for one, _ in await self._registry.documents(_DOCUMENTS[kind])]

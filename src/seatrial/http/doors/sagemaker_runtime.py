@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from starlette.responses import Response, StreamingResponse
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import SeatrialError
 from seatrial.domain.jobs import Job, JobState
@@ -53,6 +55,7 @@ class SageMakerRuntimeDoor:
                 Protocol.REST_JSON, asked, "sagemaker-runtime", "InvokeEndpoint, InvokeEndpointAsync"
             )
         name = unquote(path["name"])
+        require(call.principal, KeyScope.SUBMIT, endpoint=name)
         try:
             if path["operation"] == "async-invocations":
                 return await self._invoke_async(call, self._given(call, "InvokeEndpointAsync", name))

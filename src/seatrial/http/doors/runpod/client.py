@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seatrial.domain import errors
-from seatrial.domain.credentials import Principal
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import Endpoint
 from seatrial.domain.errors import BadInput, Conflict, NotFound
@@ -41,20 +41,20 @@ class ClientRoutes:
         self._services = services
         self._outputs = outputs
 
-    def routes(self) -> Mapping[tuple[str, str, int], Handler]:
-        """By method, verb and number of path parts that follow."""
+    def routes(self) -> Mapping[tuple[str, str, int], tuple[KeyScope, Handler]]:
+        """What is asked of the caller and what is done, by method, verb and number of path parts that follow."""
         return {
-            ("POST", "run", 0): self.run,
-            ("POST", "runsync", 0): self.runsync,
-            ("GET", "status", 1): self.status,
-            ("POST", "status", 1): self.status,
-            ("GET", "stream", 1): self.stream,
-            ("POST", "stream", 1): self.stream,
-            ("POST", "cancel", 1): self.cancel,
-            ("POST", "retry", 1): self.retry,
-            ("POST", "purge-queue", 0): self.purge,
-            ("GET", "health", 0): self.health,
-            ("GET", "requests", 0): self.requests,
+            ("POST", "run", 0): (KeyScope.SUBMIT, self.run),
+            ("POST", "runsync", 0): (KeyScope.SUBMIT, self.runsync),
+            ("GET", "status", 1): (KeyScope.READ, self.status),
+            ("POST", "status", 1): (KeyScope.READ, self.status),
+            ("GET", "stream", 1): (KeyScope.READ, self.stream),
+            ("POST", "stream", 1): (KeyScope.READ, self.stream),
+            ("POST", "cancel", 1): (KeyScope.SUBMIT, self.cancel),
+            ("POST", "retry", 1): (KeyScope.SUBMIT, self.retry),
+            ("POST", "purge-queue", 0): (KeyScope.SUBMIT, self.purge),
+            ("GET", "health", 0): (KeyScope.READ, self.health),
+            ("GET", "requests", 0): (KeyScope.READ, self.requests),
         }
 
     async def run(self, request: Request, principal: Principal, endpoint: str) -> Response:

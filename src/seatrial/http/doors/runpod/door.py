@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from seatrial.domain import errors
-from seatrial.domain.credentials import Principal
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import BadInput, NotFound, SeatrialError
 from seatrial.domain.limits import OUTSIDE_REFUSAL_SECONDS
 from seatrial.http.auth import authenticate
@@ -43,7 +44,10 @@ class RunpodDoor:
             services,
             Outputs(services.inspector, services.objects, services.streams, services.keyring, services.base_url),
         )
-        self._routes: dict[tuple[str, str, int], Handler] = {**client.routes(), **WorkerRoutes(services).routes()}
+        self._routes: dict[tuple[str, str, int], tuple[KeyScope, Handler]] = {
+            **client.routes(),
+            **WorkerRoutes(services).routes(),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,11 +67,13 @@ class RunpodDoor:
         endpoint, *rest = _parts(request)
         verb, arguments = "".join(rest[:1]), rest[1:]
         principal: Principal = authenticate(request, self._keyring)
-        handler = self._routes.get((request.method, verb, len(arguments)))
-        if handler is None or not endpoint or not all(arguments):
+        found = self._routes.get((request.method, verb, len(arguments)))
+        if found is None or not endpoint or not all(arguments):
             valid = ", ".join(f"{method} /v2/ENDPOINT/{name}" for method, name, _ in self._routes)
             message = f"There is no route {request.method} {request.scope['path'][:200]}."
             raise NotFound(NO_SUCH_ROUTE, message, valid=valid)
+        scope, handler = found
+        require(principal, scope, endpoint=endpoint)
         return await handler(request, principal, endpoint, *arguments)
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seatrial.domain import errors
-from seatrial.domain.credentials import Principal
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import (
     JSON_OUTPUT_BYTES_MAX,
@@ -39,15 +39,15 @@ class WorkerRoutes:
     def __init__(self, services: Services) -> None:
         self._outside: Outside = services.outside
 
-    def routes(self) -> Mapping[tuple[str, str, int], Handler]:
-        """By method, verb and number of path parts that follow."""
+    def routes(self) -> Mapping[tuple[str, str, int], tuple[KeyScope, Handler]]:
+        """What is asked of the caller and what is done, by method, verb and number of path parts that follow."""
         return {
-            ("GET", "job-take", 1): self.take,
-            ("GET", "job-take-batch", 1): self.take_batch,
-            ("POST", "job-done", 2): self.done,
-            ("POST", "job-stream", 2): self.stream,
-            ("GET", "job-stop", 1): self.stop,
-            ("GET", "ping", 1): self.ping,
+            ("GET", "job-take", 1): (KeyScope.WORKER, self.take),
+            ("GET", "job-take-batch", 1): (KeyScope.WORKER, self.take_batch),
+            ("POST", "job-done", 2): (KeyScope.WORKER, self.done),
+            ("POST", "job-stream", 2): (KeyScope.WORKER, self.stream),
+            ("GET", "job-stop", 1): (KeyScope.WORKER, self.stop),
+            ("GET", "ping", 1): (KeyScope.WORKER, self.ping),
         }
 
     async def take(self, request: Request, principal: Principal, endpoint: str, worker: str) -> Response:

@@ -7,9 +7,10 @@ import asyncio
 from starlette.responses import Response
 
 from seatrial.domain.credentials import Principal
+from seatrial.domain.errors import Forbidden
 from seatrial.domain.home import Home
 from seatrial.domain.objects import ObjectName
-from seatrial.http.dialects.aws_errors import AwsError
+from seatrial.http.dialects.aws_errors import AwsError, Protocol, access_denied
 from seatrial.http.dialects.s3 import documents, listings
 from seatrial.http.dialects.s3.address import check_key
 from seatrial.http.dialects.s3.errors import illegal_location, no_such_bucket, not_offered, s3_error
@@ -32,7 +33,8 @@ class Buckets:
 
     async def list_buckets(self, call: S3Call) -> Response:
         """ListBuckets; buckets whose names clients cannot say are the server's own."""
-        buckets = [bucket for bucket in await self._objects.buckets() if not bucket.name.startswith(".")]
+        reaches = call.aws.principal.reaches_bucket
+        buckets = [one for one in await self._objects.buckets() if not one.name.startswith(".") and reaches(one.name)]
         return Response(listings.buckets_document(buckets, call.address.query, self._owner), media_type=XML)
 
     async def create(self, call: S3Call) -> Response:
@@ -104,6 +106,8 @@ class Buckets:
             await self._objects.delete(ObjectName(bucket, key))
         except NoSuchBucket:
             return key, no_such_bucket(bucket)
+        except Forbidden as error:
+            return key, access_denied(Protocol.REST_XML, error.message)
         except AwsError as error:
             return key, error
         return key, None

@@ -40,7 +40,7 @@ Act = Callable[[S3Call], Awaitable[Response]]
 
 
 class S3Door:
-    """One callable for the whole service; the owner reaches all, its workers what `reach` says."""
+    """One callable for the whole service; who reaches what, `reach` says."""
 
     def __init__(self, services: Services) -> None:
         credentials = services.keyring.credentials
@@ -54,7 +54,7 @@ class S3Door:
         )
 
     async def __call__(self, call: AwsRequest) -> Response:
-        """Answer. Raises AwsError."""
+        """Answer. Raises AwsError, Forbidden."""
         request = call.request
         raw_query = request.scope["query_string"]
         host = request.headers.get("host", "")

@@ -1,16 +1,49 @@
-"""What a worker's credentials reach: of the server's own buckets its endpoint's part, of all others everything."""
+"""What a principal may do to which bucket and object.
+
+Of the server's own buckets, who reaches some endpoints only reaches their part, whose keys begin with `NAME/`.
+"""
 
 from __future__ import annotations
 
-from seatrial.domain.credentials import Principal
-from seatrial.domain.home import OWN_PREFIX, Home
+from collections.abc import Mapping
+
+from seatrial.domain.access import outside, require
+from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.home import Home, is_own
 from seatrial.domain.objects import ObjectName
 from seatrial.http.dialects.s3.address import read_copy_source
-from seatrial.http.dialects.s3.errors import s3_error
 from seatrial.http.dialects.s3.operations import Operation
 from seatrial.http.doors.s3.call import S3Call
 
-_OWNERS_ALONE = frozenset({Operation.CREATE_BUCKET, Operation.DELETE_BUCKET})
+_LOOK = (KeyScope.READ, KeyScope.OBJECTS)
+_CHANGE = (KeyScope.SUBMIT, KeyScope.DEPLOY, KeyScope.OBJECTS)
+_KEEP = (KeyScope.DEPLOY,)
+SCOPES: Mapping[Operation, tuple[KeyScope, ...]] = {
+    Operation.LIST_BUCKETS: _LOOK,
+    Operation.CREATE_BUCKET: _KEEP,
+    Operation.HEAD_BUCKET: _LOOK,
+    Operation.DELETE_BUCKET: _KEEP,
+    Operation.GET_BUCKET_LOCATION: _LOOK,
+    Operation.GET_BUCKET_VERSIONING: _LOOK,
+    Operation.GET_BUCKET_ACL: _LOOK,
+    Operation.GET_BUCKET_TAGGING: _LOOK,
+    Operation.LIST_OBJECTS: _LOOK,
+    Operation.LIST_MULTIPART_UPLOADS: _LOOK,
+    Operation.DELETE_OBJECTS: _CHANGE,
+    Operation.PUT_OBJECT: _CHANGE,
+    Operation.COPY_OBJECT: _CHANGE,
+    Operation.GET_OBJECT: _LOOK,
+    Operation.HEAD_OBJECT: _LOOK,
+    Operation.DELETE_OBJECT: _CHANGE,
+    Operation.GET_OBJECT_ACL: _LOOK,
+    Operation.GET_OBJECT_TAGGING: _LOOK,
+    Operation.CREATE_MULTIPART_UPLOAD: _CHANGE,
+    Operation.UPLOAD_PART: _CHANGE,
+    Operation.UPLOAD_PART_COPY: _CHANGE,
+    Operation.LIST_PARTS: (*_LOOK, *_CHANGE),
+    Operation.COMPLETE_MULTIPART_UPLOAD: _CHANGE,
+    Operation.ABORT_MULTIPART_UPLOAD: _CHANGE,
+}
 _LISTINGS = frozenset({Operation.LIST_OBJECTS, Operation.LIST_MULTIPART_UPLOADS})
 _COPIES = frozenset({Operation.COPY_OBJECT, Operation.UPLOAD_PART_COPY})
 
@@ -19,30 +52,39 @@ def check_reach(call: S3Call, operation: Operation, home: Home | None) -> None:
     """Everything a request names but the keys in a DeleteObjects, which are refused one by one.
 
     Raises:
-        AwsError: AccessDenied.
+        Forbidden
     """
     principal = call.aws.principal
-    if principal.endpoint is None:
-        return
-    if operation in _OWNERS_ALONE:
-        raise s3_error("AccessDenied")
+    bucket = call.address.bucket
+    require(principal, *SCOPES[operation], bucket=None if bucket is None or is_own(bucket) else bucket)
     if operation in _LISTINGS:
         check_name(principal, ObjectName(call.bucket, call.address.query.get("prefix", "")), home)
     if call.address.key is not None:
         check_name(principal, call.name, home)
     if operation in _COPIES:
+        require(principal, *_LOOK)
         check_name(principal, read_copy_source(call.words["x-amz-copy-source"]), home)
 
 
 def check_name(principal: Principal, name: ObjectName, home: Home | None) -> None:
-    """Of one object, or of all whose keys begin so. Raises AwsError: AccessDenied."""
-    if principal.endpoint is not None and home is not None and _may_hold(name, home):
-        raise s3_error("AccessDenied")
+    """Of one object, or of all whose keys begin so. Raises Forbidden."""
+    if not reaches(principal, name, home):
+        raise outside(principal, "bucket", name.bucket)
+
+
+def reaches(principal: Principal, name: ObjectName, home: Home | None) -> bool:
+    """Whether an object, or all whose keys begin so, are in reach."""
+    if principal.endpoints is None and principal.buckets is None:
+        return True
+    if home is not None and _may_hold(name, home):
+        return False
     name = name if home is None else home.own(name)
-    if principal.endpoint is None or not name.bucket.startswith(OWN_PREFIX):
-        return
-    if not name.key.startswith(f"{principal.endpoint}/"):
-        raise s3_error("AccessDenied")
+    if not is_own(name.bucket):
+        return principal.reaches_bucket(name.bucket)
+    if principal.endpoints is None or (principal.buckets is not None and name.bucket in principal.buckets):
+        return True
+    place, slash, _ = name.key.partition("/")
+    return bool(slash) and place in principal.endpoints
 
 
 def _may_hold(name: ObjectName, home: Home) -> bool:

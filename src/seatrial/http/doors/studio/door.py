@@ -8,6 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from seatrial.domain.access import require
+from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import NotFound
 from seatrial.http.dialects.studio import status as dialect
 from seatrial.http.doors.answers import json_response, ours, refusal
@@ -29,15 +31,15 @@ class StudioDoor:
         self._keyless = keyless
         self._endpoint_name = endpoint_name
         jobs = JobRoutes(services, endpoint_name)
-        self._routes: dict[tuple[str, str], Handler] = {
-            ("GET", "/"): self._root,
-            ("GET", "/health"): jobs.health,
-            ("POST", "/inference"): jobs.infer,
-            ("GET", f"/inference/status/{_ID}"): jobs.status,
-            ("GET", f"/inference/result/{_ID}"): jobs.result,
-            ("POST", "/train"): jobs.train,
-            ("GET", f"/training/status/{_ID}"): jobs.status,
-            ("GET", "/jobs"): jobs.listed,
+        self._routes: dict[tuple[str, str], tuple[KeyScope, Handler]] = {
+            ("GET", "/"): (KeyScope.READ, self._root),
+            ("GET", "/health"): (KeyScope.READ, jobs.health),
+            ("POST", "/inference"): (KeyScope.SUBMIT, jobs.infer),
+            ("GET", f"/inference/status/{_ID}"): (KeyScope.READ, jobs.status),
+            ("GET", f"/inference/result/{_ID}"): (KeyScope.READ, jobs.result),
+            ("POST", "/train"): (KeyScope.SUBMIT, jobs.train),
+            ("GET", f"/training/status/{_ID}"): (KeyScope.READ, jobs.status),
+            ("GET", "/jobs"): (KeyScope.READ, jobs.listed),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +68,9 @@ class StudioDoor:
             valid = ", ".join(f"{method} {route}" for method, route in self._routes)
             raise NotFound(NO_SUCH_ROUTE, f"There is no route {request.method} {path[:200]}.", valid=valid)
         principal = admit(request, self._keyring, keyless=self._keyless)
-        return await found(request, principal, *arguments)
+        scope, handler = found
+        require(principal, scope, endpoint=self._endpoint_name)
+        return await handler(request, principal, *arguments)
 
     async def _root(self, request: Request, principal: object) -> Response:
         routes = [f"{method} {route}" for method, route in self._routes]
