@@ -190,12 +190,12 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
         server.terminate()
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Callable[[str], Path]:
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A package of tests/packages as the `.tar.gz` that people upload."""
 
     def make(name: str) -> Path:
-        target = tmp_path / f"{name}.tar.gz"
+        target = tmp_path_factory.mktemp("archive") / f"{name}.tar.gz"
         with tarfile.open(target, "w:gz") as tar:
             for member in sorted((PACKAGES / name).iterdir()):
                 if member.name != "__pycache__":
@@ -214,18 +214,18 @@ def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     return answer
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually() -> Callable[..., Any]:
     return until
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def package() -> Callable[[str], Path]:
     """The folder of a package of tests/packages."""
     return lambda name: PACKAGES / name
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def png() -> Callable[[int, int], bytes]:
     """A sound PNG of that width and height."""
 

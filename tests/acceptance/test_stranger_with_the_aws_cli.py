@@ -20,17 +20,17 @@ NAME = "Gen3DAsyncEndpointV1"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
-@pytest.fixture
-def aws(server, aws_command):
+@pytest.fixture(scope="module")
+def aws(shared_server, aws_command):
     def run(*arguments, check=True):
-        done = subprocess.run([aws_command, *arguments], capture_output=True, text=True, env=server.environment)
+        done = subprocess.run([aws_command, *arguments], capture_output=True, text=True, env=shared_server.environment)
         assert not check or done.returncode == 0, f"aws {arguments}: {done.stderr}"
         return done
 
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def deployed(aws, archive):
     """Deployed as the reporters deployed it: upload, create-model, create-endpoint-config, create-endpoint."""
     aws("s3", "mb", "s3://gen3d-data-bucket")
@@ -49,7 +49,7 @@ def deployed(aws, archive):
     aws("sagemaker", "create-endpoint", "--endpoint-name", NAME, "--endpoint-config-name", "gen3d-config")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def in_service(deployed, aws, eventually):
     def status():
         described = json.loads(aws("sagemaker", "describe-endpoint", "--endpoint-name", NAME).stdout)
@@ -105,7 +105,7 @@ def test_a_right_task_ends_as_an_output_object(in_service, aws, tmp_path, eventu
     assert aws("s3", "ls", answer["FailureLocation"], check=False).returncode == 1
 
 
-def test_the_log_tells_that_the_model_loaded(in_service, aws, server):
+def test_the_log_tells_that_the_model_loaded(in_service, aws):
     """`aws logs tail` belongs to version 2 of the command line; this is the call that it makes."""
     group = f"/aws/sagemaker/Endpoints/{NAME}"
     five_minutes_ago = str(int((time.time() - 300) * 1000))

@@ -32,14 +32,22 @@ def refusal(call: Callable[..., Any], **given: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-@pytest.fixture
-def sagemaker(server: Any) -> Any:
+def client_of(server: Any) -> Any:
     return server.client("sagemaker", retries={"max_attempts": 0})
 
 
 @pytest.fixture
+def sagemaker(server: Any) -> Any:
+    return client_of(server)
+
+
+@pytest.fixture
 def put_model(server: Any, sagemaker: Any, archive: Callable[[str], Path]) -> Callable[..., None]:
-    """Upload a package of tests/packages and make a model of it, and a configuration `NAME-config`."""
+    return model_putter(server, sagemaker, archive)
+
+
+def model_putter(server: Any, sagemaker: Any, archive: Callable[[str], Path]) -> Callable[..., None]:
+    """Uploads a package of tests/packages and makes a model of it, and a configuration `NAME-config`."""
     s3 = server.client("s3")
     s3.create_bucket(Bucket="plans")
 
@@ -217,14 +225,17 @@ def test_models_and_configurations_are_documents(sagemaker: Any, put_model: Call
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
 
 
-def test_an_output_bucket_must_be_there(sagemaker: Any, put_model: Callable[..., None]) -> None:
-    put_model("m", "echo_sagemaker", AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://nowhere/out"}})
+def test_an_output_bucket_must_be_there(shared_server: Any, archive: Callable[[str], Path]) -> None:
+    sagemaker = client_of(shared_server)
+    put = model_putter(shared_server, sagemaker, archive)
+    put("m", "echo_sagemaker", AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://nowhere/out"}})
     code, message = refusal(sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="m-config")
     assert code == "ValidationException"
     assert "'nowhere'" in message
 
 
-def test_requests_are_checked_and_operations_that_are_not_offered_say_so(sagemaker: Any) -> None:
+def test_requests_are_checked_and_operations_that_are_not_offered_say_so(shared_server: Any) -> None:
+    sagemaker = client_of(shared_server)
     code, message = refusal(sagemaker.describe_endpoint, EndpointName="not valid")
     assert code == "ValidationException"
     assert "Value 'not valid' at 'endpointName' failed to satisfy constraint: Member must satisfy regular" in message
@@ -233,7 +244,7 @@ def test_requests_are_checked_and_operations_that_are_not_offered_say_so(sagemak
     assert "ListTrainingJobs of sagemaker is not offered here. Offered: AddTags, CreateEndpoint," in message
 
 
-def test_other_services_are_told_apart_in_their_own_error_form(server: Any) -> None:
+def test_other_services_are_told_apart_in_their_own_error_form(shared_server: Any) -> None:
     said = {
         "dynamodb": ("list_tables", "UnknownOperationException"),
         "apigateway": ("get_rest_apis", "UnknownOperationException"),
@@ -243,7 +254,7 @@ def test_other_services_are_told_apart_in_their_own_error_form(server: Any) -> N
         "route53": ("list_hosted_zones", "NotImplemented"),
     }
     for service, (operation, code) in said.items():
-        client = server.client(service, retries={"max_attempts": 0})
+        client = shared_server.client(service, retries={"max_attempts": 0})
         answer = refusal(getattr(client, operation))
         assert answer[0] == code
         assert "is not offered here. Offered: lambda, logs, s3, sagemaker" in answer[1]

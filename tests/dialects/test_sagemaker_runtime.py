@@ -19,9 +19,10 @@ PIXEL = base64.b64encode((PACKAGES / "tasks_sagemaker/samples/pixel.png").read_b
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-@pytest.fixture
-def served(server: Any, archive: Callable[[str], Path]) -> Any:
+@pytest.fixture(scope="module")
+def served(shared_server: Any, archive: Callable[[str], Path]) -> Any:
     """A server with the two-task package in service as `Plans`, its results in s3://plans/out."""
+    server = shared_server
     s3, sagemaker = server.client("s3"), server.client("sagemaker")
     s3.create_bucket(Bucket="plans")
     s3.upload_file(str(archive("tasks_sagemaker")), "plans", "model.tar.gz")
@@ -48,9 +49,9 @@ def payload(**more: Any) -> bytes:
     return json.dumps({"task": "get_embedding", "image": PIXEL, **more}).encode()
 
 
-def refusal(call: Callable[..., Any], **given: Any) -> dict[str, Any]:
+def refusal(call: Callable[..., Any], endpoint: str = NAME, **given: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as refused:
-        call(EndpointName=NAME, **given)
+        call(EndpointName=endpoint, **given)
     return refused.value.response
 
 
@@ -151,13 +152,14 @@ def test_refusals(served: Any, runtime: Any) -> None:
     assert streaming["Error"]["Code"] == "UnknownOperationException"
 
 
-def test_an_endpoint_that_failed_is_no_reason_to_try_again(server: Any, package: Callable[[str], Path]) -> None:
-    server.cli("deploy", str(package("broken_import")), "--name", NAME, check=False)
+def test_an_endpoint_that_failed_is_no_reason_to_try_again(shared_server: Any, package: Callable[[str], Path]) -> None:
+    server = shared_server
+    server.cli("deploy", str(package("broken_import")), "--name", "broken", check=False)
     attempts: list[str] = []
     runtime = server.client("sagemaker-runtime", retries={"total_max_attempts": 3, "mode": "standard"})
     runtime.meta.events.register("before-send.sagemaker-runtime", lambda request, **_: attempts.append(request.url))
     for call in (runtime.invoke_endpoint_async, runtime.invoke_endpoint):
-        refused = refusal(call, Body=b"{}")
+        refused = refusal(call, endpoint="broken", Body=b"{}")
         assert (refused["Error"]["Code"], refused["ResponseMetadata"]["HTTPStatusCode"]) == ("ValidationError", 400)
         assert "is Failed, not InService" in refused["Error"]["Message"]
         assert "load" in refused["Error"]["Message"]

@@ -17,6 +17,12 @@ from botocore.exceptions import ClientError
 from seatrial.domain.credentials import Credentials, Keyring
 
 
+@pytest.fixture
+def server(shared_server: Any) -> Any:
+    """One for them all: they change nothing."""
+    return shared_server
+
+
 def client(server: Any, service: str, access_key_id: str, secret_access_key: str) -> Any:
     return boto3.session.Session(access_key_id, secret_access_key, region_name="us-east-1").client(
         service, endpoint_url=server.variables["AWS_ENDPOINT_URL"], config=Config(retries={"max_attempts": 0})

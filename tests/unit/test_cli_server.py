@@ -55,6 +55,10 @@ input = "hello.json"
 
 @pytest.fixture
 def own_package(tmp_path: Path, png: Callable[[int, int], bytes]) -> Path:
+    return write_package(tmp_path, png)
+
+
+def write_package(tmp_path: Path, png: Callable[[int, int], bytes]) -> Path:
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "handler.py").write_text(HANDLER)
@@ -124,9 +128,15 @@ def _replace_only_with_force(cli: Callable[..., Any], own_package: Path, broken:
     assert json.loads((own_package / "samples" / "crash.json").read_text()) == {"times": -1}
 
 
-def test_refusals_have_codes_that_scripts_can_use(server: Any, own_package: Path) -> None:
-    cli, plan = server.cli, own_package / "plan.png"
-    cli("deploy", str(own_package), "--name", "own")
+@pytest.fixture(scope="module")
+def served(shared_server: Any, tmp_path_factory: pytest.TempPathFactory, png: Callable[[int, int], bytes]) -> Any:
+    """A server with the package in service, for those that change nothing."""
+    shared_server.cli("deploy", str(write_package(tmp_path_factory.mktemp("served"), png)), "--name", "own")
+    return shared_server
+
+
+def test_refusals_have_codes_that_scripts_can_use(served: Any, own_package: Path) -> None:
+    cli, plan = served.cli, own_package / "plan.png"
     assert cli("invoke", "own", "-t", "whisper", check=False).returncode == 4
     assert cli("invoke", "own", "-i", str(plan), "-t", "whisper", "-f", "a=1", check=False).returncode == 4
     assert cli("invoke", "own", "-t", "shout", "-f", "text=a", "--priority", "10", check=False).returncode == 2
@@ -137,13 +147,12 @@ def test_refusals_have_codes_that_scripts_can_use(server: Any, own_package: Path
     assert cli("jobs", "list", "--endpoint", "nope", check=False).returncode == 4
 
 
-def test_the_printed_calls_work_as_pasted(server: Any, own_package: Path, tmp_path: Path) -> None:
-    server.cli("deploy", str(own_package), "--name", "own")
+def test_the_printed_calls_work_as_pasted(served: Any, own_package: Path, tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes((own_package / "plan.png").read_bytes())
-    environment = server.environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = served.environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for task, expected in (("copy", b'"bytes": '), ("shout", b'"TEXT"')):
         for call in ("curl", "python", "boto3", "aws"):
-            pasted = server.cli("describe", "own", "--task", task, "--call", call).stdout
+            pasted = served.cli("describe", "own", "--task", task, "--call", call).stdout
             shell = [sys.executable, "-c"] if call in ("python", "boto3") else ["bash", "-c"]
             done = subprocess.run([*shell, pasted], cwd=tmp_path, env=environment, capture_output=True, timeout=60)
             assert done.returncode == 0, done.stderr
@@ -153,18 +162,17 @@ def test_the_printed_calls_work_as_pasted(server: Any, own_package: Path, tmp_pa
                 assert expected in done.stdout, (call, done.stdout)
 
 
-def test_describe_shows_tasks_fields_and_limits(server: Any, own_package: Path) -> None:
-    server.cli("deploy", str(own_package), "--name", "own")
-    shown = server.cli("describe", "own").stdout
+def test_describe_shows_tasks_fields_and_limits(served: Any) -> None:
+    shown = served.cli("describe", "own").stdout
     assert "task copy (also duplicate)" in shown
     assert "or an object key in 'image_key'; a key's bucket in 'image_bucket'" in shown
     assert re.search(r"times\tinteger\tno\t≤ 9; default 1", shown)
-    told = json.loads(server.cli("describe", "own", "--task", "shout", "--json").stdout)
+    told = json.loads(served.cli("describe", "own", "--task", "shout", "--json").stdout)
     assert list(told["calls"]) == ["shout"]
     copy, shout = told["contract"]["tasks"]
     assert "pixels_max" in copy["fields"][0]
     assert not {"form", "sources", "formats", "bytes_max", "pixels_max"} & set(shout["fields"][0])
-    assert server.cli("describe", "own", "--task", "whisper", check=False).returncode == 4
+    assert served.cli("describe", "own", "--task", "whisper", check=False).returncode == 4
 
 
 def test_outside_samples_prove_a_package_that_has_none(server: Any, own_package: Path, tmp_path: Path) -> None:
