@@ -105,7 +105,7 @@ SLOW = pytest.mark.slow
     [
         ("shared_buffer", "concurrent", {"differs", "crossed"}, "other pixels in rows"),
         pytest.param("shared_state", "concurrent", {"crossed"}, "gives alone", marks=SLOW),
-        ("non_atomic", "concurrent", {"partial"}, "PNG is damaged"),
+        pytest.param("non_atomic", "concurrent", {"partial"}, "PNG is damaged", marks=SLOW),
         pytest.param("crossed_files", "concurrent", {"crossed", "empty", "partial", "differs"}, "", marks=SLOW),
         pytest.param("training_interrupts", "interference", {"partial"}, "Partial render detected", marks=SLOW),
         ("forgets_jobs", "concurrent", {"lost"}, "not known any more"),

@@ -8,22 +8,24 @@ import sys
 
 import pytest
 
-SECONDS = 30
-
-
-SLOW = pytest.mark.slow  # 40 s each: the pair with the most moving parts stays in `make test`
+SLOW = pytest.mark.slow  # 45 s each
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("objects", "database", "seed"), [pytest.param("rows", "sqlite", 1, marks=SLOW), ("s3", "postgres", 2)]
+    ("objects", "database", "seconds"),
+    [
+        ("rows", "sqlite", 15),
+        pytest.param("rows", "sqlite", 30, marks=SLOW),
+        pytest.param("s3", "postgres", 30, marks=SLOW),
+    ],
 )
-def test_half_a_minute_of_torture_breaks_no_promise(objects, database, seed):
+def test_torture_breaks_no_promise(objects, database, seconds):
     place = ["--objects", objects, "--database", database]
-    options = ["--seconds", str(SECONDS), "--seed", str(seed), *place, "--json"]
+    options = ["--seconds", str(seconds), "--seed", "2", *place, "--json"]
     done = subprocess.run([sys.executable, "-m", "torture", *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["violations"] == []
     assert report["jobs"] > 20
-    assert sum(report["faults"].values()) > 2
+    assert sum(report["faults"].values()) > 0

@@ -132,7 +132,7 @@ def test_samples_from_elsewhere_and_what_is_no_package(tmp_path, place):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_trial_leaves_nothing_behind(tmp_path, place, number):
     hangs = package(tmp_path, **WORDS | {"speech.py": SPEAKS.replace("return", "any(iter(int, 1)); return")})
     process = begin(place, "run", str(hangs))

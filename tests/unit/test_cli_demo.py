@@ -112,7 +112,7 @@ def test_a_job_that_fails_shows_its_failure_document(
     assert processes_of(str(tmp_path / "data")) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("moment", ["starting a server", "the server is ready", "load         running"])
 def test_ctrl_c_leaves_no_process_behind(checkout: Path, moment: str, number: signal.Signals) -> None:
     demo = subprocess.Popen(
