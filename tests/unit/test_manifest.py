@@ -645,3 +645,30 @@ def test_a_stored_contract_is_the_same_contract(contract: Contract) -> None:
     again = contract_from_json(json.loads(stored))
     assert again == contract
     assert json.dumps(contract_to_json(again)) == stored
+
+
+def test_how_a_package_runs_its_own_server(tmp_path: Path) -> None:
+    (tmp_path / "seatrial.toml").write_text(
+        "[package]\ncommand = ['./serve']\n[http]\nport = 9000\nnetwork = 'host'\nconcurrency = 4\n"
+    )
+    manifest = read_manifest(tmp_path)
+    assert (manifest.layout, manifest.command) == ("http", ("./serve",))
+    assert (manifest.http.port, manifest.http.network, manifest.http.concurrency) == (9000, "host", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[http]\nport = 1", "does not go with the layout sagemaker"),
+        ("[package]\ncommand = ['a']\n[http]\nport = 70000", "1 to 65535"),
+        ("[package]\ncommand = ['a']\n[http]\nnetwork = 'bridge'", "own or host"),
+        ("[package]\ncommand = ['a']\n[http]\nconcurrency = 0", "requests at once"),
+        ("[package]\ncommand = ['a']\n[env]\nPORT = '1'", "is told to the server by its worker"),
+        ("[package]\nlayout = 'http'", "is missing"),
+    ],
+)
+def test_what_cannot_be_said_of_a_server(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "seatrial.toml").write_text(text)
+    with pytest.raises(Unproven) as refused:
+        read_manifest(tmp_path)
+    assert said in str(refused.value.details["problems"]) + refused.value.message

@@ -37,6 +37,7 @@ OUTPUT_TOO_LARGE = "output_too_large"
 SOFT_FAILURE = "soft_failure"  # the handler answered that it failed, without a word of its own for it
 MOCK_OUTPUT = "mock_output"
 HANDLER_ERROR = "handler_error"
+INPUT_REFUSED = "input_refused"  # by the server of a package of the layout http
 HANDLER_EXITED = "handler_exited"
 OUT_OF_MEMORY = "out_of_memory"
 DEVICE_OUT_OF_MEMORY = "device_out_of_memory"

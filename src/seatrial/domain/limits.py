@@ -13,6 +13,7 @@ INPUT_OBJECT_BYTES_MAX = 1 * GIB  # an input that is an object, or a body that b
 ROW_INLINE_BYTES_MAX = 16 * KIB  # up to here bytes live in the database row, beyond it in a blob
 QUEUE_DEPTH_MAX = 100_000  # jobs queued or running per endpoint (setting)
 CONCURRENCY_MAX = 100_000  # the highest limit of jobs that run at once
+HTTP_CONCURRENCY_MAX = 64  # requests at once to one server of the layout http
 PRIORITY_MAX = 9  # 0 is the highest
 PRIORITY_AGE_SECONDS = 60  # a job that has waited for so long counts as one level higher
 AFFINITY_HEAD_START_MS = 10_000  # so much earlier counts a job for a worker that holds its affinity

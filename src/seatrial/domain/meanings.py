@@ -73,6 +73,10 @@ _OUTPUT = {
 }
 _HANDLER = {
     e.HANDLER_ERROR: Meaning("The handler raised an exception.", "Mend the handler, or the input if it is at fault."),
+    e.INPUT_REFUSED: Meaning(
+        "The package's own server answered with a status from 400 to 499.",
+        "Mend the input as the message says: the package's server refused it.",
+    ),
     e.HANDLER_EXITED: Meaning(
         "The handler called sys.exit(); its worker went on.",
         "Take sys.exit(), exit() and quit() out of the handler: let it return, or raise an error.",

@@ -13,6 +13,21 @@ from seatrial.domain.memory import MemoryUse
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """The server of a package of the layout "http".
+
+    `command` is run in the package's folder. `network`: "own", a loopback that nobody else sees; "host", that of this
+    machine; None: its own where the system allows one. `port` is where it listens if it cannot be told. `slots`: how
+    many requests it takes at once.
+    """
+
+    command: tuple[str, ...]
+    network: str | None = None
+    port: int | None = None
+    slots: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """Everything that a worker process needs to start. Paths are absolute; `env` holds no server secrets.
 
@@ -36,6 +51,7 @@ class WorkerSpec:
     memory_bytes_max: int | None = None  # of the process and its descendants together; beyond it they are killed
     memory_growth_bytes_max: int | None = None  # since the loading; beyond it the worker is replaced after its job
     device: str | None = None  # "cuda": a model that is not on one has not loaded
+    program: Program | None = None  # of the layout "http"
     remains: Path | None = None  # while this folder is there, scratch and failed answers are moved into it, not removed
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from seatrial.domain.credentials import KeyPair, Keyring
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
-from seatrial.domain.work import WorkerSpec
+from seatrial.domain.work import Program, WorkerSpec
 from seatrial.package.manifest import Manifest, read_manifest
 from seatrial.package.target import Target
 from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore
@@ -109,6 +109,7 @@ class Outfitter:
             memory_bytes_max=settings.memory_bytes_max,
             memory_growth_bytes_max=settings.memory_growth_bytes_max,
             device=settings.device,
+            program=_program(manifest),
             remains=self._remains(version),
         )
 
@@ -121,3 +122,10 @@ class Outfitter:
             "AWS_DEFAULT_REGION": region,
             "AWS_REGION": region,
         }
+
+
+def _program(manifest: Manifest) -> Program | None:
+    """Its own server, where it has one."""
+    if manifest.layout != "http":
+        return None
+    return Program(manifest.command, manifest.http.network, manifest.http.port, manifest.http.concurrency)

@@ -1,6 +1,6 @@
 """How a package says where its handler is, and where that handler's imports are looked for.
 
-`sagemaker`, `python`, `runpod` and `aws_lambda` are served; the others can be checked.
+All but `cog` are served; that one can be checked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import yaml
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
 
 LAYOUTS = ("sagemaker", "python", "aws_lambda", "runpod", "cog", "http")
-SERVED = ("sagemaker", "python", "runpod", "aws_lambda")
+SERVED = ("sagemaker", "python", "runpod", "aws_lambda", "http")
 LAMBDA_FILE = "lambda_function.py"
 LAMBDA_DEFAULT = "lambda_function.lambda_handler"  # what AWS gives to a new function
 COG_FILE = "cog.yaml"
 COG_DEFAULT = "predict.py:Predictor"
 RUNPOD_FILES = ("rp_handler.py", "handler.py", "src/rp_handler.py", "src/handler.py", "runpod_handler.py")
 RUNPOD_START = re.compile(rb"^\s*(runpod\.)?serverless\.start\(", re.MULTILINE)
+APPLICATION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.()]*"  # of a known server; an address with its port is none
 HANDLER_FORMS = {
     "python": (r"\w+(\.\w+)*:\w+", "'module:Class' or 'module:function'"),
     "aws_lambda": (r"[\w./-]+\.\w+", "'module.function'"),
@@ -155,7 +156,7 @@ def _by_command(root: Path, command: tuple[str, ...], extra: tuple[Path, ...]) -
         if rest and rest[0].endswith(".py"):
             return _by_file(root, rest[0], None, extra)
     if program in ("gunicorn", "uvicorn", "hypercorn", "granian", "flask"):
-        named = [word for word in words[1:] if re.fullmatch(r"[\w.]+:[\w.()]+", word)]
+        named = [word for word in words[1:] if re.fullmatch(APPLICATION, word)]
         if named:
             module, _, attribute = named[0].partition(":")
             return _by_module(root, module, attribute, (root, *extra), "")

@@ -21,17 +21,18 @@ from seatrial.package.layout import HANDLER_FORMS, cog_build, default_handler, d
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.samples import loose_samples, outside_samples, runpod_samples
-from seatrial.package.tables import EndpointTable, PackageTable, SecretTable, WeightsTable, WorkerTable
+from seatrial.package.tables import EndpointTable, HttpTable, PackageTable, SecretTable, WeightsTable, WorkerTable
 from seatrial.package.tasks import read_tasks
 
 _CONTRACT = TypeAdapter(Contract)
 OUTSIDE = "The samples from outside"  # their folder is a copy, under a name that says nothing to anybody
 OUTSIDE_REMEDY = "Correct the samples that you named (--samples DIR), or the package's tasks, and deploy again."
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+GIVEN_TO_SERVERS = ("PORT", "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_SAFE_PORT_RANGE")
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
 WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
-TABLES = ("package", "endpoint", "env", "secrets", "weights", "worker", "tasks")
+TABLES = ("package", "endpoint", "http", "env", "secrets", "weights", "worker", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Manifest:
     secrets: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[WeightsSpec, ...] = ()
     command: tuple[str, ...] = ()
+    http: HttpTable = field(default_factory=HttpTable)
     worker: Mapping[str, Any] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
     endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] sets, under those names too
 
@@ -195,9 +197,20 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
         command=tuple(package.command),
+        http=_read_http(tables, layout, env, problems),
         worker=_worker_settings(worker, problems),
         endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)},
     )
+
+
+def _read_http(tables: Mapping[str, Any], layout: str, env: Mapping[str, str], problems: Problems) -> HttpTable:
+    """How the package's own server is run."""
+    if "http" in tables and layout != "http":
+        problems.add("[http]", None, f"does not go with the layout {layout}", 'layout = "http", with a command')
+    for name in GIVEN_TO_SERVERS if layout == "http" else ():
+        if name in env:
+            problems.add("[env]", name, "is told to the server by its worker", "[http] port, if it cannot be told")
+    return problems.parse(HttpTable, tables.get("http", {}), "[http]") or HttpTable()
 
 
 def _worker_settings(worker: WorkerTable, problems: Problems) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from seatrial.domain.limits import (
     CANCEL_GRACE_SECONDS_DEFAULT,
     CANCEL_GRACE_SECONDS_MAX,
     CONCURRENCY_MAX,
+    HTTP_CONCURRENCY_MAX,
     IMAGE_PIXELS_MAX_DEFAULT,
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
@@ -69,6 +70,16 @@ class PackageTable(Table):
         None, description="a version from '3.9' on, or the absolute path of an interpreter"
     )
     task_field: Text = Field("task", description="the name of the request field that names the task")
+
+
+class HttpTable(Table):
+    """`[http]`, of the layout http."""
+
+    port: int | None = Field(None, ge=1, le=65_535, description="1 to 65535")
+    network: Literal["own", "host"] | None = Field(None, description="own or host")
+    concurrency: int = Field(
+        1, ge=1, le=HTTP_CONCURRENCY_MAX, description=f"1 to {HTTP_CONCURRENCY_MAX} requests at once"
+    )
 
 
 class EndpointTable(Table):

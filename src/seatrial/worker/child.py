@@ -26,7 +26,8 @@ from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
 Handle = Callable[[Request], Answer]
-LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda")
+LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda", "http")
+MODULES = {"http": "http_container"}  # where the module has another name
 
 
 def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int:
@@ -48,6 +49,7 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
         devices.require_present(order["device"])
         context = Context(order["endpoint_name"], order["package"], asks, Tells(link.tell))
         handle = load(order, context)
+        vitals.others_bytes = getattr(handle, "others_bytes", None)
         loaded = _loaded(order["device"], vitals)
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
         streams.flush()
@@ -74,7 +76,7 @@ def load(order: dict[str, Any], context: Context) -> Handle:
     if order["layout"] not in LAYOUTS:
         raise HandlerUnusable(f"the layout {order['layout']!r} is not one of {', '.join(LAYOUTS)}")
     os.chdir(order["package"])
-    module = importlib.import_module(f"{__package__}.handlers.{order['layout']}")
+    module = importlib.import_module(f"{__package__}.handlers.{MODULES.get(order['layout'], order['layout'])}")
     handle: Handle = module.load(order, context)
     return handle
 

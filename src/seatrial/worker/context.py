@@ -9,7 +9,7 @@ from .asks import Asks, Hook
 from .tells import Tells
 
 # ruff: noqa: TID252, UP045  (the worker loads this package under a private name; Python 3.9)
-_HEADERS = {  # what the doors call them -> what SageMaker's containers see
+HEADERS = {  # what the doors call them -> what SageMaker's containers see
     "custom_attributes": "X-Amzn-SageMaker-Custom-Attributes",
     "inference_id": "X-Amzn-SageMaker-Inference-Id",
 }
@@ -105,7 +105,7 @@ class Context:
     def begin(self, number: int, job_id: str, media_type: str, accept: str, attributes: Mapping[str, str]) -> None:
         """Turn to the next request."""
         headers = {"Content-Type": media_type, "Accept": accept}
-        headers.update({_HEADERS.get(key, key): value for key, value in attributes.items()})
+        headers.update({HEADERS.get(key, key): value for key, value in attributes.items()})
         self._asks.begin(number, job_id)
         self.request_ids = {0: job_id}
         self.request_processor = [RequestProcessor(headers)]

@@ -5,25 +5,30 @@ system: the folders at fixed paths that SageMaker and Lambda handlers expect, a 
 only what is this worker's. Nothing that the host sees is touched: folders that the host does not have are made on a
 tmpfs that covers their parent inside the private mount namespace. What could undo all that is given up.
 
-PLAN: `server_pid`, `isolated`, `hidden` [folders], `read_only` and `writable` [folders or files that stay visible
-below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root` (an empty folder, for a host without some
-top-level folder), `views` [[path, folder or file]] mounted read-only in this order, `run` [program, arguments];
-for somebody at a terminal also `terminal` (stay in its session) and `folder` (where to begin).
+PLAN: `server_pid`, `isolated`, `own_network` (nothing but a loopback of its own), `hidden` [folders], `read_only` and
+`writable` [folders or files that stay visible below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root`
+(an empty folder, for a host without some top-level folder), `views` [[path, folder or file]] mounted read-only in this
+order, `run` [program, arguments]; for somebody at a terminal also `terminal` (stay in its session) and `folder` (where
+to begin).
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
 import signal
+import socket
 import stat
+import struct
 import sys
 from typing import Any
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
+CLONE_NEWNET = 0x4000_0000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
@@ -35,6 +40,10 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_RELATIME = 1 << 21
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
+LOOPBACK = struct.Struct("16sH22x")  # struct ifreq, as far as it is used
 PR_SET_PDEATHSIG = 1
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
@@ -69,6 +78,8 @@ def main(plan: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if plan["isolated"]:
         isolate(plan)
+    elif plan["own_network"]:
+        _enter_namespaces(CLONE_NEWNET)
     if plan.get("folder"):
         os.chdir(plan["folder"])
     _die_with(plan["server_pid"])  # last: the kernel forgets it when the identity changes
@@ -81,7 +92,7 @@ def main(plan: dict[str, Any]) -> None:
 
 def isolate(plan: dict[str, Any]) -> None:
     """Enter a mount namespace of our own, and arrange it."""
-    _enter_namespace()
+    _enter_namespaces(CLONE_NEWNS | CLONE_NEWNET if plan["own_network"] else CLONE_NEWNS)
     _mount("none", "/", MS_REC | MS_PRIVATE, "make the mounts private")
     kept = _Kept(plan["read_only"], plan["writable"])
     _mount(plan["tmp"], TMP, MS_BIND, "give a private")
@@ -99,12 +110,12 @@ def isolate(plan: dict[str, Any]) -> None:
     _give_up_capabilities()
 
 
-def _enter_namespace() -> None:
+def _enter_namespaces(wanted: int) -> None:
     user, group = os.getuid(), os.getgid()
-    flags = CLONE_NEWNS if os.geteuid() == 0 else CLONE_NEWNS | CLONE_NEWUSER
+    flags = wanted if os.geteuid() == 0 else wanted | CLONE_NEWUSER
     if _libc.unshare(flags) != 0:
-        if flags & CLONE_NEWUSER or _libc.unshare(CLONE_NEWNS | CLONE_NEWUSER) != 0:
-            raise NotIsolated(f"unshare: {os.strerror(ctypes.get_errno())} (no user or mount namespaces)")
+        if flags & CLONE_NEWUSER or _libc.unshare(wanted | CLONE_NEWUSER) != 0:
+            raise NotIsolated(f"unshare: {os.strerror(ctypes.get_errno())} (no user, mount or network namespaces)")
         flags |= CLONE_NEWUSER  # root without the capability, as in a container
     if flags & CLONE_NEWUSER:
         for name, text in (
@@ -114,6 +125,15 @@ def _enter_namespace() -> None:
         ):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)
+    if wanted & CLONE_NEWNET:
+        _raise_loopback()
+
+
+def _raise_loopback() -> None:
+    """In a new network it is down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        flags = LOOPBACK.unpack(fcntl.ioctl(any_socket, SIOCGIFFLAGS, LOOPBACK.pack(b"lo", 0)))[1]
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, LOOPBACK.pack(b"lo", flags | IFF_UP))
 
 
 class _Kept:

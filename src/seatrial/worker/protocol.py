@@ -45,6 +45,7 @@ RECEIVE_BYTES = 256 * KIB  # asked of the socket at once
 DESCRIPTOR_MIN = 200  # of the worker's ends: out of the way of descriptors that user code counts on
 PERMIT = struct.Struct("=I")  # the number of a piece of work
 
+SERVER_LOST_EXIT_CODE = 96  # of a worker whose package's own server left a request without an answer
 LINK_LOST_EXIT_CODE = 98  # of a worker whose handler has closed what it did not open
 
 LOAD = "load"
@@ -73,6 +74,17 @@ class Content(TypedDict, total=False):
     file: str  # from the worker: a name in the folder of the job
 
 
+class Program(TypedDict):
+    """The server of a package of the layout "http": how it is started, and what of the network it has."""
+
+    command: List[str]  # noqa: UP006
+    port: Optional[int]  # noqa: UP045  where it listens if it cannot be told
+    network: Optional[str]  # noqa: UP045  what the package asks for: "own" or "host"
+    own_network: bool  # what it has
+    slots: int  # requests at once
+    answer_bytes_max: int
+
+
 class Load(TypedDict):
     """What to load. `package`, `scratch` are folders as the worker sees them; `nonce` is for MARK lines."""
 
@@ -87,6 +99,8 @@ class Load(TypedDict):
     memory_bytes_max: Optional[int]  # noqa: UP045
     memory_growth_bytes_max: Optional[int]  # noqa: UP045
     device: Optional[str]  # noqa: UP045  "cuda": the model must be on one
+    load_timeout_seconds: float
+    program: Optional[Program]  # noqa: UP045
 
 
 class Told(TypedDict):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import os
 import pathlib
-from typing import Any, Mapping, Union  # noqa: UP035  (Python 3.9)
+from typing import IO, Any, Iterator, Mapping, Tuple, Union  # noqa: UP035  (Python 3.9)
 
-# ruff: noqa: TID252, UP007  (private package name; Python 3.9)
+# ruff: noqa: TID252, UP006, UP007  (private package name; Python 3.9)
 from . import protocol
 
 
@@ -38,6 +40,17 @@ class Request:
     def body(self) -> bytes:
         """The request as it came."""
         return self._read(self._header["body"])
+
+    @contextlib.contextmanager
+    def body_stream(self) -> Iterator[Tuple[IO[bytes], int]]:
+        """The request as it came, to read bit by bit, with its length in bytes."""
+        content = self._header["body"]
+        if "segment" in content:
+            data = self._segments[content["segment"]]
+            yield io.BytesIO(data), len(data)
+            return
+        with open(content["path"], "rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
 
     def json(self) -> Any:
         """What the body says.

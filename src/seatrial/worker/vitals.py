@@ -25,6 +25,7 @@ class Vitals:
         except OSError:
             pass  # not everywhere; the peak is then that of the process so far
         self._memory = 0
+        self.others_bytes: Optional[Callable[[], int]] = None  # of a model that other processes hold: what they have
         self.ask_driver: Optional[Callable[[], int]] = None  # for what is held on the device, where torch cannot say
 
     def begin(self) -> None:
@@ -65,7 +66,8 @@ class Vitals:
 
     def memory_bytes(self) -> int:
         """What is resident now."""
-        return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
+        own = int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
+        return own if self.others_bytes is None else own + self.others_bytes()
 
 
 def cuda() -> Optional[Any]:

@@ -30,7 +30,7 @@ from seatrial.adapters.processes.launch import (
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.limits import JSON_OUTPUT_BYTES_MAX
 from seatrial.domain.media_types import is_json
-from seatrial.domain.work import Work, WorkerSpec
+from seatrial.domain.work import Program, Work, WorkerSpec
 
 WORKER_FILE = "worker.json"
 REQUEST_FILE = "request.json"
@@ -143,6 +143,9 @@ def _spec(place: Place, secrets: Mapping[str, str], scratch: Path) -> WorkerSpec
         ) from None
     told |= {name: None if told[name] is None else Path(told[name]) for name in _PATHS}
     told |= {"scratch": scratch, "secrets": {name: secrets.get(name, "") for name in told["secrets"]}}
+    if told.get("program") is not None:
+        program = told["program"]
+        told["program"] = Program(**program | {"command": tuple(program["command"])})
     spec = WorkerSpec(**told | {"weights": {path: Path(content) for path, content in told["weights"].items()}})
     gone = [str(one) for one in (spec.package, spec.python, *spec.weights.values()) if not one.exists()]
     if gone:
@@ -154,7 +157,7 @@ def _run(place: Place, spec: WorkerSpec, command: list[str]) -> int:
     surroundings, _ = explore(place.data_dir, (place.folder,), isolate=True)
     scratch = Scratch(spec.scratch)
     view = _view(spec, scratch, surroundings)
-    order = {**load_order(spec, view, scratch, ""), "load_timeout_seconds": spec.load_timeout_seconds}
+    order = load_order(spec, view, scratch, "", surroundings)
     _write_json(place.folder / ORDER_FILE, order)
     plan = jail_plan(spec, scratch, surroundings, ()) | {"terminal": True, "folder": str(view)}
     variables = _variables(place, spec, scratch, surroundings)

@@ -39,6 +39,9 @@ def death(exit_code: int, last_lines: Sequence[str], *, by_us: bool, memory_kill
     if exit_code == protocol.LINK_LOST_EXIT_CODE:
         details["remedy"] = LINK_REMEDY
         return Failure(LINK_LOST, "the handler closed the worker's connection to the server", details)
+    if exit_code == protocol.SERVER_LOST_EXIT_CODE:
+        details["remedy"] = f"Look in {logs} for why the package's server breaks off its answers, and mend it."
+        return Failure(WORKER_CRASHED, "the package's server left its worker without an answer", details)
     if exit_code >= 0:
         details["exit_code"] = exit_code
         details["remedy"] = f"The process ended with exit code {exit_code}; {_exit_advice(exit_code, logs)}"

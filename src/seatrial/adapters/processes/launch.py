@@ -17,8 +17,8 @@ from seatrial.adapters.processes.asks import Asks
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
 from seatrial.adapters.processes.permits import Permits
 from seatrial.adapters.processes.scratch import Scratch
-from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX
-from seatrial.domain.work import WorkerSpec
+from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX, OUTPUT_BYTES_MAX
+from seatrial.domain.work import Program, WorkerSpec
 from seatrial.worker import protocol
 
 WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
@@ -36,6 +36,7 @@ class Surroundings:
     data_dir: Path
     data_id: str
     isolated: bool
+    own_network: bool = False  # whether a worker can have a network of its own
     visible: tuple[Path, ...] = ()
 
 
@@ -168,6 +169,7 @@ def jail_plan(
     return {
         "server_pid": os.getpid(),
         "isolated": surroundings.isolated,
+        "own_network": has_own_network(spec, surroundings),
         "hidden": [str(data_dir)],
         "read_only": _covered(_read_only(spec, data_dir), data_dir),
         "writable": _covered({scratch.folder, spec.scratch, *surroundings.visible}, data_dir),
@@ -176,6 +178,11 @@ def jail_plan(
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
         "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), *map(str, descriptors)],
     }
+
+
+def has_own_network(spec: WorkerSpec, surroundings: Surroundings) -> bool:
+    """Whether the worker gets a network of its own: a loopback, and nothing else."""
+    return spec.program is not None and spec.program.network != "host" and surroundings.own_network
 
 
 def _read_only(spec: WorkerSpec, data_dir: Path) -> set[Path]:
@@ -223,7 +230,7 @@ def _lines_after(start: str, files: Iterable[Path]) -> list[str]:
     return [line.removeprefix("home = ") for line in lines if line.startswith(start)]
 
 
-def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> protocol.Load:
+def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str, surroundings: Surroundings) -> protocol.Load:
     """What the process is told to load; `nonce` marks its lines of output."""
     return {
         "type": protocol.LOAD,
@@ -237,6 +244,22 @@ def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str) -> pr
         "memory_bytes_max": spec.memory_bytes_max,
         "memory_growth_bytes_max": spec.memory_growth_bytes_max,
         "device": spec.device,
+        "load_timeout_seconds": spec.load_timeout_seconds,
+        "program": _program(spec, surroundings),
+    }
+
+
+def _program(spec: WorkerSpec, surroundings: Surroundings) -> protocol.Program | None:
+    program = spec.program
+    if program is None:
+        return None
+    return {
+        "command": list(program.command),
+        "port": program.port,
+        "network": program.network,
+        "own_network": has_own_network(spec, surroundings),
+        "slots": program.slots,
+        "answer_bytes_max": OUTPUT_BYTES_MAX,
     }
 
 
@@ -244,9 +267,13 @@ def explore(data_dir: Path, visible: tuple[Path, ...], *, isolate: bool) -> tupl
     """What workers share on this machine, and why they are not isolated, if they are not."""
     folder = data_dir.stat()
     data_id = f"{folder.st_dev:x}-{folder.st_ino:x}"
-    surroundings = Surroundings(data_dir.resolve(), data_id, isolated=True, visible=visible)
-    why_not = _why_not_isolated(surroundings) if isolate else "it was not asked for"
-    return replace(surroundings, isolated=why_not is None), why_not
+    wanted = Surroundings(data_dir.resolve(), data_id, isolated=True, own_network=True, visible=visible)
+    why_not = _why_not_isolated(wanted) if isolate else "it was not asked for"
+    if isolate and why_not is not None:  # perhaps it is only the network
+        wanted = replace(wanted, own_network=False)
+        why_not = _why_not_isolated(wanted)
+    isolated = why_not is None
+    return replace(wanted, isolated=isolated, own_network=isolated and wanted.own_network), why_not
 
 
 def _why_not_isolated(surroundings: Surroundings) -> str | None:
@@ -256,7 +283,8 @@ def _why_not_isolated(surroundings: Surroundings) -> str | None:
         scratch.make()
         package = Path(folder).resolve() / "package"
         package.mkdir()
-        spec = WorkerSpec("probe", "probe", "python", package, Path("/bin/true"), scratch.folder, {})
+        program = Program(("/bin/true",))
+        spec = WorkerSpec("probe", "probe", "http", package, Path("/bin/true"), scratch.folder, {}, program=program)
         plan = jail_plan(spec, scratch, surroundings, ()) | {"run": ["/bin/true"]}
         try:
             probe = subprocess.run(

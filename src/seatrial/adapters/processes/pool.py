@@ -74,7 +74,7 @@ class ProcessPool:
         variables = environment(spec, scratch, self._surroundings, worker_id)
         started = start(spec, scratch, self._surroundings, variables)
         worker = ProcessWorker(worker_id, spec, started, scratch, output, redactor, self._watchman)
-        worker.send_load(load_order(spec, view, scratch, nonce))
+        worker.send_load(load_order(spec, view, scratch, nonce, self._surroundings))
         return worker
 
     async def kill_orphans(self) -> int:

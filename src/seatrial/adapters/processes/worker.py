@@ -399,7 +399,8 @@ class ProcessWorker:
         failure = _failure(header)
         if failure.error_type == HANDLER_ERROR:
             failure = Failure(LOAD_FAILED, failure.message, failure.details)
-        self._load_failure = self._redactor.failure(failure)
+        of_a_server = self._spec.program is not None  # what it printed is all that it says
+        self._load_failure = self._while_loading(failure) if of_a_server else self._redactor.failure(failure)
         self._load_ended.set()
         self._spawn(self.stop(WORKER_STOP_GRACE_SECONDS))  # threads of the user's may keep it from leaving
 

@@ -171,8 +171,9 @@ def model_error(job: Job, log_arn: str) -> AwsError:
     """A job that ended without a result: the failure document is the original message."""
     document = dict(job.failure or {"status": "error", "error_type": errors.CANCELLED, "message": "cancelled"})
     kind = document.get("error_type")
-    status = 400 if kind in _CLIENT_FAULTS else 500
-    what = "cancelled" if job.state is JobState.CANCELLED else "client error" if status == 400 else "server error"
+    said = document.get("details", {}).get("status_code")  # the handler's own, where it has one
+    status = said if isinstance(said, int) and 400 <= said < 600 else 400 if kind in _CLIENT_FAULTS else 500
+    what = "cancelled" if job.state is JobState.CANCELLED else "client error" if status < 500 else "server error"
     message = (
         f'Received {what} ({status}) from primary with message "{document.get("message", "")}". '
         f"See {log_arn} for more information."

@@ -33,11 +33,14 @@ def _missing(manifest: Manifest, entry: Entry, root: Path) -> Finding:
         if (root / beside).is_file():
             remedy = f"Move {beside} into code/: SageMaker's layout is {file}."
         return Finding(ID, "error", f"The package has no {file}.", remedy, file)
-    fault = f"The handler {manifest.handler!r} names {entry.module!r}, but the package has no {file}."
+    who = "The start command" if manifest.layout == "http" else f"The handler {manifest.handler!r}"
+    fault = f"{who} names {entry.module!r}, but the package has no {file}."
     found = sorted(path.relative_to(root).as_posix() for path in root.rglob(Path(file).name))
     remedy = "Add the file, or correct `handler` in [package] of seatrial.toml."
     if manifest.layout == "python":
         remedy = 'Add the file, or correct handler = "module:Class" in [package] of seatrial.toml.'
+    if manifest.layout == "http":
+        remedy = "Add the file, or correct `command` in [package] of seatrial.toml."
     if found:
         remedy += f" There is {found[0]}."
     return Finding(ID, "error", fault, remedy, "seatrial.toml" if manifest.layout == "python" else file)

@@ -13,7 +13,9 @@ from seatrial.testing.corpus.parts import (
     CLASS,
     FUNCTIONS,
     SAMPLE,
+    SERVER,
     TOML,
+    WSGI,
     elf,
     faiss_flat,
     npy,
@@ -136,12 +138,12 @@ HANDLERS = (
     Case("cog-function", "cog", {"cog.yaml": "predict: predict.py:predict\n", "samples/a.json": SAMPLE,
                                  "predict.py": "def predict(text: str) -> str:\n    return text\n"}, stage=""),
     Case("http-script", "http", {"seatrial.toml": "[package]\ncommand = ['./serve', '--quiet']\n", "samples/a.json": SAMPLE,
-                                 "serve": "#!/usr/bin/env python3\nprint(1)\n"}, stage="", executable=frozenset({"serve"})),
+                                 "serve": "#!/usr/bin/env python3\n" + SERVER}, stage="", executable=frozenset({"serve"})),
     Case("http-python-module", "http", {"seatrial.toml": "[package]\ncommand = ['python', '-u', '-m', 'server']\n",
-                                        "server.py": "import inner\n", "inner.py": "", "samples/a.json": SAMPLE}, stage=""),
+                                        "server.py": "import inner\n", "inner.py": SERVER, "samples/a.json": SAMPLE}, stage=""),
     Case("http-gunicorn", "http",
-         {"seatrial.toml": "[package]\ncommand = ['gunicorn', '-w', '2', 'app:make()']\n", "samples/a.json": SAMPLE,
-          "app.py": "def make(): ...\n", "requirements.txt": "gunicorn==23.0.0\n"}, stage=""),
+         {"seatrial.toml": "[package]\ncommand = ['gunicorn', '-b', '127.0.0.1:8080', '-w', '2', 'app:make()']\n", "samples/a.json": SAMPLE,
+          "app.py": WSGI, "requirements.txt": "gunicorn==23.0.0\n"}, stage=""),
 )  # fmt: skip
 
 FILES = (

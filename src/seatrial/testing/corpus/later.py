@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatrial.testing.corpus.case import Case, Content
-from seatrial.testing.corpus.parts import CLASS, FUNCTIONS, TOML, python, sagemaker
+from seatrial.testing.corpus.parts import CLASS, FUNCTIONS, SAMPLE, SERVER, TOML, python, sagemaker
 from seatrial.testing.corpus.races import RACES
 
 RETURNED = '{"text": text}'
@@ -140,6 +140,26 @@ DRILL = (
 )  # fmt: skip
 
 
+def _server(name: str, stage: str, was: str, becomes: str, worker: str = "") -> Case:
+    """A server of the package's own that answers whatever comes, but for one line."""
+    toml = "[package]\ncommand = ['python', 'server.py']\n" + worker
+    files = {"seatrial.toml": toml, "server.py": SERVER.replace(was, becomes), "samples/a.json": SAMPLE}
+    return Case(name, "http", files, stage)
+
+
+SERVERS = (
+    _server("server-ends-at-once", "load", "HTTPServer((", "raise SystemExit(3)\nHTTPServer(("),
+    _server("server-never-ready", "load", "HTTPServer((", "import time\ntime.sleep(600)\nHTTPServer((",
+            "[worker]\nload_timeout_seconds = 2\n"),
+    _server("server-ping-is-bad", "load", "def do_GET(self):\n        self.answer(b\"\")",
+            "def do_GET(self):\n        self.send_error(503)", "[worker]\nload_timeout_seconds = 2\n"),
+    _server("server-on-another-port", "load", 'int(os.environ["PORT"])', "5000", "[worker]\nload_timeout_seconds = 2\n"),
+    _server("server-pings-only", "prove", "self.answer(self.rfile", "return self.send_error(500)\n        self.answer(self.rfile"),
+    _server("server-without-content-length", "prove", 'self.send_header("Content-Length", str(len(body)))', "pass"),
+    _server("server-breaks-off", "prove", "self.answer(self.rfile", "return\n        self.answer(self.rfile"),
+)  # fmt: skip
+
+
 def _with_globals(case: Case) -> Case:
     """Module-level state for the handlers that want some."""
     code = str(case.files.get("handler.py", ""))
@@ -149,4 +169,4 @@ def _with_globals(case: Case) -> Case:
     return Case(case.name, case.layout, {**case.files, "handler.py": head + code}, case.stage)
 
 
-LATER = (*ENVIRONMENT, *LOAD, *PROVE, *REFUSE, *map(_with_globals, DRILL))
+LATER = (*ENVIRONMENT, *LOAD, *SERVERS, *PROVE, *REFUSE, *map(_with_globals, DRILL))
