@@ -263,7 +263,7 @@ class Between:
     def __init__(self, url: str) -> None:
         between = self
         self.refused = 0
-        asking = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self.asking = asking = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -296,9 +296,14 @@ class Between:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server.daemon_threads = False  # closing waits for them: a poll may be open
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.asking.close()
 
 
 @pytest.mark.slow  # the SDK pauses for seven seconds between its three posts
@@ -314,8 +319,7 @@ def test_a_result_that_the_sdk_could_not_post_is_made_again(outside: Any, own: A
         assert (job["attempt"], job["deaths"]) == (2, 1)  # a job whose result can never be posted ends some day
     finally:
         workers.close()
-        between.server.shutdown()
-        between.server.server_close()
+        between.close()
 
 
 def test_a_result_that_was_not_taken_is_made_again(outside: Any) -> None:

@@ -11,7 +11,8 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "compatibility.md"
 
 
 def test_every_case_names_a_test_that_is_there() -> None:
-    rows = [line for line in REFERENCE.read_text().splitlines() if line.startswith("| ")][1:]
+    lines = [line for line in REFERENCE.read_text().splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if not line.endswith(" test |")]
     assert len(rows) > 20
     for row in rows:
         named = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", row)
