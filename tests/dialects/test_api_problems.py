@@ -7,15 +7,17 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
+from seatrial.adapters.system.clock import SystemClock
 from seatrial.domain import errors
-from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.domain.credentials import Credentials
 from seatrial.domain.errors import BadInput, Busy, Conflict, Forbidden, NotFound, SeatrialError, Unproven
+from seatrial.engine.keyring import Keyring
 from seatrial.http.api.results import failure_status
 from seatrial.http.auth import authenticate
 from seatrial.http.errors import Problem, Unauthenticated, handle_errors
 from seatrial.ports.job_store import StoreUnavailable
 
-KEYRING = Keyring(Credentials("STAAAAAAAAAAAAAAAAAA", "secret", "st_right"))
+KEYRING = Keyring(Credentials("STAAAAAAAAAAAAAAAAAA", "secret", "st_right"), SystemClock())
 
 
 async def answer(error: Exception) -> httpx.Response:

@@ -32,14 +32,16 @@ from seatrial.adapters.objects.blobs import BlobFiles
 from seatrial.adapters.objects.embedded import EmbeddedObjects
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.object_names import SqlObjectNames
-from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.domain.credentials import Credentials
 from seatrial.domain.limits import MIB
+from seatrial.engine.keyring import Keyring
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.http.doors.aws import AwsDoor
 from seatrial.http.services import Services
 
 OWNER = Credentials("AKIAOWNEROWNEROWNERO", "owner-secret", "owner-api-key")
-KEYRING = Keyring(OWNER)
+KEYRING = Keyring(OWNER, SystemClock())
 LARGE = os.urandom(20 * MIB + 7)
 
 

@@ -10,7 +10,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.domain.credentials import Credentials
+from seatrial.engine.keyring import Keyring
 
 OWN = "seatrial-inputs"
 
@@ -31,7 +33,7 @@ def worker(shared_server: Any, owner: Any) -> Iterator[Any]:
     keys = Credentials(
         shared_server.variables["AWS_ACCESS_KEY_ID"], shared_server.variables["AWS_SECRET_ACCESS_KEY"], "key"
     )
-    pair = Keyring(keys).for_worker("plans")
+    pair = Keyring(keys, SystemClock()).for_worker("plans")
     session = boto3.session.Session(pair.access_key_id, pair.secret_access_key, region_name="us-east-1")
     client = session.client("s3", endpoint_url=shared_server.url, config=Config(retries={"total_max_attempts": 1}))
     yield client

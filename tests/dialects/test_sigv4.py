@@ -20,10 +20,12 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.domain.credentials import Credentials, Keyring, owner_of, worker_of
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.domain.credentials import Credentials, owner_of, worker_of
+from seatrial.engine.keyring import Keyring
 from seatrial.http.sigv4 import Claimed, Flaw, Form, SignatureRefused, SignedRequest, Verified, read_claim, verify
 
-KEYRING = Keyring(Credentials("AKIDOFTHETESTS", "the/secret+of the tests", "key"))
+KEYRING = Keyring(Credentials("AKIDOFTHETESTS", "the/secret+of the tests", "key"), SystemClock())
 BOTO = BotoCredentials("AKIDOFTHETESTS", "the/secret+of the tests")
 HOST = "127.0.0.1:8400"
 
@@ -189,7 +191,7 @@ def test_chunk_signatures_are_those_of_the_documentation() -> None:
         ],
     )
     now_ms = int(datetime(2013, 5, 24, tzinfo=UTC).timestamp() * 1000)
-    verified = verify(sent, read_claim(sent), Keyring(credentials).by_access_key, "", now_ms)
+    verified = verify(sent, read_claim(sent), Keyring(credentials, SystemClock()).by_access_key, "", now_ms)
     assert verified.chunks is not None
     first = verified.chunks.chunk(seed, hashlib.sha256(b"a" * 65536).hexdigest())
     assert first == "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"

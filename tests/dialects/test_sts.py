@@ -14,7 +14,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from seatrial.domain.credentials import Credentials, Keyring
+from seatrial.adapters.system.clock import SystemClock
+from seatrial.domain.credentials import Credentials
+from seatrial.engine.keyring import Keyring
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_wrong_credentials_hear_what_each_service_says(server: Any) -> None:
 
 def test_a_workers_credentials_reach_objects_and_nothing_else(server: Any) -> None:
     owner = Credentials(server.variables["AWS_ACCESS_KEY_ID"], server.variables["AWS_SECRET_ACCESS_KEY"], "key")
-    pair = Keyring(owner).for_worker("plans")
+    pair = Keyring(owner, SystemClock()).for_worker("plans")
     keys = (pair.access_key_id, pair.secret_access_key)
     assert client(server, "sts", *keys).get_caller_identity()["Arn"].endswith("assumed-role/seatrial-worker/plans")
     assert client(server, "s3", *keys).list_buckets()["Buckets"] is not None

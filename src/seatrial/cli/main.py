@@ -26,6 +26,7 @@ COMMANDS = {
     "invoke": "invoke",
     "jobs": "jobs",
     "deliveries": "deliveries",
+    "keys": "keys",
     "lambda": "lambdas",
     "logs": "logs",
     "backup": "backup",

@@ -166,10 +166,11 @@ def _secrets(declared: dict[str, str], place: Place) -> dict[str, str]:
 def _own_key(place: Place) -> dict[str, str]:
     """The key that the server gives to workers of the endpoint: whoever reads the data folder has it anyway."""
     from seatrial.config import load_credentials, load_settings
-    from seatrial.domain.credentials import Keyring
+    from seatrial.domain.credentials import worker_pair
 
     region = load_settings({"data": str(place.data_dir)}, None).region
-    keys = Keyring(load_credentials(place.data_dir, region)).for_worker(_told(place.folder / "trial.json")["endpoint"])
+    endpoint = _told(place.folder / "trial.json")["endpoint"]
+    keys = worker_pair(load_credentials(place.data_dir, region), endpoint)
     return {"AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
 
 

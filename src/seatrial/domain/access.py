@@ -6,8 +6,10 @@ the remedy. The decision goes by names alone, never by what is there, so that a 
 
 from __future__ import annotations
 
-from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.credentials import KeyScope, Principal, Reach
 from seatrial.domain.errors import MISSING_SCOPE, OUT_OF_REACH, Forbidden
+from seatrial.domain.home import Home, is_own
+from seatrial.domain.objects import ObjectName
 
 
 def require(principal: Principal, *scopes: KeyScope, endpoint: str | None = None, bucket: str | None = None) -> None:
@@ -43,3 +45,28 @@ def outside(principal: Principal, kind: str, name: str) -> Forbidden:
         f"{principal.said} does not reach the {kind} {name[:200]!r}.",
         details={kind: name[:200], "remedy": f"Ask an admin for a key: seatrial keys create --{kind} {name[:200]} …"},
     )
+
+
+def reaches_object(reach: Reach, name: ObjectName, home: Home | None) -> bool:
+    """Whether an object, or all whose keys begin so, are in reach.
+
+    Of the server's own buckets, who reaches some endpoints only reaches their part, whose keys begin with `NAME/`.
+    `home` is where those buckets lie in an S3 service.
+    """
+    if reach.endpoints is None and reach.buckets is None:
+        return True
+    if home is not None and _may_hold(name, home):
+        return False
+    name = name if home is None else home.own(name)
+    if not is_own(name.bucket):
+        return reach.buckets is None or name.bucket in reach.buckets
+    if reach.endpoints is None or (reach.buckets is not None and name.bucket in reach.buckets):
+        return True
+    place, slash, _ = name.key.partition("/")
+    return bool(slash) and place in reach.endpoints
+
+
+def _may_hold(name: ObjectName, home: Home) -> bool:
+    """True for what lies in the home and is not plainly below one of the server's own buckets there."""
+    in_home = name.bucket == home.bucket and (name.key.startswith(home.prefix) or home.prefix.startswith(name.key))
+    return in_home and home.own(name) == name

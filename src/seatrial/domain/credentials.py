@@ -1,4 +1,4 @@
-"""Who may call: one owner's key pair and API key, and keys derived for each endpoint's workers."""
+"""Who may call: the owner by one key pair and API key, endpoints' workers by derived ones, others by keys made."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """The endpoints and buckets that may be touched; None: all of them."""
+
+    endpoints: frozenset[str] | None = None
+    buckets: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who a request comes from: by which key, with what scopes and reach (None: everything).
 
@@ -59,6 +67,11 @@ class Principal:
     def reaches_bucket(self, bucket: str) -> bool:
         """Whether the bucket is in its reach; of the server's own ones, reach goes by key."""
         return self.buckets is None or bucket in self.buckets
+
+    @property
+    def reach(self) -> Reach:
+        """What it may touch."""
+        return Reach(self.endpoints, self.buckets)
 
     @property
     def said(self) -> str:
@@ -84,52 +97,26 @@ class KeyPair:
     secret_access_key: str
 
 
-class Keyring:
-    """Finds the secret and the principal of a key; derives workers' keys instead of storing them."""
+def worker_pair(credentials: Credentials, endpoint_name: str) -> KeyPair:
+    """The key pair that an endpoint's workers get: derived from the owner's secret, not stored."""
+    name = base64.b32encode(endpoint_name.encode()).decode().rstrip("=")
+    access_key_id = WORKER_KEY_PREFIX + name
+    return KeyPair(access_key_id, _derive(credentials, access_key_id))
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._owner = owner_of(credentials.account_id)
 
-    @property
-    def credentials(self) -> Credentials:
-        """The owner's own keys."""
-        return self._credentials
-
-    @property
-    def owner(self) -> Principal:
-        """Whose the server is."""
-        return self._owner
-
-    def by_access_key(self, access_key_id: str) -> tuple[str, Principal] | None:
-        """The secret that belongs to an access key, and whose it is; None: unknown."""
-        if hmac.compare_digest(access_key_id.encode(), self._credentials.access_key_id.encode()):
-            return self._credentials.secret_access_key, self._owner
-        if access_key_id.startswith(WORKER_KEY_PREFIX):
-            return self._worker_secret(access_key_id)
+def worker_of_access_key(credentials: Credentials, access_key_id: str) -> tuple[str, Principal] | None:
+    """The secret and the principal of a worker's access key; None: it is no such key."""
+    if not access_key_id.startswith(WORKER_KEY_PREFIX):
         return None
-
-    def by_api_key(self, api_key: str) -> Principal | None:
-        """Whose API key this is; None: unknown."""
-        if hmac.compare_digest(api_key.encode(), self._credentials.api_key.encode()):
-            return self._owner
+    name = access_key_id.removeprefix(WORKER_KEY_PREFIX)
+    try:
+        endpoint = base64.b32decode(name + "=" * (-len(name) % 8)).decode()
+    except ValueError:
         return None
+    return _derive(credentials, access_key_id), worker_of(credentials.account_id, endpoint)
 
-    def for_worker(self, endpoint_name: str) -> KeyPair:
-        """The key pair that an endpoint's workers get."""
-        name = base64.b32encode(endpoint_name.encode()).decode().rstrip("=")
-        access_key_id = WORKER_KEY_PREFIX + name
-        return KeyPair(access_key_id, self._derive(access_key_id))
 
-    def _worker_secret(self, access_key_id: str) -> tuple[str, Principal] | None:
-        name = access_key_id.removeprefix(WORKER_KEY_PREFIX)
-        try:
-            endpoint = base64.b32decode(name + "=" * (-len(name) % 8)).decode()
-        except ValueError:
-            return None
-        return self._derive(access_key_id), worker_of(self._credentials.account_id, endpoint)
-
-    def _derive(self, access_key_id: str) -> str:
-        key = self._credentials.secret_access_key.encode()
-        digest = hmac.new(key, b"worker:" + access_key_id.encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _derive(credentials: Credentials, access_key_id: str) -> str:
+    key = credentials.secret_access_key.encode()
+    digest = hmac.new(key, b"worker:" + access_key_id.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -80,6 +80,10 @@ VERSION_NOT_FOUND = "version_not_found"
 TRIAL_REPORT_NOT_FOUND = "trial_report_not_found"
 MISSING_SCOPE = "missing_scope"
 OUT_OF_REACH = "out_of_reach"
+KEY_NOT_FOUND = "key_not_found"
+KEY_REVOKED = "key_revoked"
+KEY_UNSEALED = "key_unsealed"
+TOO_MANY_KEYS = "too_many_keys"
 
 
 class SeatrialError(Exception):

@@ -184,6 +184,17 @@ ENDPOINT_EVENTS_KEPT = 1_000  # of one endpoint, the newest
 METRIC_ERROR_TYPES_MAX = 100  # words of handlers' own that metrics tell apart; further ones are called "other"
 METRIC_SERIES_MAX = 5_000  # combinations of endpoint, task, status and error_type that metrics tell apart
 
+# Keys
+KEYS_MAX = 1_000  # that were made, those not yet forgotten included
+KEY_NAME_CHARS_MAX = 100  # what people call one
+KEY_REACH_MAX = 100  # endpoints, and buckets, that one names
+KEY_SECRETS_MAX = 4  # of one key that hold at once, old ones in their overlap included
+KEY_OVERLAP_HOURS_DEFAULT = 24  # how long the old secrets hold after a rotation
+KEY_OVERLAP_HOURS_MAX = 7 * 24  # the most that may be asked for
+KEY_USED_NOTED_MS = 60_000  # between two looks for keys that were used
+KEY_USED_COARSE_MS = 10 * 60_000  # by which the time of a key's last use may be behind
+KEY_FORGOTTEN_DAYS = 90  # after a key was revoked or expired
+
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000  # of an image field that says nothing else
 MEDIA_BYTES_MAX_DEFAULT = 100 * MIB  # of a media field that says nothing else

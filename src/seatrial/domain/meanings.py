@@ -210,6 +210,13 @@ _API = {
     e.MISSING_SCOPE: Meaning(
         "The key has not the scope that this needs; `scope` names it.", "Use a key that has: `seatrial keys create`."
     ),
+    e.KEY_NOT_FOUND: Meaning("There is no such key.", "Check the id: `seatrial keys list`."),
+    e.KEY_REVOKED: Meaning("The key was revoked; that is for good.", "Make another: `seatrial keys create`."),
+    e.KEY_UNSEALED: Meaning(
+        "The key's secret was sealed with a sealing key that the data folder no longer has.",
+        "Rotate it: `seatrial keys rotate ID`.",
+    ),
+    e.TOO_MANY_KEYS: Meaning("There are as many keys, or secrets of one, as there may be.", "Revoke some, or wait."),
     e.OUT_OF_REACH: Meaning(
         "The key reaches some endpoints and buckets, and not this one.", "Use a key that does: `seatrial keys create`."
     ),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from seatrial.domain.credentials import KeyPair, Keyring
+from seatrial.domain.credentials import KeyPair
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
 from seatrial.domain.work import Program, WorkerSpec
+from seatrial.engine.keyring import Keyring
 from seatrial.package.manifest import Manifest, read_manifest
 from seatrial.package.target import Target
 from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore

@@ -16,6 +16,7 @@ from seatrial.http.api.deliveries import DeliveryRoutes
 from seatrial.http.api.endpoints import EndpointRoutes
 from seatrial.http.api.hot import HotRoutes
 from seatrial.http.api.jobs import JobRoutes
+from seatrial.http.api.keys import KeyRoutes
 from seatrial.http.api.logs import LogRoutes
 from seatrial.http.api.openapi import openapi_route
 from seatrial.http.api.page import docs_page
@@ -84,6 +85,7 @@ def build_native(services: Services) -> FastAPI:
         JobRoutes,
         DeliveryRoutes,
         UploadRoutes,
+        KeyRoutes,
         BackupRoutes,
     ):
         app.include_router(_guarded(part(services).router()), dependencies=[Depends(authenticated)])

@@ -13,9 +13,10 @@ from starlette.requests import Request
 
 from seatrial.domain import errors
 from seatrial.domain.access import require
-from seatrial.domain.credentials import Keyring, KeyScope, Principal
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import NotFound
 from seatrial.engine.inspect import Inspector
+from seatrial.engine.keyring import Keyring
 from seatrial.http.errors import UNAUTHENTICATED, Unauthenticated
 
 _REMEDY = 'eval "$(seatrial env --data DIR)" sets SEATRIAL_API_KEY; send it as Authorization: Bearer $SEATRIAL_API_KEY'

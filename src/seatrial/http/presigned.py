@@ -11,24 +11,34 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from seatrial.domain.credentials import Keyring
+from seatrial.domain.credentials import Principal
+from seatrial.domain.errors import KEY_UNSEALED, Conflict
 from seatrial.domain.objects import ObjectName
+from seatrial.engine.keyring import Keyring
 
 
 def presigned_url(
     keyring: Keyring,
+    signer: Principal,
     method: Literal["GET", "PUT"],
     base_url: str,
     name: ObjectName,
     seconds: int,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """A SigV4 URL of an object, good for `seconds`; `headers` must come with the request.
+    """A SigV4 URL of an object, good for `seconds` and as long as the signer's key reaches that object.
 
     `base_url` ends with a slash and is the address that the client itself uses: the host is part of what is signed.
+    `headers` must come with the request.
+
+    Raises:
+        Conflict: the signer's secret access key cannot be opened.
     """
-    keys = keyring.credentials
+    pair = keyring.pair_of(signer)
+    if pair is None:
+        remedy = {"remedy": f"seatrial keys rotate {signer.key_id}"}
+        raise Conflict(KEY_UNSEALED, f"The secret access key of {signer.said} cannot be opened.", details=remedy)
     request = AWSRequest(method, f"{base_url}{name.bucket}/{quote(name.key, safe='/~')}", headers=dict(headers))
-    pair = BotoCredentials(keys.access_key_id, keys.secret_access_key)
-    S3SigV4QueryAuth(pair, "s3", keys.region, expires=seconds).add_auth(request)
+    boto = BotoCredentials(pair.access_key_id, pair.secret_access_key)
+    S3SigV4QueryAuth(boto, "s3", keyring.credentials.region, expires=seconds).add_auth(request)
     return str(request.url)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.domain.credentials import Keyring
 from seatrial.domain.home import Home
+from seatrial.engine.keyring import Keyring
 from seatrial.ports.clock import Clock
 from seatrial.ports.log_store import LogStore
 from seatrial.ports.meters import Meters
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seatrial.engine.deliver import Deliverer
     from seatrial.engine.deploy import Deployer
     from seatrial.engine.inspect import Inspector
+    from seatrial.engine.keys import Keys
     from seatrial.engine.multipart import MultipartUploads
     from seatrial.engine.outside import Outside
     from seatrial.engine.report import Reports
@@ -47,6 +48,7 @@ class Services:
     registry: Registry
     logs: LogStore
     keyring: Keyring
+    keys: Keys
     clock: Clock
     uploads: Path
     base_url: str

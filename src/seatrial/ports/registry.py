@@ -86,6 +86,10 @@ class Registry(Protocol):
         """All of a kind as (name, body), by name."""
         ...
 
+    async def replace_document(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
+        """Another body for a document that is there. Raises NotThere."""
+        ...
+
     async def remove_document(self, kind: str, name: str) -> None:
         """Raises NotThere."""
         ...

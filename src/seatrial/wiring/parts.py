@@ -37,6 +37,7 @@ from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.machine import ThisMachine
 from seatrial.adapters.system.memory import free_memory_bytes
+from seatrial.adapters.system.sealing_key import SEALING_KEY_FILE, SealingKeyUnusable, load_or_create_sealing_key
 from seatrial.adapters.system.secrets import SecretReader
 from seatrial.adapters.system.signing_key import (
     SIGNING_KEY_FILE,
@@ -54,7 +55,6 @@ from seatrial.config import (
     load_or_create_credentials,
 )
 from seatrial.domain import commands as c
-from seatrial.domain.credentials import Keyring
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
@@ -72,6 +72,8 @@ from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
 from seatrial.engine.inspect import Inspector
+from seatrial.engine.keyring import Keyring
+from seatrial.engine.keys import Keys
 from seatrial.engine.leases import LEASE_MS, Leases
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
@@ -151,7 +153,15 @@ class Server:
     def rounds(self) -> list[asyncio.Task[None]]:
         """Begin what it does again and again; each goes on until it is cancelled."""
         services = self.services
-        parts = (self.reaper, self.publisher, services.deliverer, self.retainer, services.outside, services.canaries)
+        parts = (
+            self.reaper,
+            self.publisher,
+            services.deliverer,
+            self.retainer,
+            services.outside,
+            services.canaries,
+            services.keys,
+        )
         runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
 
@@ -194,6 +204,7 @@ class _Stores:
     database: Database
     logs: SqlLogStore
     keyring: Keyring
+    keys: Keys
     signing_key: SigningKey
     jobs: SqlJobStore
     registry: SqlRegistry
@@ -286,10 +297,12 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
     registry = SqlRegistry(database)
     await _belong(settings, folders.data, registry, ground.clock)
     kept = await _open_objects(settings, folders, database, jobs, ground.clock, stack)
+    keyring = Keyring(load_or_create_credentials(folders.data, settings.region), ground.clock)
     return _Stores(
         database=database,
         logs=logs,
-        keyring=Keyring(load_or_create_credentials(folders.data, settings.region)),
+        keyring=keyring,
+        keys=await _open_keys(folders.data, registry, keyring, ground.clock),
         signing_key=_signing_key(folders.data),
         jobs=jobs,
         registry=registry,
@@ -298,6 +311,17 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         weights=FolderWeights(folders.made("weights"), kept.objects, allow_private=settings.allow_private_urls),
         environments=UvEnvironments(folders.made("environments"), settings.python),
     )
+
+
+async def _open_keys(data: Path, registry: SqlRegistry, keyring: Keyring, clock: SystemClock) -> Keys:
+    try:
+        sealer = load_or_create_sealing_key(data)
+    except SealingKeyUnusable as error:
+        remedy = "restore it from a backup; or remove it: a new one is made, and keys sign again once they are rotated"
+        raise StartError(f"the key that seals keys' secrets cannot be used: {error}; {remedy}") from error
+    keys = Keys(registry, keyring, sealer, clock)
+    await keys.load()
+    return keys
 
 
 def _signing_key(data: Path) -> SigningKey:
@@ -405,7 +429,9 @@ def _deployer(
         isolation=doers.pool.isolation,
         make_crew=make_crew,
         say=say,
-        url_of=lambda name: presigned_url(stores.keyring, "GET", f"{url}/", name, TRIAL_URL_SECONDS),
+        url_of=lambda name: presigned_url(
+            stores.keyring, stores.keyring.owner, "GET", f"{url}/", name, TRIAL_URL_SECONDS
+        ),
         free_memory_bytes=free_memory_bytes,
         drill_seconds=settings.drill_seconds,
         receivers=receivers,
@@ -444,6 +470,7 @@ async def _services(
         registry=stores.registry,
         logs=stores.logs,
         keyring=stores.keyring,
+        keys=stores.keys,
         clock=clock,
         uploads=ground.folders.made("uploads"),
         base_url=ground.url,
@@ -468,7 +495,7 @@ def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:
     return BackupTaker(
         DumpedElsewhere() if ground.shared else SqliteCopier(data / DATABASE),
         [*stores.kept.keepers, stores.packages, stores.weights],
-        [Member(name, data / name) for name in (CREDENTIALS_FILE, SIGNING_KEY_FILE, CONFIG_FILE)],
+        [Member(name, data / name) for name in (CREDENTIALS_FILE, SIGNING_KEY_FILE, SEALING_KEY_FILE, CONFIG_FILE)],
         ground.folders.made("backups"),
         ground.clock,
     )
@@ -650,7 +677,7 @@ async def _open_deliverer(
     urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
-    outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url)
+    outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)
     own_words: dict[TargetKind, Words] = {
         TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,

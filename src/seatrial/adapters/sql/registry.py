@@ -139,6 +139,16 @@ class SqlRegistry:
         )
         return sorted(found, key=itemgetter(0))  # databases differ in how they order text
 
+    async def replace_document(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
+        """See the port."""
+        statement = update(documents).where(documents.c.kind == kind, documents.c.name == name)
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement, {"body": dict(body)}).rowcount == 0:
+                raise NotThere(f"there is no {kind} {name!r}")
+
+        await self._database.write(work)
+
     async def remove_document(self, kind: str, name: str) -> None:
         """See the port."""
         statement = delete(documents).where(documents.c.kind == kind, documents.c.name == name)

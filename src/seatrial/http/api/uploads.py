@@ -10,15 +10,16 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seatrial.domain import errors
-from seatrial.domain.credentials import KeyScope
-from seatrial.domain.errors import BadInput
+from seatrial.domain.access import reaches_object
+from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.errors import BadInput, Forbidden
 from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
 from seatrial.domain.media_types import JSON
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.submit import INPUTS_BUCKET
 from seatrial.http.api.deployments import json_body
 from seatrial.http.api.submission import ensure_bucket
-from seatrial.http.auth import needs
+from seatrial.http.auth import caller, needs
 from seatrial.http.errors import invalid
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
@@ -71,18 +72,29 @@ class UploadRoutes:
     async def create(self, request: Request) -> UploadView:
         """A URL that takes one PUT without further credentials, for an hour. The body may be left out."""
         asked = await _asked(request)
-        key = asked.key or f"uploads/{uuid.uuid4()}"
+        principal = caller(request)
+        key = asked.key or f"{_place(principal)}uploads/{uuid.uuid4()}"
         if len(key.encode()) > KEY_BYTES_MAX:
             valid = f"at most {KEY_BYTES_MAX} bytes"
             raise BadInput(errors.INVALID_FIELD, "The key is too long.", field="key", valid=valid)
         if asked.media_type is not None and _TOKEN.fullmatch(asked.media_type) is None:
             raise BadInput(errors.INVALID_FIELD, "Not a media type.", field="media_type", valid="such as image/png")
-        await ensure_bucket(self._services.objects, INPUTS_BUCKET)
         name = ObjectName(INPUTS_BUCKET, key)
+        if not reaches_object(principal.reach, name, self._services.home):
+            valid = "a key that begins with the name of an endpoint in reach and a slash, or none"
+            raise Forbidden(
+                errors.OUT_OF_REACH, f"{principal.said} does not reach {name.uri}.", field="key", valid=valid
+            )
+        await ensure_bucket(self._services.objects, INPUTS_BUCKET)
         headers = {"Content-Type": asked.media_type} if asked.media_type else {}
         keyring = self._services.keyring
-        url = presigned_url(keyring, "PUT", str(request.base_url), name, UPLOAD_URL_SECONDS, headers)
+        url = presigned_url(keyring, principal, "PUT", str(request.base_url), name, UPLOAD_URL_SECONDS, headers)
         return UploadView(url=url, headers=headers, uri=name.uri, expires_in_seconds=UPLOAD_URL_SECONDS)
+
+
+def _place(principal: Principal) -> str:
+    """Where in the bucket who reaches some endpoints only may put something."""
+    return f"{min(principal.endpoints)}/" if principal.endpoints else ""
 
 
 async def _asked(request: Request) -> UploadRequest:

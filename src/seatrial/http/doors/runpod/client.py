@@ -67,16 +67,16 @@ class ClientRoutes:
         wait_seconds = asked.read_wait_seconds(request.query_params.get("wait"))
         job_id = await self._submit(request, principal, endpoint)
         job = await self._services.inspector.wait(job_id, wait_seconds)
-        return json_response(await self._outputs.status(job, asked.SYNC_PREFIX + job_id))
+        return json_response(await self._outputs.status(job, asked.SYNC_PREFIX + job_id, principal))
 
     async def status(self, request: Request, principal: Principal, endpoint: str, shown_id: str) -> Response:
         """Where the job is, with its output once it has one."""
-        return json_response(await self._outputs.status(await self._job(endpoint, shown_id), shown_id))
+        return json_response(await self._outputs.status(await self._job(endpoint, shown_id), shown_id, principal))
 
     async def stream(self, request: Request, principal: Principal, endpoint: str, shown_id: str) -> Response:
         """What its handler has yielded since this was last asked; a whole output counts as one chunk."""
         job = await self._job(endpoint, shown_id)
-        return json_response(dialect.stream(job, await self._outputs.chunks(job)))
+        return json_response(dialect.stream(job, await self._outputs.chunks(job, principal)))
 
     async def cancel(self, request: Request, principal: Principal, endpoint: str, shown_id: str) -> Response:
         """Cancel; of a job that has ended, how it has. SDKs wait 3 s: a stop that takes longer goes on without them."""

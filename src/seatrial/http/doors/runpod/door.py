@@ -42,7 +42,14 @@ class RunpodDoor:
         self._keyring = services.keyring
         client = ClientRoutes(
             services,
-            Outputs(services.inspector, services.objects, services.streams, services.keyring, services.base_url),
+            Outputs(
+                services.inspector,
+                services.objects,
+                services.streams,
+                services.keyring,
+                services.base_url,
+                services.home,
+            ),
         )
         self._routes: dict[tuple[str, str, int], tuple[KeyScope, Handler]] = {
             **client.routes(),

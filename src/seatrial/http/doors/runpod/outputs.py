@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from functools import partial
 from typing import Any
 
-from seatrial.domain.credentials import Keyring
+from seatrial.domain.access import reaches_object
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.delivery import Delivery
+from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.json_text import parse_answer_json
 from seatrial.domain.limits import (
@@ -18,8 +19,10 @@ from seatrial.domain.limits import (
     RUNPOD_OUTPUT_URL_SECONDS,
 )
 from seatrial.domain.media_types import essence, is_json
+from seatrial.domain.objects import ObjectName
 from seatrial.engine.deliver import Message
 from seatrial.engine.inspect import Inspector
+from seatrial.engine.keyring import Keyring
 from seatrial.engine.streams import Streams
 from seatrial.http.dialects.runpod import status as dialect
 from seatrial.http.presigned import presigned_url
@@ -33,32 +36,40 @@ class Outputs:
     """Reads what a job has told and published. An object that is too large to be shown has a signed URL instead."""
 
     def __init__(
-        self, inspector: Inspector, objects: ObjectStore, streams: Streams, keyring: Keyring, base_url: str
+        self,
+        inspector: Inspector,
+        objects: ObjectStore,
+        streams: Streams,
+        keyring: Keyring,
+        base_url: str,
+        home: Home | None,
     ) -> None:
         self._inspector = inspector
         self._objects = objects
         self._streams = streams
-        self._sign = partial(presigned_url, keyring, "GET", f"{base_url}/")
+        self._keyring = keyring
+        self._home = home
+        self._base_url = f"{base_url}/"
 
-    async def status(self, job: Job, shown_id: str) -> dict[str, Any]:
-        """The document of a job."""
+    async def status(self, job: Job, shown_id: str, asker: Principal | None = None) -> dict[str, Any]:
+        """The document of a job, for who asks; None: for its receiver."""
         if job.state is JobState.SUCCEEDED:
-            return dialect.status(job, shown_id, await self._output(job))
+            return dialect.status(job, shown_id, await self._output(job, asker))
         told = None if job.ended else self._streams.latest(job.id)
         return dialect.status(job, shown_id, progress=dialect.NO_OUTPUT if told is None else json.loads(told))
 
-    async def chunks(self, job: Job) -> list[Any]:
+    async def chunks(self, job: Job, asker: Principal) -> list[Any]:
         """What its handler has yielded since this was last asked; a whole output counts as one chunk."""
         if job.state is not JobState.SUCCEEDED:
             return [json.loads(one) for one in self._streams.fetch(job.id)]
-        output = await self._output(job)
+        output = await self._output(job, asker)
         whole = output if self._streams.is_known(job.id) and isinstance(output, list) else [output]
         return self._streams.fetch_rest(job.id, whole)
 
-    async def _output(self, job: Job) -> Any:
+    async def _output(self, job: Job, asker: Principal | None) -> Any:
         part = next(one for one in job.parts if one.name == PRIMARY)
         if part.size_bytes > RUNPOD_OUTPUT_SHOWN_BYTES_MAX:
-            url = self._sign(part.object, RUNPOD_OUTPUT_URL_SECONDS)
+            url = self._url(part.object, asker)
             return {"url": url, "media_type": part.media_type, "bytes": part.size_bytes}
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
@@ -69,6 +80,12 @@ class Outputs:
         if essence(part.media_type).startswith("text/"):
             return body.decode(errors="replace")
         return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
+
+    def _url(self, name: ObjectName, asker: Principal | None) -> str:
+        """In the name of who asks, if it may read the object by itself: then it ends with the key."""
+        can_read = asker and KeyScope.READ in asker.scopes and reaches_object(asker.reach, name, self._home)
+        signer = asker if asker and can_read else self._keyring.owner
+        return presigned_url(self._keyring, signer, "GET", self._base_url, name, RUNPOD_OUTPUT_URL_SECONDS)
 
 
 async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> Message:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatrial.domain.access import outside, require
+from seatrial.domain.access import outside, reaches_object, require
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.home import Home, is_own
 from seatrial.domain.objects import ObjectName
@@ -56,7 +56,9 @@ def check_reach(call: S3Call, operation: Operation, home: Home | None) -> None:
     """
     principal = call.aws.principal
     bucket = call.address.bucket
-    require(principal, *SCOPES[operation], bucket=None if bucket is None or is_own(bucket) else bucket)
+    scopes = SCOPES[operation]
+    by_key = bucket is not None and is_own(bucket) and scopes is not _KEEP
+    require(principal, *scopes, bucket=None if by_key else bucket)
     if operation in _LISTINGS:
         check_name(principal, ObjectName(call.bucket, call.address.query.get("prefix", "")), home)
     if call.address.key is not None:
@@ -68,26 +70,5 @@ def check_reach(call: S3Call, operation: Operation, home: Home | None) -> None:
 
 def check_name(principal: Principal, name: ObjectName, home: Home | None) -> None:
     """Of one object, or of all whose keys begin so. Raises Forbidden."""
-    if not reaches(principal, name, home):
+    if not reaches_object(principal.reach, name, home):
         raise outside(principal, "bucket", name.bucket)
-
-
-def reaches(principal: Principal, name: ObjectName, home: Home | None) -> bool:
-    """Whether an object, or all whose keys begin so, are in reach."""
-    if principal.endpoints is None and principal.buckets is None:
-        return True
-    if home is not None and _may_hold(name, home):
-        return False
-    name = name if home is None else home.own(name)
-    if not is_own(name.bucket):
-        return principal.reaches_bucket(name.bucket)
-    if principal.endpoints is None or (principal.buckets is not None and name.bucket in principal.buckets):
-        return True
-    place, slash, _ = name.key.partition("/")
-    return bool(slash) and place in principal.endpoints
-
-
-def _may_hold(name: ObjectName, home: Home) -> bool:
-    """True for what lies in the home and is not plainly below one of the server's own buckets there."""
-    in_home = name.bucket == home.bucket and (name.key.startswith(home.prefix) or home.prefix.startswith(name.key))
-    return in_home and home.own(name) == name

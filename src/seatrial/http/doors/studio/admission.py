@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from seatrial.domain.credentials import Keyring, Principal
+from seatrial.domain.credentials import Principal
+from seatrial.engine.keyring import Keyring
 from seatrial.http.auth import authenticate
 from seatrial.http.errors import UNAUTHENTICATED, Unauthenticated
 
