@@ -6,10 +6,14 @@ the remedy. The decision goes by names alone, never by what is there, so that a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from seatrial.domain.credentials import KeyScope, Principal, Reach
 from seatrial.domain.errors import MISSING_SCOPE, OUT_OF_REACH, Forbidden
 from seatrial.domain.home import Home, is_own
 from seatrial.domain.objects import ObjectName
+
+_NAMED_MAX = 10  # scopes, endpoints or buckets that a remedy spells out
 
 
 def require(principal: Principal, *scopes: KeyScope, endpoint: str | None = None, bucket: str | None = None) -> None:
@@ -28,23 +32,33 @@ def require(principal: Principal, *scopes: KeyScope, endpoint: str | None = None
         raise outside(principal, "bucket", bucket)
 
 
+def outside(principal: Principal, kind: str, name: str) -> Forbidden:
+    """The refusal of an endpoint or a bucket that is not in reach."""
+    had = principal.endpoints if kind == "endpoint" else principal.buckets
+    return Forbidden(
+        OUT_OF_REACH,
+        f"{principal.said} does not reach the {kind} {name[:200]!r}.",
+        details={kind: name[:200], **_change(principal, kind, had or (), name[:200])},
+    )
+
+
 def _missing(principal: Principal, scopes: tuple[KeyScope, ...]) -> Forbidden:
     wanted = " or ".join(scopes)
     has = ", ".join(sorted(principal.scopes))
     return Forbidden(
         MISSING_SCOPE,
-        f"This needs a key with the scope {wanted}; {principal.said} has {has}.",
-        details={"scope": wanted, "remedy": f"Ask an admin for a key: seatrial keys create --scope {scopes[0]} …"},
+        f"This needs the scope {wanted}; {principal.said} has {has}.",
+        details={"scope": wanted, **_change(principal, "scope", principal.scopes, scopes[0])},
     )
 
 
-def outside(principal: Principal, kind: str, name: str) -> Forbidden:
-    """The refusal of an endpoint or a bucket that is not in reach."""
-    return Forbidden(
-        OUT_OF_REACH,
-        f"{principal.said} does not reach the {kind} {name[:200]!r}.",
-        details={kind: name[:200], "remedy": f"Ask an admin for a key: seatrial keys create --{kind} {name[:200]} …"},
-    )
+def _change(principal: Principal, option: str, had: Collection[str], wanted: str) -> dict[str, str]:
+    """What an admin does about it; a worker's own credentials cannot be changed."""
+    if principal.worker_of is not None:
+        return {"remedy": "Give the handler a key of its own, as a secret of its endpoint."}
+    kept = sorted(had) if len(had) <= _NAMED_MAX else ["…"]
+    options = " ".join(f"--{option} {one}" for one in [*kept, wanted])
+    return {"remedy": f"An admin allows it: seatrial keys change {principal.key_id} {options}"}
 
 
 def reaches_object(reach: Reach, name: ObjectName, home: Home | None) -> bool:
@@ -70,3 +84,12 @@ def _may_hold(name: ObjectName, home: Home) -> bool:
     """True for what lies in the home and is not plainly below one of the server's own buckets there."""
     in_home = name.bucket == home.bucket and (name.key.startswith(home.prefix) or home.prefix.startswith(name.key))
     return in_home and home.own(name) == name
+
+
+def outside_object(principal: Principal, name: ObjectName) -> Forbidden:
+    """The refusal of an object, or of all whose keys begin so."""
+    if not is_own(name.bucket) or not principal.endpoints:
+        return outside(principal, "bucket", name.bucket)
+    places = ", ".join(f"{one}/" for one in sorted(principal.endpoints)[:_NAMED_MAX])
+    message = f"{principal.said} does not reach {name.uri}: of {name.bucket}, it reaches what begins with {places}."
+    return Forbidden(OUT_OF_REACH, message, details={"remedy": f"Keep to {places}."})

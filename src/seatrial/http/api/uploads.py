@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seatrial.domain import errors
-from seatrial.domain.access import reaches_object
+from seatrial.domain.access import outside_object, reaches_object
 from seatrial.domain.credentials import KeyScope, Principal
-from seatrial.domain.errors import BadInput, Forbidden
+from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import KEY_BYTES_MAX, UPLOAD_URL_SECONDS
 from seatrial.domain.media_types import JSON
 from seatrial.domain.objects import ObjectName
@@ -81,10 +81,7 @@ class UploadRoutes:
             raise BadInput(errors.INVALID_FIELD, "Not a media type.", field="media_type", valid="such as image/png")
         name = ObjectName(INPUTS_BUCKET, key)
         if not reaches_object(principal.reach, name, self._services.home):
-            valid = "a key that begins with the name of an endpoint in reach and a slash, or none"
-            raise Forbidden(
-                errors.OUT_OF_REACH, f"{principal.said} does not reach {name.uri}.", field="key", valid=valid
-            )
+            raise outside_object(principal, name)
         await ensure_bucket(self._services.objects, INPUTS_BUCKET)
         headers = {"Content-Type": asked.media_type} if asked.media_type else {}
         keyring = self._services.keyring

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatrial.domain.access import outside, reaches_object, require
+from seatrial.domain.access import outside_object, reaches_object, require
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.home import Home, is_own
 from seatrial.domain.objects import ObjectName
@@ -71,4 +71,4 @@ def check_reach(call: S3Call, operation: Operation, home: Home | None) -> None:
 def check_name(principal: Principal, name: ObjectName, home: Home | None) -> None:
     """Of one object, or of all whose keys begin so. Raises Forbidden."""
     if not reaches_object(principal.reach, name, home):
-        raise outside(principal, "bucket", name.bucket)
+        raise outside_object(principal, name)
