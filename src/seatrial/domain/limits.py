@@ -64,6 +64,12 @@ DELIVERY_HOLD_MS = 60_000  # a server that took one and died is followed by anot
 DELIVERY_POLL_MS = 1_000  # between two looks for deliveries that are due
 DELIVERY_KEPT_DAYS = 7  # after it ended
 DELIVERIES_FORGOTTEN_AT_ONCE = 500  # in one transaction
+TOPICS_MAX = 1_000  # of one owner
+TOPIC_SUBSCRIPTIONS_MAX = 100  # of one topic: each publication is a delivery to each of them, in one transaction
+TOPIC_MESSAGE_BYTES_MAX = 256 * KIB  # as at SNS
+TOPIC_SUBJECT_CHARS_MAX = 100  # as at SNS
+TOPIC_LIST_PAGE = 100  # topics or subscriptions, as at SNS
+SUBSCRIPTION_CONFIRM_HOURS = 72  # a subscription that nobody has confirmed by then is forgotten
 
 QUEUE_PLACES_COUNTED_MAX = 1_000  # jobs ahead of one that are counted when it is shown
 ATTEMPTS_MAX = 10  # of one job, ended by its worker's own fall; not by its handler, nor by the server (setting)

@@ -26,6 +26,7 @@ from seatrial.http.auth import Needs, authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
 from seatrial.http.doors.lambda_runtime import RuntimeDoor, speaks_runtime
 from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
+from seatrial.http.doors.sns import SnsLinks, is_sns_link
 from seatrial.http.errors import handle_errors
 from seatrial.http.health import Health
 from seatrial.http.metrics import Metrics
@@ -39,6 +40,7 @@ def build_app(services: Services) -> ASGIApp:
     runpod = RunpodDoor(services)
     runtime = RuntimeDoor(services)
     hot = HotRoutes(services)
+    sns_links = SnsLinks(services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,6 +49,8 @@ def build_app(services: Services) -> ASGIApp:
             await runpod(scope, receive, send)
         elif speaks_runtime(scope):
             await runtime(scope, receive, send)
+        elif is_sns_link(scope):
+            await sns_links(scope, receive, send)
         elif speaks_aws(scope):
             await aws(scope, receive, send)
         elif handler := hot.find(scope):

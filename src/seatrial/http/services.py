@@ -13,6 +13,7 @@ from seatrial.ports.log_store import LogStore
 from seatrial.ports.meters import Meters
 from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.registry import Registry
+from seatrial.ports.signer import TopicSigner
 
 if TYPE_CHECKING:
     from seatrial.engine.backup import BackupTaker
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from seatrial.engine.report import Reports
     from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
+    from seatrial.engine.topics import Topics
     from seatrial.engine.waits import Waits
 
 
@@ -44,6 +46,8 @@ class Services:
     deployer: Deployer
     reports: Reports
     deliverer: Deliverer
+    topics: Topics
+    topic_signer: TopicSigner
     objects: ObjectStore
     registry: Registry
     logs: LogStore

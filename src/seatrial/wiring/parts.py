@@ -34,6 +34,7 @@ from seatrial.adapters.sql.object_names import SqlObjectNames
 from seatrial.adapters.sql.opening import listening, open_database
 from seatrial.adapters.sql.outbox import SqlOutbox
 from seatrial.adapters.sql.registry import SqlRegistry
+from seatrial.adapters.sql.topics import SqlTopics
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.machine import ThisMachine
 from seatrial.adapters.system.memory import free_memory_bytes
@@ -44,6 +45,11 @@ from seatrial.adapters.system.signing_key import (
     SigningKey,
     SigningKeyUnusable,
     load_or_create_signing_key,
+)
+from seatrial.adapters.system.topic_certificate import (
+    TOPIC_CERTIFICATE_FILE,
+    TopicCertificate,
+    load_or_create_topic_certificate,
 )
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.urls.posting import GuardedPosts
@@ -88,10 +94,12 @@ from seatrial.engine.report import REPORTS_BUCKET, Reports, Surroundings
 from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
+from seatrial.engine.topics import Topics
 from seatrial.engine.trial import Court
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
+from seatrial.http.doors.sns import SnsWords
 from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
@@ -111,6 +119,7 @@ log = structlog.get_logger()
 PUBLICATION_GRACE_SECONDS = 2  # what is decided and not visible by then, the next server publishes
 TRIAL_URL_SECONDS = 3_600
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
+_OWN_FILES = (CREDENTIALS_FILE, SIGNING_KEY_FILE, SEALING_KEY_FILE, TOPIC_CERTIFICATE_FILE, CONFIG_FILE)  # backed up
 
 
 class StartError(Exception):
@@ -206,6 +215,7 @@ class _Stores:
     keyring: Keyring
     keys: Keys
     signing_key: SigningKey
+    topic_certificate: TopicCertificate
     jobs: SqlJobStore
     registry: SqlRegistry
     kept: _Kept
@@ -276,8 +286,9 @@ async def put_together(
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
         remains = _remains(ground, stores, doers)
         deployer, court = _deployer(ground, stores, doers, receivers, remains)
-        deliverer = await _open_deliverer(ground, stores, doers.inspector, receivers, stack)
-        services = await _services(ground, stores, doers, deployer, court, deliverer)
+        topics = _topics(ground, stores)
+        deliverer = await _open_deliverer(ground, stores, doers.inspector, receivers, topics, stack)
+        services = await _services(ground, stores, doers, deployer, court, deliverer, topics)
         objects, watch, clock = stores.kept.objects, ground.watch, ground.clock
         yield Server(
             services=services,
@@ -304,6 +315,7 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         keyring=keyring,
         keys=await _open_keys(folders.data, registry, keyring, ground.clock),
         signing_key=_signing_key(folders.data),
+        topic_certificate=_topic_certificate(folders.data),
         jobs=jobs,
         registry=registry,
         kept=kept,
@@ -330,6 +342,14 @@ def _signing_key(data: Path) -> SigningKey:
     except SigningKeyUnusable as error:
         remedy = "restore it from a backup; or remove it: a new one is made, and reports signed before are stale"
         raise StartError(f"the key that signs trial reports cannot be used: {error}; {remedy}") from error
+
+
+def _topic_certificate(data: Path) -> TopicCertificate:
+    try:
+        return load_or_create_topic_certificate(data)
+    except SigningKeyUnusable as error:
+        remedy = "restore it from a backup; or remove it: a new one is made"
+        raise StartError(f"the certificate that signs notifications cannot be used: {error}; {remedy}") from error
 
 
 def _dispatcher(ground: _Ground, stores: _Stores) -> Dispatcher:
@@ -452,7 +472,13 @@ def _deployer(
 
 
 async def _services(
-    ground: _Ground, stores: _Stores, doers: _Doers, deployer: Deployer, court: Court, deliverer: Deliverer
+    ground: _Ground,
+    stores: _Stores,
+    doers: _Doers,
+    deployer: Deployer,
+    court: Court,
+    deliverer: Deliverer,
+    topics: Topics,
 ) -> Services:
     objects, clock = stores.kept.objects, ground.clock
     meters = PrometheusMeters()
@@ -466,6 +492,8 @@ async def _services(
         deployer=deployer,
         reports=deployer.reports,
         deliverer=deliverer,
+        topics=topics,
+        topic_signer=stores.topic_certificate,
         objects=objects,
         registry=stores.registry,
         logs=stores.logs,
@@ -495,7 +523,7 @@ def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:
     return BackupTaker(
         DumpedElsewhere() if ground.shared else SqliteCopier(data / DATABASE),
         [*stores.kept.keepers, stores.packages, stores.weights],
-        [Member(name, data / name) for name in (CREDENTIALS_FILE, SIGNING_KEY_FILE, SEALING_KEY_FILE, CONFIG_FILE)],
+        [Member(name, data / name) for name in _OWN_FILES],
         ground.folders.made("backups"),
         ground.clock,
     )
@@ -671,8 +699,24 @@ async def _nothing_to_sweep() -> int:
     return 0
 
 
+def _topics(ground: _Ground, stores: _Stores) -> Topics:
+    settings = ground.settings
+    return Topics(
+        SqlTopics(stores.database),
+        ground.bells,
+        ground.clock,
+        region=settings.region,
+        allow_private=settings.private_webhooks,
+    )
+
+
 async def _open_deliverer(
-    ground: _Ground, stores: _Stores, inspector: Inspector, receivers: OwnReceivers, stack: AsyncExitStack
+    ground: _Ground,
+    stores: _Stores,
+    inspector: Inspector,
+    receivers: OwnReceivers,
+    topics: Topics,
+    stack: AsyncExitStack,
 ) -> Deliverer:
     urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
@@ -680,6 +724,7 @@ async def _open_deliverer(
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)
     own_words: dict[TargetKind, Words] = {
         TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
+        TargetKind.SNS: SnsWords(topics, stores.topic_certificate, ground.url).words,
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,
     }
     outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)

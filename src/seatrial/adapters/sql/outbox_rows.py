@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
+from seatrial.adapters.sql.fan_out import fan_out
 from seatrial.adapters.sql.job_rows import read_target, target_values
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import deliveries
 from seatrial.domain.announcement import announcement
-from seatrial.domain.delivery import Attempt, Delivery, DeliveryState, delivery_id
+from seatrial.domain.delivery import Attempt, Delivery, DeliveryState, TargetKind, delivery_id
 from seatrial.domain.jobs import Job
+from seatrial.domain.topics import Publication, job_publication
 
 _POST = Prepared(
     insert(deliveries),
@@ -29,6 +31,9 @@ def post(run: Run, ended: Sequence[Job]) -> None:
     rows = [row for job in ended for row in _rows(job)]
     if rows:
         _POST.run(run.connection, rows)
+    published = [publication for job in ended for publication in _publications(job)]
+    if published:
+        post_deliveries(run.connection, fan_out(run.connection, published))
 
 
 def post_deliveries(connection: Connection, told: Sequence[Delivery]) -> None:
@@ -86,5 +91,15 @@ def _rows(job: Job) -> list[dict[str, Any]]:
             "next_at_ms": job.ended_at_ms,
         }
         for number, target in enumerate(job.notify, 1)
-        if target.wants(event)
+        if target.kind is not TargetKind.TOPIC and target.wants(event)
+    ]
+
+
+def _publications(job: Job) -> list[Publication]:
+    """What is told of a job to topics."""
+    event = job.state.value
+    return [
+        job_publication(job.id, job.endpoint_name, event, target.address, job.ended_at_ms or 0)
+        for target in job.notify
+        if target.kind is TargetKind.TOPIC and target.wants(event)
     ]

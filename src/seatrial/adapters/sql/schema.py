@@ -49,6 +49,8 @@ __all__ = [
     "servers",
     "sessions",
     "stores",
+    "subscriptions",
+    "topics",
     "versions",
 ]
 
@@ -349,6 +351,30 @@ delivery_attempts = Table(
     Column("answer", Text, nullable=False),
     Column("error", Text),
     sqlite_with_rowid=False,
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("attributes", _JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("topic_arn", Text, ForeignKey("topics.arn", ondelete="CASCADE"), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("token", Text, nullable=False, unique=True),
+    Column("attributes", _JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("topic_arn", "protocol", "address"),
 )
 
 # How many client jobs each endpoint has in each state: the depth of its queue without counting rows.

@@ -62,11 +62,15 @@ def load_or_create_signing_key(data: Path) -> SigningKey:
 
 
 def _create(file: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_private(file, Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Make a file that only its owner reads; whole and durable when this returns. Blocking."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(pem)
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)

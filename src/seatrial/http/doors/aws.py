@@ -36,6 +36,7 @@ from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.s3 import S3Door
 from seatrial.http.doors.sagemaker import SageMakerDoor
 from seatrial.http.doors.sagemaker_runtime import SageMakerRuntimeDoor
+from seatrial.http.doors.sns import SnsDoor
 from seatrial.http.doors.sts import StsDoor
 from seatrial.http.services import Services
 from seatrial.http.sigv4 import Flaw, SignatureRefused, SignedRequest
@@ -51,6 +52,7 @@ _PROTOCOLS = {
     RUNTIME: Protocol.REST_JSON,
     "lambda": Protocol.REST_JSON,
     "logs": Protocol.JSON,
+    "sns": Protocol.QUERY,
     "sts": Protocol.QUERY,
     "s3": Protocol.REST_XML,
 }
@@ -102,6 +104,7 @@ class AwsDoor:
             RUNTIME: SageMakerRuntimeDoor(services),
             "lambda": LambdaDoor(services),
             "logs": LogsDoor(services),
+            "sns": SnsDoor(services),
             "sts": StsDoor(),
             "s3": S3Door(services),
         }
