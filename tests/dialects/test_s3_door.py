@@ -77,6 +77,8 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         canceller=unused,
         deployer=unused,
         deliverer=unused,
+        topics=unused,
+        topic_signer=unused,
         streams=unused,
         reports=unused,
         outside=unused,

@@ -207,6 +207,11 @@ _API = {
         "kept is not what was signed.",
         "Wait for the trial's end (`seatrial trial NAME`), or deploy the package again.",
     ),
+    e.TOPIC_NOT_FOUND: Meaning("There is no topic of that ARN.", "List them with `aws sns list-topics`."),
+    e.SUBSCRIPTION_NOT_FOUND: Meaning(
+        "There is no subscription of that ARN or token: it was removed, or never confirmed in time.",
+        "List them with `aws sns list-subscriptions`, or subscribe again.",
+    ),
     e.MISSING_SCOPE: Meaning(
         "The key has not the scope that this needs; `scope` names it.", "Use a key that has: `seatrial keys create`."
     ),

@@ -5,7 +5,7 @@ Source: https://smithy.io/2.0/aws/protocols/aws-query-protocol.html, and botocor
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,12 +14,12 @@ from xml.sax.saxutils import escape
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from starlette.responses import Response
 
+from seatrial.domain.access import require
 from seatrial.http import aws_shapes
+from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import Malformed, ServiceShapes
 from seatrial.http.dialects.aws_errors import AwsError, Protocol, unknown_operation
-
-Operation = Callable[[AwsRequest, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 
 _ABOUT_THE_REQUEST = ("Action", "Version", "AWSAccessKeyId", "Signature", "Timestamp", "SignatureVersion")
 _NOT_IN_XML = {code: None for code in range(32) if code not in (9, 10)} | {13: "&#13;", 0xFFFE: None, 0xFFFF: None}
@@ -55,12 +55,14 @@ async def serve(
 
     Raises:
         AwsError: not offered, or a constraint that does not hold.
+        Forbidden: the caller may not do this.
     """
     form = form_of(call)
     name = form.get("Action", "")
     operation = operations.get(name)
     if operation is None:
         raise unknown_operation(Protocol.QUERY, name or "none", call.service, ", ".join(sorted(operations)))
+    require(call.principal, *operation.scopes)
     model = shapes.operation(name)
     try:
         given = read(model, form)
@@ -69,7 +71,8 @@ async def serve(
         raise AwsError(invalid_code, str(error)) from None
     if violations:
         raise AwsError(invalid_code, aws_shapes.describe(violations))
-    answer = await operation(call, given)
+    require(call.principal, *operation.scopes, endpoint=given.get(operation.endpoint or ""))
+    answer = await operation.run(call, given)
     body = write(model, answer or {}, call.request_id)
     return Response(body, 200, {"x-amzn-RequestId": call.request_id}, "text/xml")
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from seatrial.domain.errors import SeatrialError
+from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.errors import OUT_OF_REACH, Forbidden, SeatrialError
 from seatrial.domain.limits import TOPIC_LIST_PAGE, TOPIC_SUBJECT_CHARS_MAX
 from seatrial.http import aws_query
+from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects.sns import attributes as dialect
@@ -26,26 +28,29 @@ class SnsDoor:
     def __init__(self, services: Services) -> None:
         self._shapes = ServiceShapes("sns")
         self._topics = services.topics
-        self._operations: Mapping[str, aws_query.Operation] = {
-            "ConfirmSubscription": self._confirm,
-            "CreateTopic": self._create,
-            "DeleteTopic": self._delete,
-            "GetSubscriptionAttributes": self._subscription_attributes,
-            "GetTopicAttributes": self._topic_attributes,
-            "ListSubscriptions": self._list_subscriptions,
-            "ListSubscriptionsByTopic": self._list_subscriptions,
-            "ListTopics": self._list,
-            "Publish": self._publish,
-            "SetSubscriptionAttributes": self._set_subscription,
-            "SetTopicAttributes": self._set_topic,
-            "Subscribe": self._subscribe,
-            "Unsubscribe": self._unsubscribe,
+        self._operations: Mapping[str, Operation] = {
+            "ConfirmSubscription": Operation(self._confirm, (KeyScope.DEPLOY,)),
+            "CreateTopic": Operation(self._create, (KeyScope.DEPLOY,)),
+            "DeleteTopic": Operation(self._delete, (KeyScope.DEPLOY,)),
+            "GetSubscriptionAttributes": Operation(self._subscription_attributes, (KeyScope.READ,)),
+            "GetTopicAttributes": Operation(self._topic_attributes, (KeyScope.READ,)),
+            "ListSubscriptions": Operation(self._list_subscriptions, (KeyScope.READ,)),
+            "ListSubscriptionsByTopic": Operation(self._list_subscriptions, (KeyScope.READ,)),
+            "ListTopics": Operation(self._list, (KeyScope.READ,)),
+            "Publish": Operation(self._publish, (KeyScope.SUBMIT, KeyScope.DEPLOY)),
+            "SetSubscriptionAttributes": Operation(self._set_subscription, (KeyScope.DEPLOY,)),
+            "SetTopicAttributes": Operation(self._set_topic, (KeyScope.DEPLOY,)),
+            "Subscribe": Operation(self._subscribe, (KeyScope.DEPLOY,)),
+            "Unsubscribe": Operation(self._unsubscribe, (KeyScope.DEPLOY,)),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
-        """Answer one request. Raises AwsError."""
+        """Answer one request. Raises AwsError, Forbidden."""
+        _check_reach(call.principal)
         try:
             return await aws_query.serve(call, self._shapes, self._operations, INVALID_PARAMETER)
+        except Forbidden:
+            raise
         except SeatrialError as error:
             raise refused(error) from None
 
@@ -122,6 +127,14 @@ class SnsDoor:
             call.principal.owner, arn, _message(request), _subject(request), request.get("MessageAttributes")
         )
         return {"MessageId": message_id}
+
+
+def _check_reach(principal: Principal) -> None:
+    """A topic may carry what any endpoint tells. Raises Forbidden."""
+    if principal.endpoints is not None and KeyScope.ADMIN not in principal.scopes:
+        remedy = "Use a key that reaches every endpoint: seatrial keys create, without --endpoint"
+        message = f"{principal.said} reaches some endpoints, and topics tell of all."
+        raise Forbidden(OUT_OF_REACH, message, details={"remedy": remedy})
 
 
 def _message(request: Request) -> str:

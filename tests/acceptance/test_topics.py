@@ -1,0 +1,128 @@
+"""Topics with an unmodified boto3: a receiver confirms, gets signed envelopes, and leaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.x509 import load_pem_x509_certificate
+from tests.acceptance.test_webhooks import Receiver
+
+SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.close()
+
+
+def verified(body: bytes) -> dict[str, Any]:
+    """The envelope, once its signature was checked as AWS's guide says."""
+    envelope: dict[str, Any] = json.loads(body)
+    certificate = load_pem_x509_certificate(httpx.get(envelope["SigningCertURL"]).content)
+    names = [name for name in SIGNED[envelope["Type"]] if name in envelope]
+    signed = "".join(f"{name}\n{envelope[name]}\n" for name in names).encode()
+    digest = SHA1() if envelope["SignatureVersion"] == "1" else SHA256()
+    key = certificate.public_key()
+    assert isinstance(key, RSAPublicKey)
+    key.verify(base64.b64decode(envelope["Signature"]), signed, PKCS1v15(), digest)
+    return envelope
+
+
+def confirmed(sns: Any, topic: str, receiver: Receiver, eventually: Callable[..., Any], **attributes: str) -> str:
+    """Subscribe, and answer as a receiver does; the subscription's ARN."""
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=receiver.url, Attributes=attributes)
+    eventually(lambda: receiver.got)
+    headers, body = receiver.got.pop()
+    assert headers["x-amz-sns-message-type"] == "SubscriptionConfirmation"
+    answer = httpx.get(verified(body)["SubscribeURL"])
+    assert answer.status_code == 200, answer.text
+    (entry,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert entry["Endpoint"] == receiver.url
+    return str(entry["SubscriptionArn"])
+
+
+def test_a_subscriber_confirms_and_is_told_in_signed_envelopes(
+    shared_server: Any, receiver: Receiver, eventually: Callable[..., Any]
+) -> None:
+    sns = shared_server.client("sns")
+    topic = sns.create_topic(Name="words", Attributes={"SignatureVersion": "1"})["TopicArn"]
+    assert sns.create_topic(Name="words")["TopicArn"] == topic
+    assert topic in [one["TopicArn"] for one in sns.list_topics()["Topics"]]
+    pending = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=receiver.url)
+    assert pending["SubscriptionArn"] == "pending confirmation"
+    sns.publish(TopicArn=topic, Message="nobody has confirmed yet")
+    arn = confirmed(sns, topic, receiver, eventually)
+    receiver.got.clear()
+
+    message_id = sns.publish(
+        TopicArn=topic, Message="ahoy\n<&> ü", Subject="a word",
+        MessageAttributes={"kind": {"DataType": "String", "StringValue": "greeting"}},
+    )["MessageId"]  # fmt: skip
+    eventually(lambda: receiver.got)
+    headers, body = receiver.got.pop()
+    envelope = verified(body)
+    assert (envelope["Type"], envelope["MessageId"], envelope["TopicArn"]) == ("Notification", message_id, topic)
+    assert (envelope["Message"], envelope["Subject"]) == ("ahoy\n<&> ü", "a word")
+    assert envelope["MessageAttributes"] == {"kind": {"Type": "String", "Value": "greeting"}}
+    assert headers["x-amz-sns-subscription-arn"] == arn
+    assert headers["content-type"].startswith("text/plain")
+
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
+    sns.publish(TopicArn=topic, Message="again")
+    eventually(lambda: receiver.got)
+    envelope = verified(receiver.got.pop()[1])
+    assert (envelope["SignatureVersion"], envelope["Message"]) == ("2", "again")
+
+    assert httpx.get(envelope["UnsubscribeURL"] + "0").status_code == 404
+    assert httpx.get(envelope["UnsubscribeURL"]).status_code == 200
+    assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
+    sns.delete_topic(TopicArn=topic)
+    with pytest.raises(sns.exceptions.NotFoundException):
+        sns.publish(TopicArn=topic, Message="into the void")
+
+
+def test_a_raw_subscriber_gets_the_bare_message(
+    shared_server: Any, receiver: Receiver, eventually: Callable[..., Any]
+) -> None:
+    sns = shared_server.client("sns")
+    topic = sns.create_topic(Name="raw")["TopicArn"]
+    arn = confirmed(sns, topic, receiver, eventually, RawMessageDelivery="true")
+    told = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    assert (told["RawMessageDelivery"], told["PendingConfirmation"]) == ("true", "false")
+    sns.publish(TopicArn=topic, Message='{"a": 1}')
+    eventually(lambda: receiver.got)
+    headers, body = receiver.got.pop()
+    assert (body, headers["x-amz-sns-rawdelivery"]) == (b'{"a": 1}', "true")
+    sns.unsubscribe(SubscriptionArn=arn)
+    assert arn not in [one["SubscriptionArn"] for one in sns.list_subscriptions()["Subscriptions"]]
+
+
+def test_what_is_not_offered_is_said(shared_server: Any) -> None:
+    sns = shared_server.client("sns")
+    topic = sns.create_topic(Name="refusals")["TopicArn"]
+
+    def refused(call: Callable[..., Any], **request: Any) -> str:
+        with pytest.raises(ClientError) as error:
+            call(**request)
+        assert error.value.response["Error"]["Code"] == "InvalidParameter"
+        return str(error.value.response["Error"]["Message"])
+
+    assert "http, https" in refused(sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:x:1:q")
+    assert "link-local" in refused(sns.subscribe, TopicArn=topic, Protocol="http", Endpoint="http://169.254.169.254/")
+    assert "FIFO" in refused(sns.create_topic, Name="words.fifo")
+    assert "KmsMasterKeyId" in refused(sns.create_topic, Name="words", Attributes={"KmsMasterKeyId": "alias/x"})
+    assert "262,144" in refused(sns.publish, TopicArn=topic, Message="x" * 262_145)
