@@ -44,7 +44,7 @@ class Surveyor:
         with tempfile.TemporaryDirectory(prefix="seatrial-survey-") as folder:
             environments = UvEnvironments(Path(folder))
             try:
-                target = await environments.survey(manifest.requirements, wanted)
+                target = await environments.survey(manifest.requirements, wanted, manifest.packages)
             except Unproven as error:
                 version = tuple(map(int, wanted.split("."))) if wanted and VERSION.fullmatch(wanted) else None
                 python = version or sys.version_info[:3]
@@ -59,10 +59,9 @@ class Surveyor:
         from seatrial.package.target import Resolution
 
         file = manifest.requirements
-        if file is None:
-            return Resolution()
-        lines = read_requirements(file, file.parent)
-        if not self.resolves or any(one.fault for one in lines) or not any(one.name for one in lines):
+        lines = [] if file is None else read_requirements(file, file.parent)
+        asked = bool(manifest.packages) or any(one.name for one in lines)
+        if not self.resolves or any(one.fault for one in lines) or not asked:
             return Resolution()
         self.says("resolving the requirements (--no-resolve leaves this out)")
-        return await resolve(file, wanted, os.environ, RESOLVE_SECONDS_MAX)
+        return await resolve(file, wanted, os.environ, RESOLVE_SECONDS_MAX, manifest.packages)

@@ -73,11 +73,20 @@ class Field:
     key_field: str | None = None  # another request field that carries an object key for this one
     bucket_field: str | None = None
     bucket_default: str | None = None
+    several: bool = False  # a list of them, each sent in any of the forms
 
     @property
     def is_media(self) -> bool:
         """True for fields whose bytes are delivered."""
         return self.type in MEDIA
+
+
+class AnswerFiles(StrEnum):
+    """Where a handler's answer may have files, beside the declared parts."""
+
+    NONE = "none"
+    WHOLE = "whole"  # the answer is one file
+    WITHIN = "within"  # anywhere in a JSON answer: each becomes an object, and a reference to it stands in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class Output:
     varying: tuple[str, ...] = ()
     tolerance: float = TOLERANCE_DEFAULT
     validate: Mapping[str, Any] | None = None
+    files: AnswerFiles = AnswerFiles.NONE
 
 
 @dataclass(frozen=True, slots=True)

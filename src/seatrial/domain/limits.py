@@ -204,6 +204,7 @@ KEY_FORGOTTEN_DAYS = 90  # after a key was revoked or expired
 # Media
 IMAGE_PIXELS_MAX_DEFAULT = 100_000_000  # of an image field that says nothing else
 MEDIA_BYTES_MAX_DEFAULT = 100 * MIB  # of a media field that says nothing else
+MEDIA_SEVERAL_MAX = 100  # in one list of media
 URL_FETCH_SECONDS_MAX = 60  # all hops and the whole body
 URL_REDIRECTS_MAX = 5  # followed from a media field's URL
 URL_CHARS_MAX = 8_192  # of a media field's URL

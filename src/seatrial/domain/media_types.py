@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
 JSON = "application/json"
 UNSPECIFIC = frozenset({"application/octet-stream", "binary/octet-stream"})  # how S3 clients say that they do not know
@@ -36,6 +38,8 @@ EXTENSIONS: Mapping[str, str] = {
     "video/mp4": ".mp4",
     "video/webm": ".webm",
 }
+
+_BY_EXTENSION = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
 # Each alternative is a list of (offset, bytes) that all have to be there. Types without a fixed beginning are absent.
 _BEGINNINGS: Mapping[str, tuple[tuple[tuple[int, bytes], ...], ...]] = {
@@ -83,6 +87,15 @@ def begins_as(media_type: str, beginning: bytes) -> bool:
     if alternatives is None:
         return True
     return any(all(beginning[at : at + len(mark)] == mark for at, mark in marks) for marks in alternatives)
+
+
+def media_type_of(file_name: str, beginning: bytes) -> str:
+    """By a file's extension, unless its bytes begin otherwise; else by how they begin."""
+    suffix = PurePosixPath(file_name).suffix.lower()
+    by_name = _BY_EXTENSION.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0]
+    if by_name is not None and begins_as(by_name, beginning):
+        return by_name
+    return type_by_beginning(beginning) or "application/octet-stream"
 
 
 def type_by_beginning(beginning: bytes) -> str | None:

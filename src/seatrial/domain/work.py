@@ -11,6 +11,8 @@ from seatrial.domain.failures import Failure
 from seatrial.domain.limits import CANCEL_GRACE_SECONDS_DEFAULT
 from seatrial.domain.memory import MemoryUse
 
+FIELD_LAYOUTS = frozenset({"python", "cog"})  # whose handlers take fields; all others take a body
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -80,7 +82,7 @@ class Loaded:
 class Work:
     """One job for a worker process.
 
-    Undeclared contract or "sagemaker" layout: `body`, with its media type. "python" layout: `fields`, JSON-able
+    Undeclared contract or "sagemaker" layout: `body`, with its media type. FIELD_LAYOUTS: `fields`, JSON-able
     values, with media fields in `media`: name -> bytes or a local file, as the handler wants them (`media_forms`
     maps each to "path", "bytes" or "base64"). A body beyond BODY_IN_MEMORY_BYTES_MAX is a file in the worker's scratch
     folder; so is every media field of the form "path".

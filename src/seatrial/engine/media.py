@@ -46,7 +46,7 @@ class MediaReader:
 
     async def in_file(self, value: MediaValue, folder: Path) -> Path:
         """The same in a new file of `folder`, named after the field and what it holds."""
-        target = folder / value.field.name
+        target = folder / value.field.name.replace("/", "-")
         content = await self._content(value, target)
         image_format = await self._check(value.field, content)
         return await asyncio.to_thread(_settle, value, content, target, image_format)

@@ -65,7 +65,7 @@ class Outfitter:
         """Where it will run, as an inspection needs to know."""
         python = version.settings.python or manifest.python
         try:
-            target = await self._environments.survey(manifest.requirements, python)
+            target = await self._environments.survey(manifest.requirements, python, manifest.packages)
         except Unproven:  # the environment stage comes to the same end, and says it
             target = Target(modules=None)
         return replace(target, isolation=isolation)
@@ -73,7 +73,7 @@ class Outfitter:
     async def python(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> Path:
         """The interpreter of its environment, built if need be. Raises Unproven."""
         python = version.settings.python or manifest.python
-        return await self._environments.prepare(manifest.requirements, python, progress)
+        return await self._environments.prepare(manifest.requirements, python, progress, manifest.packages)
 
     async def weights(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> dict[str, Path]:
         """Its weights, fetched if need be: path inside the package -> read-only content. Raises Unproven."""

@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.domain.checking import base64_bytes, check_answer, soft_failure
 from seatrial.domain.checking.media_values import normal_base64
 from seatrial.domain.commands import StagedPart
-from seatrial.domain.contract import Contract, Output, OutputPart, Task
+from seatrial.domain.contract import AnswerFiles, Contract, Output, OutputPart, Task
 from seatrial.domain.errors import OUTPUT_CONTRACT, OUTPUT_TOO_LARGE, SeatrialError
 from seatrial.domain.jobs import Job, OutputPlan
 from seatrial.domain.json_text import parse_answer_json
@@ -22,7 +22,7 @@ from seatrial.domain.limits import (
     OUTPUT_BYTES_MAX,
     VALIDATED_IN_MEMORY_BYTES_MAX,
 )
-from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json
+from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json, media_type_of
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
 from seatrial.engine.validation import OutputValidator
@@ -89,15 +89,21 @@ class OutputSealer:
         answer = await _off_loop(len(source), _parsed, task, source)
         if task.output.soft_failures:
             _refuse_soft_failure(answer)
-        contents = _part_contents(task, answer, produced.parts)
+        within = produced.parts if task.output.files is AnswerFiles.WITHIN else {}
+        contents = _part_contents(task, answer, {} if within else produced.parts)
         for part, content in contents:
             await _check_part(task, part, content)
             content = await self._valid(task, part, content, part.media_type)  # noqa: PLW2901
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
             answer[part.name] = _reference(name, part, sealed)
+        for number, (place, content) in enumerate(within.items()):
+            part = OutputPart(f"file-{number}", await _media_type(answer, place, content))
+            name = part_name(staging.plan, part)
+            sealed = await staging.add(part.name, name, content, part.media_type)
+            _put(answer, place, _reference(name, part, sealed))
         await _off_loop(len(source), check_answer, task, answer)
-        return (await _off_loop(len(source), json.dumps, answer)).encode() if contents else source
+        return (await _off_loop(len(source), json.dumps, answer)).encode() if contents or within else source
 
     async def _valid(self, task: Task, declared: Output | OutputPart, content: Content, media_type: str) -> Content:
         """What the validators have seen is what is staged: a file that is not large is read once, for both."""
@@ -211,6 +217,26 @@ def _part_contents(task: Task, answer: Any, returned: Mapping[str, Content]) -> 
         elif part.required:
             raise _broken(task, f"its part {part.name!r} is missing, and must be {part.media_type} bytes", part.name)
     return found
+
+
+def _put(answer: Any, place: str, value: Any) -> None:
+    """At a place of a JSON answer, told as the steps to it: `layers/0`."""
+    *steps, last = _steps(place)
+    for step in steps:
+        answer = answer[int(step) if isinstance(answer, list) else step]
+    answer[int(last) if isinstance(answer, list) else last] = value
+
+
+def _steps(place: str) -> list[str]:
+    """RFC 6901, without the first slash."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in place.split("/")]
+
+
+async def _media_type(answer: Any, place: str, content: Content) -> str:
+    """Of a file within an answer, where its name stands."""
+    for step in _steps(place):
+        answer = answer[int(step) if isinstance(answer, list) else step]
+    return media_type_of(str(answer), await _beginning(content))
 
 
 def _from_text(task: Task, part: OutputPart, value: Any) -> bytes:

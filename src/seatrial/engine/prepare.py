@@ -28,7 +28,7 @@ from seatrial.domain.limits import (
     ROW_INLINE_BYTES_MAX,
 )
 from seatrial.domain.media_types import JSON
-from seatrial.domain.work import Work
+from seatrial.domain.work import FIELD_LAYOUTS, Work
 from seatrial.engine.media import MediaReader, not_found
 from seatrial.engine.request_body import Asked, BodyKind, kind_of, read_request
 from seatrial.engine.whole_object import whole_object
@@ -38,8 +38,7 @@ from seatrial.ports.urls import UrlReader
 Folder = Callable[[], Path]  # a path costs more to make than most requests need it
 
 OUTSIDE = "outside"  # what workers elsewhere get: a body, and no file of this machine
-HEARS_ATTRIBUTES = frozenset({"runpod", "aws_lambda"})  # layouts whose handlers get what else a request had
-PYTHON = "python"  # the layout whose handlers take fields; all others take a body
+HEARS_ATTRIBUTES = frozenset({"runpod", "aws_lambda", "cog"})  # layouts whose handlers get what else a request had
 
 
 def inputs_folder(token: str, scratch: Path) -> Path:
@@ -104,8 +103,8 @@ class Preparer:
         if not contract.declared:
             return _work(job, token, job.task, body=body, media_type=job.input.media_type)
         asked = self._checked.take(job.id, contract) or await _asked(contract, job, body)
-        if layout == PYTHON:
-            return await self._for_python(job, token, asked, folder)
+        if layout in FIELD_LAYOUTS:
+            return await self._for_fields(job, token, asked, folder)
         has_files = layout != OUTSIDE
         return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
 
@@ -132,7 +131,7 @@ class Preparer:
                 valid="an object that stays as it is until its job has ended",
             ) from None
 
-    async def _for_python(self, job: Job, token: str, asked: Asked, folder: Folder) -> Work:
+    async def _for_fields(self, job: Job, token: str, asked: Asked, folder: Folder) -> Work:
         reader = self._media[job.purpose]
         fields = dict(asked.request.fields)
         media: dict[str, bytes | Path] = {}
@@ -169,9 +168,9 @@ class Preparer:
                 await reader.look_at(value)
                 payload.update(_as_sent(value, asked.payload))
             elif value.field.form is MediaForm.PATH and folder is not None:
-                payload[name] = str(await reader.in_file(value, folder()))
+                _put(payload, name, str(await reader.in_file(value, folder())))
             else:
-                payload[name] = base64.b64encode(await reader.in_memory(value)).decode()
+                _put(payload, name, base64.b64encode(await reader.in_memory(value)).decode())
             if value.field.form is not MediaForm.AS_SENT and value.field.key_field:
                 payload.pop(value.field.key_field, None)
         if asked.kind is BodyKind.JSON and payload == asked.payload and isinstance(body, bytes):
@@ -212,6 +211,15 @@ def _plain_payload(contract: Contract, named: str | None, asked: Asked) -> dict[
     if task_field in payload or (named is not None and len(contract.tasks) > 1):
         payload[task_field] = asked.task.name
     return payload
+
+
+def _put(payload: dict[str, Any], name: str, content: str) -> None:
+    """In its field, or in its place of a list: `FIELD/NUMBER`."""
+    field, slash, number = name.rpartition("/")
+    if slash and isinstance(payload.get(field), list):
+        payload[field][int(number)] = content
+    else:
+        payload[name] = content
 
 
 def _as_sent(value: MediaValue, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from seatrial.domain.errors import Unproven
 from seatrial.package.carried import Carried
 from seatrial.package.checks import imports
+from seatrial.package.checks.cog_build import check_cog_build
 from seatrial.package.checks.cog_predictor import check_cog_predictor
 from seatrial.package.checks.device import check_device
 from seatrial.package.checks.entry_point import find_entry_point
@@ -34,9 +35,10 @@ from seatrial.package.checks.validators import check_validators
 from seatrial.package.checks.weights.onnx import check_external_data
 from seatrial.package.closure.conditions import Conditions
 from seatrial.package.closure.walk import Closure, Start, follow
+from seatrial.package.cog.file import COG_FILE
 from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
-from seatrial.package.layout import COG_FILE, Entry, cog_build, entry_of
+from seatrial.package.layout import Entry, entry_of
 from seatrial.package.listing import ListedFile, files_of
 from seatrial.package.manifest import Manifest
 from seatrial.package.requirements import Line, inline_requirements, read_requirements
@@ -66,6 +68,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     found += check_start_command(manifest, root, files, declares, target)
     if entry.wanted:
         found += _of_the_code(manifest, root, files, target, entry, declares, carried)
+    found += check_cog_build(manifest, root, target) if manifest.layout == "cog" else ()
     found += check_requirements(lines, target)
     found += check_pins(lines)
     found += check_resolution(target, file)
@@ -88,11 +91,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def requirement_lines(manifest: Manifest, root: Path) -> list[Line]:
     """The lines of the package's requirements file, if it has one, and those of `cog.yaml`."""
     lines = read_requirements(manifest.requirements, root.resolve()) if manifest.requirements is not None else []
-    if manifest.layout == "cog":
-        packages = cog_build(root).get("python_packages")
-        texts = [one for one in packages if isinstance(one, str)] if isinstance(packages, list) else []
-        lines += inline_requirements(texts, root / COG_FILE, COG_FILE) if texts else []
-    return lines
+    return lines + (inline_requirements(manifest.packages, root / COG_FILE, COG_FILE) if manifest.packages else [])
 
 
 def requirements_name(manifest: Manifest, root: Path) -> str:
@@ -162,7 +161,7 @@ def _functions(manifest: Manifest, root: Path, entry: Entry, source: Source) -> 
         case "runpod":
             return check_runpod_handler(source)
         case "cog":
-            return check_cog_predictor(entry, source, root)
+            return check_cog_predictor(manifest, entry, source, root)
         case _:
             return check_application(entry, source)
 

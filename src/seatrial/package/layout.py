@@ -1,7 +1,4 @@
-"""How a package says where its handler is, and where that handler's imports are looked for.
-
-All but `cog` are served; that one can be checked.
-"""
+"""How a package says where its handler is, and where that handler's imports are looked for."""
 
 from __future__ import annotations
 
@@ -9,18 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
+from seatrial.package.cog.file import COG_FILE, predict_ref
 
 LAYOUTS = ("sagemaker", "python", "aws_lambda", "runpod", "cog", "http")
-SERVED = ("sagemaker", "python", "runpod", "aws_lambda", "http")
 LAMBDA_FILE = "lambda_function.py"
 LAMBDA_DEFAULT = "lambda_function.lambda_handler"  # what AWS gives to a new function
-COG_FILE = "cog.yaml"
-COG_DEFAULT = "predict.py:Predictor"
 RUNPOD_FILES = ("rp_handler.py", "handler.py", "src/rp_handler.py", "src/handler.py", "runpod_handler.py")
 RUNPOD_START = re.compile(rb"^\s*(runpod\.)?serverless\.start\(", re.MULTILINE)
 APPLICATION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.()]*"  # of a known server; an address with its port is none
@@ -63,27 +55,8 @@ def default_handler(layout: str, root: Path) -> str | None:
     if layout == "aws_lambda" and (root / LAMBDA_FILE).is_file():
         return LAMBDA_DEFAULT
     if layout == "cog":
-        named = read_cog(root).get("predict")
-        return named if isinstance(named, str) else COG_DEFAULT
+        return predict_ref(root)
     return None
-
-
-def read_cog(root: Path) -> Mapping[str, Any]:
-    """`cog.yaml` as it is; empty if it is missing or no mapping (a check of its own says so)."""
-    path = root / COG_FILE
-    try:
-        if not path.is_file() or path.stat().st_size > CONTRACT_BYTES_MAX:
-            return {}
-        found = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, Mapping) else {}
-
-
-def cog_build(root: Path) -> Mapping[str, Any]:
-    """What `cog.yaml` says under `build`; empty if that is nothing."""
-    build = read_cog(root).get("build")
-    return build if isinstance(build, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +82,7 @@ def entry_of(layout: str, handler: str | None, command: tuple[str, ...], env: Ma
     if layout == "runpod":
         return _by_file(root, handler or RUNPOD_FILES[1], None, extra)
     if layout == "cog":
-        file, _, attribute = (handler or COG_DEFAULT).partition(":")
+        file, _, attribute = (handler or predict_ref(root)).partition(":")
         found = _by_file(root, file, attribute, extra)
         return Entry(found.file, found.module, attribute, found.wanted, (root, *extra))
     if layout == "http":

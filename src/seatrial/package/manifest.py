@@ -14,12 +14,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from seatrial.domain.contract import Contract, Sample
+from seatrial.domain.contract import Contract, Sample, Task
 from seatrial.domain.limits import CONTRACT_BYTES_MAX
+from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
+from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
-from seatrial.package.layout import HANDLER_FORMS, cog_build, default_handler, detect_layout
+from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
+from seatrial.package.requirements import read_requirements
 from seatrial.package.samples import loose_samples, outside_samples, runpod_samples
 from seatrial.package.tables import EndpointTable, HttpTable, PackageTable, SecretTable, WeightsTable, WorkerTable
 from seatrial.package.tasks import read_tasks
@@ -48,6 +51,7 @@ class WeightsSpec:
 class Manifest:
     """A package's own words. `layout` is one of LAYOUTS; `requirements` is a file on disk or None.
 
+    `packages` are requirements that no file of the kind has, one text each.
     `secrets` maps a variable to "env:NAME" or "file:PATH", as in VersionSettings.
     """
 
@@ -57,6 +61,7 @@ class Manifest:
     description: str = ""
     handler: str | None = None
     requirements: Path | None = None
+    packages: tuple[str, ...] = ()
     python: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -183,22 +188,25 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
     endpoint = problems.parse(EndpointTable, tables.get("endpoint", {}), "[endpoint]") or EndpointTable()
     worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
     layout = package.layout or detect_layout(root, package.handler, tuple(package.command))
+    cog = cog_file(root) if layout == "cog" else CogFile()
     handler = _read_handler(package, layout, root, problems)
     env = _read_env(tables.get("env", {}), problems)
+    requirements = _requirements(root, package.requirements, layout, cog, problems)
     return Manifest(
         layout=layout,
-        contract=_read_contract(root, tables, package, layout, problems),
+        contract=_read_contract(root, tables, package, layout, handler, problems),
         name=package.name,
         description=package.description,
         handler=handler,
-        requirements=_requirements(root, package.requirements, layout, problems),
-        python=package.python,
-        env=env,
+        requirements=requirements,
+        packages=_packages(root, requirements, cog, problems) if layout == "cog" else (),
+        python=package.python or _cog_python(cog, problems),
+        env=dict(one.split("=", 1) for one in cog.environment if "=" in one) | env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
         command=tuple(package.command),
         http=_read_http(tables, layout, env, problems),
-        worker=_worker_settings(worker, problems),
+        worker=({"device": "cuda"} if cog.gpu else {}) | _worker_settings(worker, problems),
         endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)},
     )
 
@@ -239,9 +247,20 @@ def _read_handler(package: PackageTable, layout: str, root: Path, problems: Prob
 
 
 def _read_contract(
-    root: Path, tables: Mapping[str, Any], package: PackageTable, layout: str, problems: Problems
+    root: Path,
+    tables: Mapping[str, Any],
+    package: PackageTable,
+    layout: str,
+    handler: str | None,
+    problems: Problems,
 ) -> Contract:
-    """What is declared. Other layouts take a body as it is, so they need no tasks; a Python handler does."""
+    """What is declared. Other layouts take a body as it is, so they need no tasks; a Python handler does.
+
+    Of Cog's packages the code itself declares them.
+    """
+    own = tasks_of(root, handler, cog_file(root).train) if layout == "cog" and handler else None
+    if own is not None:
+        return _cog_contract(root, tables.get("tasks", {}), package.task_field, own, problems)
     if layout != "python" and "tasks" not in tables:
         samples = loose_samples(root, problems)
         if layout == "runpod":
@@ -252,12 +271,44 @@ def _read_contract(
     )
 
 
-def _requirements(root: Path, named: str | None, layout: str, problems: Problems) -> Path | None:
+def _cog_contract(root: Path, values: object, task_field: str, own: tuple[Task, ...], problems: Problems) -> Contract:
+    """The tasks of the code, with what `seatrial.toml` says beside; without a sample, one of the defaults."""
+    while any(task.field_named(task_field) for task in own):
+        task_field = f"_{task_field}"
+    loose = loose_samples(root, problems)
+    tasks = []
+    for task in read_tasks(root, values, task_field, problems, own):
+        samples = _merged(loose, list(task.samples)) if task.name == PREDICT else task.samples
+        if not samples and not any(field.required for field in task.fields):
+            samples = (Sample("defaults"),)
+        tasks.append(replace(task, samples=samples))
+    return Contract(tuple(tasks), task_field=task_field)
+
+
+def _packages(root: Path, requirements: Path | None, cog: CogFile, problems: Problems) -> tuple[str, ...]:
+    """Those of `cog.yaml`, and Cog itself, which a build with Cog's own tool brings along."""
+    if cog.packages and isinstance(cog.requirements, str):
+        problems.add("build", "python_packages", "stands beside python_requirements", "one of the two", COG_FILE)
+    lines = list(cog.packages)
+    if requirements is not None:
+        lines += [one.text for one in read_requirements(requirements, root.resolve())]
+    if any(re.match(r"cog(?![\w.-])", line.lstrip()) for line in lines):
+        return cog.packages
+    return (*cog.packages, SDK if cog.sdk_version is None else f"cog=={cog.sdk_version}")
+
+
+def _cog_python(cog: CogFile, problems: Problems) -> str | None:
+    if cog.python is None or (isinstance(cog.python, str) and re.fullmatch(r"3\.\d+(\.\d+)?", cog.python)):
+        return cog.python
+    problems.add("build", "python_version", f"found {shown(cog.python)}", 'a version in quotes: "3.11"', COG_FILE)
+    return None
+
+
+def _requirements(root: Path, named: str | None, layout: str, cog: CogFile, problems: Problems) -> Path | None:
     if named is not None:
         return file_inside(root, named, "[package]", "requirements", problems)
-    of_cog = cog_build(root).get("python_requirements") if layout == "cog" else None
-    if isinstance(of_cog, str):
-        return file_inside(root, of_cog, "build", "python_requirements", problems)
+    if isinstance(cog.requirements, str):
+        return file_inside(root, cog.requirements, "build", "python_requirements", problems)
     return _default_file(root, SAGEMAKER_REQUIREMENTS if layout == "sagemaker" else PYTHON_REQUIREMENTS)
 
 

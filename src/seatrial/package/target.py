@@ -59,6 +59,7 @@ class Target:
     has_gpu: bool | None = None
     resolution: Resolution = Resolution()
     search: tuple[Path, ...] = ()
+    system_packages: frozenset[str] | None = None  # of Debian's that are installed; None: not known
     missing_python: str | None = None  # the interpreter that the package asks for and this machine lacks
 
     @property

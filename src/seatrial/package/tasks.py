@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seatrial.domain.contract import Output, OutputPart, Task
 from seatrial.domain.limits import OUTPUT_PARTS_MAX, TASKS_MAX
 from seatrial.package.fields import read_fields
-from seatrial.package.problems import Problems, shown
+from seatrial.package.problems import Problems, did_you_mean, shown
 from seatrial.package.samples import read_samples
 from seatrial.package.schema import read_schema
 from seatrial.package.tables import NAME_PATTERN, OutputTable, PartTable, TaskTable
@@ -19,22 +20,35 @@ from seatrial.package.validation import read_validation
 PRIMARY_PART = "result"
 
 
-def read_tasks(root: Path, values: object, task_field: str, problems: Problems) -> tuple[Task, ...]:
-    """All tasks in the order of the file; those that cannot be read are noted and left out."""
+def read_tasks(
+    root: Path, values: object, task_field: str, problems: Problems, known: Sequence[Task] = ()
+) -> tuple[Task, ...]:
+    """All tasks in the order of the file; those that cannot be read are noted and left out.
+
+    `known` are those that the code itself declares: then the file says more about them, and has no others.
+    """
     if not isinstance(values, Mapping):
         problems.add("tasks", None, f"found {shown(values)}", "tables [tasks.NAME]")
         return ()
-    if not values:
+    if not values and not known:
         problems.add("[tasks]", None, "declares no task", "at least one table [tasks.NAME]")
     if len(values) > TASKS_MAX:
         problems.add("[tasks]", None, f"found {len(values)} tasks", f"at most {TASKS_MAX}")
-    found = [_read_task(root, name, one, task_field, problems) for name, one in values.items()]
-    tasks = tuple(task for task in found if task is not None)
+    own = {task.name: task for task in known}
+    for name in values if own else ():
+        if name not in own:
+            fault = f"is no task of the package's code{did_you_mean(name, own)}"
+            problems.add(f"[tasks.{name}]", None, fault, ", ".join(own))
+    found = [_read_task(root, name, one, task_field, problems, own.get(name)) for name, one in values.items()]
+    unsaid = [task for name, task in own.items() if name not in values]
+    tasks = tuple(task for task in (*found, *unsaid) if task is not None)
     _check_aliases(tasks, problems)
     return tasks
 
 
-def _read_task(root: Path, name: str, values: object, task_field: str, problems: Problems) -> Task | None:
+def _read_task(
+    root: Path, name: str, values: object, task_field: str, problems: Problems, own: Task | None
+) -> Task | None:
     table = f"tasks.{name}"
     if not re.match(NAME_PATTERN, name):
         problems.add(f"[{table}]", None, f"found the name {name!r}", "up to 128 letters, digits, '_', '.' and '-'")
@@ -42,8 +56,11 @@ def _read_task(root: Path, name: str, values: object, task_field: str, problems:
     if parsed is None:
         return None
     fields = read_fields(parsed.input, task_field, table, problems)
+    if own is not None:
+        said = {one.name: one for one in fields}
+        fields = tuple(said.pop(one.name, one) for one in own.fields) + tuple(said.values())
     names = (name, *parsed.aliases)
-    return Task(
+    task = Task(
         name=name,
         description=parsed.description,
         aliases=tuple(parsed.aliases),
@@ -55,6 +72,21 @@ def _read_task(root: Path, name: str, values: object, task_field: str, problems:
         timeout_seconds=parsed.timeout_seconds,
         latency_seconds_max=parsed.latency_seconds_max,
         exclusive=parsed.exclusive,
+    )
+    return task if own is None else _beside(own, task, parsed)
+
+
+def _beside(own: Task, said: Task, parsed: TaskTable) -> Task:
+    """What the file says of a task that the code declares; where it says nothing, the code's word."""
+    output = replace(said.output, files=own.output.files)
+    if said.output.schema is None and said.output.media_type is None and not said.output.parts:
+        output = replace(output, schema=own.output.schema)
+    return replace(
+        said,
+        description=said.description or own.description,
+        method=said.method or own.method,
+        output=output,
+        exclusive=said.exclusive if "exclusive" in parsed.model_fields_set else own.exclusive,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,8 +40,10 @@ class PackageStore(Protocol):
 class Environments(Protocol):
     """One cached virtual environment per hash of (requirements, interpreter, platform)."""
 
-    async def prepare(self, requirements: Path | None, base_python: str | None, progress: Progress) -> Path:
-        """The interpreter to run with; builds the environment unless it is there.
+    async def prepare(
+        self, requirements: Path | None, base_python: str | None, progress: Progress, packages: Sequence[str] = ()
+    ) -> Path:
+        """The interpreter to run with; builds the environment unless it is there. `packages` are further requirements.
 
         Raises:
             Unproven: it cannot be built; `error_type` is "environment", with the installer's last lines.
@@ -63,7 +65,7 @@ class Environments(Protocol):
         """
         ...
 
-    async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
+    async def survey(self, requirements: Path | None, base_python: str | None, packages: Sequence[str] = ()) -> Target:
         """What is known of the environment before it is built: the base interpreter and what it brings.
 
         Raises:

@@ -91,7 +91,7 @@ def answer(value: Any) -> Answer:
         return Answer(bytes(value), media_type or BINARY, {})
     if isinstance(value, pathlib.PurePath):
         path = existing_file(value, "the answer")
-        return Answer(path, media_type or _media_type(path), {})
+        return Answer(path, media_type or media_type_of_file(path), {})
     value, parts = _split_parts(value)
     return Answer(json_bytes(value), media_type or JSON, parts)
 
@@ -116,7 +116,8 @@ def existing_file(path: pathlib.PurePath, where: str) -> pathlib.Path:
     return found
 
 
-def _media_type(path: pathlib.Path) -> str:
+def media_type_of_file(path: pathlib.Path) -> str:
+    """By how the file begins, else by its name."""
     with open(path, "rb") as file:
         start = file.read(16)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":

@@ -26,7 +26,7 @@ from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
 Handle = Callable[[Request], Answer]
-LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda", "http")
+LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda", "http", "cog")
 MODULES = {"http": "http_container"}  # where the module has another name
 
 

@@ -68,7 +68,12 @@ class Request:
         fields: dict[str, Any] = json.loads(self._read(self._header["fields"]))
         forms = self._header["media_forms"]
         for name, content in self._header["media"].items():
-            fields[name] = self._media(name, content, forms.get(name, "bytes"))
+            value = self._media(name, content, forms.get(name, "bytes"))
+            field, slash, number = name.rpartition("/")
+            if slash and isinstance(fields.get(field), list):  # one of several
+                fields[field][int(number)] = value
+            else:
+                fields[name] = value
         return fields
 
     def _media(self, name: str, content: protocol.Content, form: str) -> Union[pathlib.Path, bytes, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -22,9 +23,13 @@ MARKS = re.compile(r"[^\x00-\x7f]+")  # its lines and arrows
 
 
 async def resolve(
-    requirements: Path, base_python: str | None, environ: Mapping[str, str], seconds_max: float
+    requirements: Path | None,
+    base_python: str | None,
+    environ: Mapping[str, str],
+    seconds_max: float,
+    packages: Sequence[str] = (),
 ) -> Resolution:
-    """What the requirements lead to for that interpreter. The answer may be that no index can be asked.
+    """What a file and further requirements lead to for that interpreter, maybe that no index can be asked.
 
     Raises:
         Unproven: there is no such interpreter.
@@ -32,22 +37,23 @@ async def resolve(
     given = installer_environ(environ)
     base = await find_interpreter(base_python, given)
     no_index = given.get("PIP_NO_INDEX", "") not in ("", "0", "false")
-    text = await asyncio.to_thread(requirements.read_text, "utf-8", "replace")
+    text = "" if requirements is None else await asyncio.to_thread(requirements.read_text, "utf-8", "replace")
     if no_index and "UV_FIND_LINKS" not in given and not FIND_LINKS.search(text):
         return Resolution(unreachable="the settings allow no index")
     command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"]
-    command += ["--python", str(base.path), *(["--no-index"] if no_index else []), str(requirements)]
+    command += ["--python", str(base.path), *(["--no-index"] if no_index else [])]
+    command += [*([] if requirements is None else [str(requirements)]), *(["-"] if packages else [])]
     process = await asyncio.create_subprocess_exec(
         *command,
         env=given,
-        cwd=requirements.parent,
-        stdin=asyncio.subprocess.DEVNULL,
+        cwd=os.sep if requirements is None else requirements.parent,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(seconds_max):
-            output, errors = await process.communicate()
+            output, errors = await process.communicate("\n".join(packages).encode())
     except TimeoutError:
         return Resolution(unreachable=f"no answer within {seconds_max:g} s")
     finally:

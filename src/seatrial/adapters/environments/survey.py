@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from seatrial.adapters.environments.interpreter import Interpreter, short_answer
 from seatrial.domain.errors import Unproven
@@ -37,3 +38,22 @@ async def modules_of(python: Interpreter, environ: Mapping[str, str]) -> tuple[f
     except (ValueError, KeyError):
         raise Unproven("environment", f"{python.path} does not say what it holds: {said[-300:].strip()}") from None
     return modules - stdlib, stdlib
+
+
+DPKG_STATUS = Path("/var/lib/dpkg/status")
+
+
+def system_packages(status: Path = DPKG_STATUS) -> frozenset[str] | None:
+    """Debian's packages that are installed on this machine; None where dpkg keeps no list. Blocking."""
+    try:
+        text = status.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    found = set()
+    for entry in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line and line[0] != " ")
+        if fields.get("Status", "").endswith(" installed"):
+            found.add(fields.get("Package", ""))
+            provided = fields.get("Provides", "").split(",")
+            found.update(one.strip().partition(" ")[0] for one in provided)
+    return frozenset(found - {""})

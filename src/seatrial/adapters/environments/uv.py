@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,16 @@ from seatrial.adapters.environments.contents import contents_of
 from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
 from seatrial.adapters.environments.interpreter import Interpreter, find_interpreter
 from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
-from seatrial.adapters.environments.survey import modules_of
+from seatrial.adapters.environments.survey import modules_of, system_packages
 from seatrial.domain.errors import Unproven
 from seatrial.domain.limits import ENVIRONMENT_BUILD_SECONDS_MAX
 from seatrial.package.target import Target
 from seatrial.ports.packages import Progress
 
 MARKER = ".complete"
+PACKAGES_FILE = ".packages.txt"
 LAYER = "zz_base_interpreter.pth"
+Wanted = tuple[Path | None, Sequence[str]]  # a requirements file, and further requirements
 REMEDY = (
     "Check the names and versions in the requirements file and the index settings of the server (UV_*, PIP_*), or "
     "choose a base interpreter that has the packages: python in [package]."
@@ -59,18 +61,20 @@ class UvEnvironments:
         self._environ = installer_environ(environ)
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def prepare(self, requirements: Path | None, base_python: str | None, progress: Progress) -> Path:
+    async def prepare(
+        self, requirements: Path | None, base_python: str | None, progress: Progress, packages: Sequence[str] = ()
+    ) -> Path:
         """See the port. Two calls for the same environment wait for one build."""
         base = await find_interpreter(base_python or self._default_python, self._environ)
-        lines = await asyncio.to_thread(wanted_lines, requirements) if requirements is not None else []
-        if requirements is None or not asks_for_something(lines):
+        lines = await asyncio.to_thread(_lines, requirements, packages)
+        if not asks_for_something(lines):
             return base.path
         name = _name(lines, base)
         async with self._locks.setdefault(name, asyncio.Lock()):
             folder = self._folder / name
             python = folder / "bin" / "python"
             if not ((folder / MARKER).exists() and os.access(python, os.X_OK)):
-                await self._build(folder, base, requirements, lines, progress)
+                await self._build(folder, base, (requirements, packages), lines, progress)
             os.utime(folder / MARKER)
         return python
 
@@ -93,17 +97,18 @@ class UvEnvironments:
         """See the port."""
         return await contents_of(python, self._environ)
 
-    async def survey(self, requirements: Path | None, base_python: str | None) -> Target:
+    async def survey(self, requirements: Path | None, base_python: str | None, packages: Sequence[str] = ()) -> Target:
         """See the port."""
         base = await find_interpreter(base_python or self._default_python, self._environ)
         modules, stdlib = await modules_of(base, self._environ)
-        lines = await asyncio.to_thread(wanted_lines, requirements) if requirements is not None else []
+        lines = await asyncio.to_thread(_lines, requirements, packages)
         # an environment on a plain interpreter does not look into that one's packages
         seen = modules if base.virtual or not asks_for_something(lines) else frozenset()
-        return Target(python=base.version, stdlib=stdlib, modules=seen)
+        installed = await asyncio.to_thread(system_packages)
+        return Target(python=base.version, stdlib=stdlib, modules=seen, system_packages=installed)
 
     async def _build(
-        self, folder: Path, base: Interpreter, requirements: Path, lines: list[str], progress: Progress
+        self, folder: Path, base: Interpreter, wanted: Wanted, lines: list[str], progress: Progress
     ) -> None:
         said = 0
 
@@ -115,30 +120,51 @@ class UvEnvironments:
         await asyncio.to_thread(_clear, folder)
         try:
             async with asyncio.timeout(self._build_seconds_max):
-                await self._fill(folder, base, requirements, on_line)
+                await self._fill(folder, base, wanted, on_line)
         except InstallerFailed as error:
             raise _failed(f"The environment cannot be built: the installer {error}", error.lines) from error
         except TimeoutError:
             raise _failed(f"The environment was not built within {self._build_seconds_max:g} seconds", []) from None
         await asyncio.to_thread(_mark, folder, lines)
 
-    async def _fill(self, folder: Path, base: Interpreter, requirements: Path, on_line: Callable[[str], None]) -> None:
+    async def _fill(self, folder: Path, base: Interpreter, wanted: Wanted, on_line: Callable[[str], None]) -> None:
+        requirements, packages = wanted
+
         async def run(*command: str) -> None:
-            await run_installer(command, self._environ, requirements.parent, on_line)
+            place = self._folder if requirements is None else requirements.parent
+            await run_installer(command, self._environ, place, on_line)
+
+        files = [] if requirements is None else ["--requirement", str(requirements)]
 
         uv, python = find_uv_bin(), str(folder / "bin" / "python")
         await run(uv, "venv", "--no-project", "--python", str(base.path), str(folder))
         if not base.virtual:
             # --no-index has no variable of uv's own
             options = ["--no-index"] if self._environ.get("PIP_NO_INDEX", "") not in ("", "0", "false") else []
-            await run(uv, "pip", "install", "--python", python, *options, "--requirements", str(requirements))
+            files += await asyncio.to_thread(_written, folder, packages)
+            await run(uv, "pip", "install", "--python", python, *options, *files)
             return
         _layer(folder, base)
         try:
             await run(python, "-c", "import pip")
         except InstallerFailed:
             await run(python, "-m", "ensurepip")
-        await run(python, "-m", "pip", "install", "--progress-bar", "off", "--requirement", str(requirements))
+        files += await asyncio.to_thread(_written, folder, packages)
+        await run(python, "-m", "pip", "install", "--progress-bar", "off", *files)
+
+
+def _lines(requirements: Path | None, packages: Sequence[str]) -> list[str]:
+    """What is wanted, one line each. Blocking."""
+    return [*(wanted_lines(requirements) if requirements is not None else []), *packages]
+
+
+def _written(folder: Path, packages: Sequence[str]) -> list[str]:
+    """The installer's options for requirements that are in no file: they get one, in the environment."""
+    if not packages:
+        return []
+    file = folder / PACKAGES_FILE
+    file.write_text("".join(f"{one}\n" for one in packages), encoding="utf-8")
+    return ["--requirement", str(file)]
 
 
 def _name(lines: list[str], base: Interpreter) -> str:

@@ -30,7 +30,7 @@ from seatrial.adapters.processes.launch import (
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.limits import JSON_OUTPUT_BYTES_MAX
 from seatrial.domain.media_types import is_json
-from seatrial.domain.work import Program, Work, WorkerSpec
+from seatrial.domain.work import FIELD_LAYOUTS, Program, Work, WorkerSpec
 
 WORKER_FILE = "worker.json"
 REQUEST_FILE = "request.json"
@@ -89,7 +89,7 @@ def _request(work: Work, layout: str, folder: Path) -> dict[str, Any]:
         "attributes": dict(work.attributes),
         "timeout_ms": work.timeout_ms,
     }
-    if layout != "python":
+    if layout not in FIELD_LAYOUTS:
         return header | {"body": put("body", work.body)}
     media = {name: put(f"media-{number}", content) for number, (name, content) in enumerate(work.media.items())}
     fields = put("fields.json", json.dumps(dict(work.fields)).encode())

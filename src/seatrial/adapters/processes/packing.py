@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.adapters.processes.scratch import answer_file
 from seatrial.domain.memory import MemoryUse
-from seatrial.domain.work import Produced, Work
+from seatrial.domain.work import FIELD_LAYOUTS, Produced, Work
 from seatrial.worker import protocol
 
 
@@ -31,7 +31,7 @@ class WorkFrame:
             "accept": work.accept,
             "attributes": dict(work.attributes),
         }
-        if layout == "python":
+        if layout in FIELD_LAYOUTS:
             self.header["fields"] = self._put(json.dumps(dict(work.fields)).encode())
             self.header["media"] = {name: self._put(content) for name, content in work.media.items()}
             self.header["media_forms"] = dict(work.media_forms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,7 +15,7 @@ from seatrial.domain.checking.problems import Problem, refuse
 from seatrial.domain.checking.schemas import compiled, complaints
 from seatrial.domain.contract import Field, Task
 from seatrial.domain.errors import INVALID_FIELD, MISSING_FIELD, UNKNOWN_FIELD
-from seatrial.domain.limits import PROBLEMS_LISTED_MAX, VALUE_SHOWN_CHARS_MAX
+from seatrial.domain.limits import MEDIA_SEVERAL_MAX, PROBLEMS_LISTED_MAX, VALUE_SHOWN_CHARS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,10 @@ def check_request(task: Task, payload: Mapping[str, Any], task_field: str) -> Re
     for field, validator in form.plain:
         _take_plain(field, validator, payload, fields, problems)
     for field in form.media:
-        _take_media(field, payload, media, problems)
+        if field.several:
+            _take_several(field, payload, fields, media, problems)
+        else:
+            _take_media(field, payload, media, problems)
     undeclared = [name for name in payload if name not in form.known and name != task_field]
     if task.extra_fields:
         fields.update((name, payload[name]) for name in undeclared)
@@ -100,6 +103,29 @@ def _take_media(
         problems.append(found)
     elif field.required:
         problems.append(_missing(field, accepted(field)))
+
+
+def _take_several(
+    field: Field,
+    payload: Mapping[str, Any],
+    fields: dict[str, Any],
+    media: dict[str, MediaValue],
+    problems: list[Problem],
+) -> None:
+    """A list of media: each is one of its own, named `FIELD/NUMBER`; in the fields is a list with room for them."""
+    sent = payload.get(field.name)
+    if sent is None:
+        if field.required:
+            problems.append(_missing(field, f"a list of: {accepted(field)}"))
+        return
+    if not isinstance(sent, list) or len(sent) > MEDIA_SEVERAL_MAX:
+        what = f"{field.name!r} must be a list of at most {MEDIA_SEVERAL_MAX}."
+        problems.append(Problem(INVALID_FIELD, field.name, what, f"a list of: {accepted(field)}"))
+        return
+    fields[field.name] = [None] * len(sent)
+    for number, value in enumerate(sent):
+        one = replace(field, name=f"{field.name}/{number}", several=False, required=True)
+        _take_media(one, {one.name: value}, media, problems)
 
 
 def described(field: Field) -> str:

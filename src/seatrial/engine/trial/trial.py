@@ -39,7 +39,6 @@ from seatrial.package.checks import samples as samples_check
 from seatrial.package.checks import validators as validators_check
 from seatrial.package.finding import Finding
 from seatrial.package.inspect import inspect as inspect_package
-from seatrial.package.layout import SERVED
 from seatrial.package.manifest import Manifest, contract_to_json
 from seatrial.ports.packages import Progress
 
@@ -151,10 +150,6 @@ class Trial:
         manifest = own = court.outfitter.manifest(version)
         if version.settings.samples_uri:
             manifest = await self._outside.added(manifest, version.settings.samples_uri)
-        if manifest.layout not in SERVED:
-            message = f"The layout {manifest.layout!r} can be checked, and is not served."
-            remedy = f"Give the package one of the layouts {', '.join(SERVED)}."
-            raise Unproven("inspect", message, field="layout", details={"remedy": remedy})
         if "device" in chosen:
             manifest = replace(manifest, worker={**manifest.worker, "device": version.settings.device})
         root = court.packages.path(version.package)
@@ -183,8 +178,9 @@ class Trial:
     async def _environment(self, manifest: Manifest) -> Stage[Path]:
         python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))
         self._evidence.python = python
-        requirements = manifest.requirements
-        return python, requirements.name if requirements else "no requirements: the base interpreter", {}
+        told = [manifest.requirements.name] if manifest.requirements else []
+        told += manifest.packages
+        return python, ", ".join(told) or "no requirements: the base interpreter", {}
 
     async def _weights(self, manifest: Manifest) -> Stage[dict[str, Path]]:
         weights = await self._court.outfitter.weights(self.version, manifest, self._progress(TrialStage.WEIGHTS))

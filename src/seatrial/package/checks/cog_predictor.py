@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.package.checks.calls import fault_at
+from seatrial.package.cog.file import COG_FILE, read_cog
 from seatrial.package.finding import Finding
-from seatrial.package.layout import COG_FILE, Entry, read_cog
+from seatrial.package.layout import Entry
+from seatrial.package.manifest import Manifest
 from seatrial.package.source import Function, Source, code_of
 
 ID = "cog_predictor"
 
 
-def check_cog_predictor(entry: Entry, source: Source, root: Path) -> Iterator[Finding]:
+def check_cog_predictor(manifest: Manifest, entry: Entry, source: Source, root: Path) -> Iterator[Finding]:
     """Everything that would keep Cog from making its schema and calling predict."""
     if (root / COG_FILE).is_file() and not read_cog(root):
         yield Finding(ID, "error", f"{COG_FILE} is no YAML mapping.", "Correct it; `cog doctor` explains it.", COG_FILE)
     name = entry.attribute or ""
     found = source.definition(name)
+    if not manifest.contract.declared and (source.binds(name) or source.binds("*")):
+        yield _unread(source, name)
     if found is None:
         if not source.binds(name) and not source.binds("*"):
             yield fault_at(
@@ -40,6 +44,13 @@ def check_cog_predictor(entry: Entry, source: Source, root: Path) -> Iterator[Fi
         predict = methods.get("predict") or methods["run"]
     if isinstance(predict, ast.FunctionDef | ast.AsyncFunctionDef):
         yield from _annotations(source, predict)
+
+
+def _unread(source: Source, name: str) -> Finding:
+    """What it takes is the contract: without that no request can be held against anything."""
+    fault = f"what {name!r} takes cannot be read in the files of the package"
+    remedy = "Define predict(self, …) in the package itself, or declare [tasks.predict] in seatrial.toml."
+    return fault_at(ID, source, fault, remedy)
 
 
 def _annotations(source: Source, predict: Function) -> Iterator[Finding]:

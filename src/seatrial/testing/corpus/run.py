@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.package.examine import Chosen, Report, Survey, examine
-from seatrial.package.layout import SERVED
 from seatrial.testing.corpus.case import STAGES, Case
 
 WORDS = ("caught", "missed", "late", "early", "quiet", "false alarm")
@@ -40,9 +39,7 @@ class Outcome:
         """Why there is nothing for a trial to say; empty if there is."""
         if self.checked != "quiet":
             return "the check has said it"
-        return self.case.untried or (
-            "" if self.case.layout in SERVED else f"the layout {self.case.layout} is not served"
-        )
+        return self.case.untried
 
     @property
     def word(self) -> str:
