@@ -199,7 +199,7 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         description=package.description,
         handler=handler,
         requirements=requirements,
-        packages=_packages(root, requirements, cog, problems) if layout == "cog" else (),
+        packages=_packages(root, requirements, cog) if layout == "cog" else (),
         python=package.python or _cog_python(cog, problems),
         env=dict(one.split("=", 1) for one in cog.environment if "=" in one) | env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
@@ -285,10 +285,8 @@ def _cog_contract(root: Path, values: object, task_field: str, own: tuple[Task, 
     return Contract(tuple(tasks), task_field=task_field)
 
 
-def _packages(root: Path, requirements: Path | None, cog: CogFile, problems: Problems) -> tuple[str, ...]:
+def _packages(root: Path, requirements: Path | None, cog: CogFile) -> tuple[str, ...]:
     """Those of `cog.yaml`, and Cog itself, which a build with Cog's own tool brings along."""
-    if cog.packages and isinstance(cog.requirements, str):
-        problems.add("build", "python_packages", "stands beside python_requirements", "one of the two", COG_FILE)
     lines = list(cog.packages)
     if requirements is not None:
         lines += [one.text for one in read_requirements(requirements, root.resolve())]

@@ -39,9 +39,8 @@ def read_tasks(
         if name not in own:
             fault = f"is no task of the package's code{did_you_mean(name, own)}"
             problems.add(f"[tasks.{name}]", None, fault, ", ".join(own))
-    found = [_read_task(root, name, one, task_field, problems, own.get(name)) for name, one in values.items()]
-    unsaid = [task for name, task in own.items() if name not in values]
-    tasks = tuple(task for task in (*found, *unsaid) if task is not None)
+    found = {name: _read_task(root, name, one, task_field, problems, own.get(name)) for name, one in values.items()}
+    tasks = tuple(task for task in (own | found).values() if task is not None)
     _check_aliases(tasks, problems)
     return tasks
 
