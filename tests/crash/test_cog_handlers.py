@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,13 @@ from enum import Enum
 from typing import Any, Iterator, List, Optional
 import numpy
 from cog import BaseModel, BasePredictor, ConcatenateIterator, File, Input, Path, Secret, current_scope
+"""
+UNLOADABLE = """
+class Predictor:
+    def setup(self) -> None:
+        raise RuntimeError("no weights")
+
+    def predict(self) -> str: ...
 """
 
 
@@ -125,24 +131,23 @@ import asyncio
 from cog import CancelationException
 
 class Predictor:
-    {word}def predict(self, wait: bool, mark: str) -> str:
+    {word}def predict(self, wait: bool) -> str:
         if not wait:
             return f"still here {{os.getpid()}}"
         try:
-            open(mark, "w").close()
+            print("at work", flush=True)
             {body}
         except (CancelationException, asyncio.CancelledError):
             print("cleaned up")
             raise
 """)
-    mark = yard.shared / "begun"
-    work = yard.work(fields={"wait": True, "mark": str(mark)})
+    work = yard.work(fields={"wait": True})
     running = asyncio.ensure_future(worker.run(work))
-    await _there(mark)
+    await yard.logs.until(lambda text: "at work" in text)
     await worker.end(work.token)
     with pytest.raises(HandlerFailed):
         await running
-    again = await yard.run(worker, fields={"wait": False, "mark": ""})
+    again = await yard.run(worker, fields={"wait": False})
     assert json.loads(again.body) == f"still here {worker.pid}"
 
 
@@ -171,12 +176,11 @@ def train(steps: int = 3) -> dict:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("class Predictor:\n    def setup(self):\n        raise RuntimeError('no weights')\n"
-         "    def predict(self) -> str: ...\n", "no weights"),
+        (UNLOADABLE, "no weights"),
         ("class Other:\n    pass\n", "has no 'Predictor'"),
         ("class Predictor:\n    pass\n", "no method predict or run"),
     ],
-)  # fmt: skip
+)
 async def test_a_set_up_that_fails_says_why(started: Any, code: str, words: str) -> None:
     with pytest.raises(LoadFailed) as failed:
         await started(code)
