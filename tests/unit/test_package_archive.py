@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from seatrial.domain.errors import Unproven
 from seatrial.package import archive as archive_module
+from seatrial.package import gzipped
 from seatrial.package import tree as tree_module
 from seatrial.package.archive import open_package
 from seatrial.package.digest import content_hash
@@ -304,6 +305,22 @@ def test_packing_is_reproducible(tmp_path: Path) -> None:
     os.mkfifo(source / "pipe")
     with pytest.raises(Unproven, match="FIFO"):
         pack(source, tmp_path / "2.tar.gz")
+
+
+def test_weights_that_hardly_shrink_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gzipped, "STORED_BYTES_MIN", 100_000)
+    source = tmp_path / "source"
+    source.mkdir()
+    files = {"a.txt": b"a" * 300_000, "b.bin": random.Random(4).randbytes(300_000), "c.txt": b"c" * 300_000}
+    for name, content in files.items():
+        (source / name).write_bytes(content)
+    packed = tmp_path / "p.tar.gz"
+    pack(source, packed)
+    assert 300_000 < packed.stat().st_size < 305_000
+    assert files["b.bin"][1_000:2_000] in packed.read_bytes()
+    by_others = subprocess.run(["tar", "-xzOf", packed, "a.txt", "b.bin", "c.txt"], check=True, capture_output=True)
+    assert by_others.stdout == b"".join(files.values())
+    assert content_hash(opened(packed, "again")) == content_hash(source)
 
 
 def test_a_stopped_opening_ends(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from seatrial.cli.checked import (
     PythonOption,
     ResolveOption,
     additions,
+    archive_bar,
     check_layout,
     document,
     print_additions,
@@ -100,7 +101,8 @@ def check(
         _fix(path, survey, chosen, source, include or [], write, json)
         return
     began = time.perf_counter()
-    report = examine(path, survey, chosen)
+    with archive_bar(path) as told:
+        report = examine(path, survey, chosen, told)
     _end(package, report, time.perf_counter() - began, json)
 
 
@@ -136,7 +138,8 @@ def _fix(
 
     began = time.perf_counter()
     try:
-        mended = mend(package, survey, chosen, tree, include)
+        with archive_bar(package) as told:
+            mended = mend(package, survey, chosen, tree, include, told)
     except NothingToInclude as error:
         fail(f"--include {error}: {tree} holds nothing of that name", ExitCode.USAGE)
     seconds = time.perf_counter() - began
@@ -194,7 +197,8 @@ def _write(package: Path, mended: Mended, survey: Survey, chosen: Chosen, out: s
             fail(error.message, remedy=error.details.get("remedy"))
         except OSError as error:
             fail(f"{out} cannot be written: {error}")
-        report = examine(made, survey, chosen)
+        with archive_bar(made) as told:
+            report = examine(made, survey, chosen, told)
         if out.startswith("s3://"):
             upload(made, out)
         else:

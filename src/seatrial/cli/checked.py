@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.screen import note
+from seatrial.cli.screen import bytes_bar, note
 
 if TYPE_CHECKING:
     from seatrial.cli.survey import Surveyor
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.package.repair import Repair
 
 EXIT_CODES = {"passed": ExitCode.OK, "failed": ExitCode.FAILED, "unprovable": ExitCode.NOT_PROVABLE}
+BAR_BYTES_MIN = 200_000_000  # of an archive that takes long enough to look into
 COLOURS = {"error": "red", "unprovable": "magenta", "warning": "yellow"}
 
 LayoutOption = Annotated[
@@ -57,6 +60,17 @@ def surveyor(search: Path, python: str | None, provides: str | None, resolve: bo
 
     provided = frozenset(word.strip() for word in (provides or "").split(",") if word.strip())
     return Surveyor(python, provided, (search.resolve(),), resolve, note)
+
+
+@contextmanager
+def archive_bar(archive: Path) -> Iterator[Callable[[int], None] | None]:
+    """How far a big archive was read, where somebody looks on; nothing of others."""
+    size = archive.stat().st_size if archive.is_file() else 0
+    if size < BAR_BYTES_MIN:
+        yield None
+        return
+    with bytes_bar(f"reading {archive.name}", size) as told:
+        yield told
 
 
 def document(name: str, report: Report, seconds: float) -> dict[str, Any]:

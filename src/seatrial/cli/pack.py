@@ -18,6 +18,7 @@ from seatrial.cli.checked import (
     PythonOption,
     ResolveOption,
     additions,
+    archive_bar,
     check_layout,
     document,
     print_additions,
@@ -31,8 +32,11 @@ from seatrial.cli.screen import note, print_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seatrial.package.archive import Told
     from seatrial.package.examine import Report
     from seatrial.package.repair import Repair
+
+    Judge = Callable[[Path, Told | None], Report]
 
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 
@@ -86,7 +90,7 @@ def pack(
         if source is None and any(one.id == "imports" and one.level == "error" for one in mended.after.findings):
             remedy += f" Modules were looked for in {tree}: `--source DIR` names another tree."
         fail(f"{directory} has errors: {output} was not written", remedy=remedy)
-    report, left_out = _write(directory, repair, output, lambda made: examine(made, survey, chosen))
+    report, left_out = _write(directory, repair, output, lambda made, told: examine(made, survey, chosen, told))
     seconds = time.perf_counter() - began
     if json:
         plain = document(str(output), report, seconds)
@@ -110,7 +114,7 @@ def project_of(directory: Path) -> Path:
     return resolved
 
 
-def _write(directory: Path, repair: Repair, output: Path, judge: Callable[[Path], Report]) -> tuple[Report, list[str]]:
+def _write(directory: Path, repair: Repair, output: Path, judge: Judge) -> tuple[Report, list[str]]:
     """Make the archive beside its place, check it, and move it there; what was said, and what stayed behind."""
     from seatrial.domain.errors import Unproven
     from seatrial.package.checks.secret_files import is_secret
@@ -135,7 +139,8 @@ def _write(directory: Path, repair: Repair, output: Path, judge: Callable[[Path]
             fail(error.message, remedy=error.details.get("remedy"))
         except OSError as error:
             fail(f"{output} cannot be written: {error}")
-        report = judge(made)
+        with archive_bar(made) as told:
+            report = judge(made, told)
         if report.verdict != "failed":
             made.replace(target)
     return report, left_out

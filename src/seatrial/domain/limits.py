@@ -118,6 +118,7 @@ ARCHIVE_RATIO_FREE_BYTES = 100 * MIB  # unpacked before the ratio is looked at
 ARCHIVE_HEADER_BYTES_MAX = 1 * MIB  # one member's header, long names included
 MEMBER_NAME_BYTES_MAX = 255  # one component, as file systems take it
 MEMBER_PATH_BYTES_MAX = 2_048  # a whole path in an archive
+STORED_BYTES_MIN = 1 * MIB  # files from here on are stored in an archive that we pack where deflating hardly helps
 CONTRACT_BYTES_MAX = 1 * MIB  # seatrial.toml, or a schema
 CHECKED_WHOLE_BYTES_MAX = 256 * KIB  # files up to here are kept whole while a package is checked
 CHECKED_TEXT_BYTES_MAX = 16 * MIB  # so is code and other text

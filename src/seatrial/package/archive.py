@@ -11,7 +11,7 @@ import shlex
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -32,6 +32,7 @@ from seatrial.package.tree import Tree
 VALID_PACKAGE = "a directory, a .tar.gz or a .tar"
 SKIPPED_CHUNK_BYTES = 32 * 1024  # larger ones cost more memory traffic than the bytes that they skip
 ZIP_MAGIC = b"PK\x03\x04"
+Told = Callable[[int], None]  # how many more bytes of the archive were read
 UNREADABLE = (tarfile.TarError, EOFError, zlib.error)
 
 
@@ -49,8 +50,10 @@ def open_package(source: Path, root: Path, stop: Event | None = None, label: str
     refuse_wrong_root(root)
 
 
-def fill(tree: Tree, source: Path, label: str) -> None:
+def fill(tree: Tree, source: Path, label: str, told: Told | None = None) -> None:
     """Give every member of the package at `source` to the tree, and close it. Blocking.
+
+    `told` hears how far an archive was read.
 
     Raises:
         Unproven: unreadable, unsafe or over a limit.
@@ -60,7 +63,7 @@ def fill(tree: Tree, source: Path, label: str) -> None:
         if source.is_dir():
             _take_directory(source, tree)
         else:
-            _take_archive(source, tree, label)
+            _take_archive(source, tree, label, told)
         tree.close()
     except OSError as error:
         raise refusal(
@@ -136,7 +139,7 @@ def _take_directory(source: Path, tree: Tree) -> None:
             raise special_member(name)
 
 
-def _take_archive(source: Path, tree: Tree, label: str) -> None:
+def _take_archive(source: Path, tree: Tree, label: str, told: Told | None) -> None:
     with source.open("rb") as packed:
         if os.fstat(packed.fileno()).st_size > ARCHIVE_BYTES_MAX:
             raise refusal(
@@ -148,7 +151,7 @@ def _take_archive(source: Path, tree: Tree, label: str) -> None:
         packed.seek(0)
         if magic == ZIP_MAGIC:
             raise _zip(label)
-        reader = _Forward(Inflated(packed) if magic.startswith(GZIP_MAGIC) else packed, packed, label)
+        reader = _Forward(Inflated(packed) if magic.startswith(GZIP_MAGIC) else packed, packed, label, told)
         try:
             _take_members(reader, tree)
         except UNREADABLE as error:
@@ -209,11 +212,13 @@ def _zip(label: str) -> Exception:
 class _Forward:
     """What tarfile reads from: each read bounded, size and ratio watched; forward only, unless it is a plain tar."""
 
-    def __init__(self, unpacked: IO[bytes] | Inflated, packed: IO[bytes], label: str) -> None:
+    def __init__(self, unpacked: IO[bytes] | Inflated, packed: IO[bytes], label: str, told: Told | None) -> None:
         self._unpacked = unpacked
         self._plain = unpacked is packed
         self._packed = packed
         self._label = label
+        self._told = told
+        self._told_of = 0
         self._position = 0
         self.ended_by_zeros = False  # the last read was a whole block of zeros, as the end of an archive is
 
@@ -244,13 +249,17 @@ class _Forward:
                 raise EOFError("it breaks off")
 
     def _watch_size(self) -> None:
+        packed_bytes = self._packed.tell()
+        if self._told is not None and packed_bytes > self._told_of:
+            self._told(packed_bytes - self._told_of)
+            self._told_of = packed_bytes
         if self._position > ARCHIVE_UNPACKED_BYTES_MAX:
             raise refusal(
                 f"The archive {self._label!r} unpacks to more than {ARCHIVE_UNPACKED_BYTES_MAX} bytes",
                 "Declare big files as [[weights]] in seatrial.toml and leave them out.",
                 valid=f"at most {ARCHIVE_UNPACKED_BYTES_MAX} bytes unpacked",
             )
-        if self._position > max(ARCHIVE_RATIO_FREE_BYTES, self._packed.tell() * ARCHIVE_RATIO_MAX):
+        if self._position > max(ARCHIVE_RATIO_FREE_BYTES, packed_bytes * ARCHIVE_RATIO_MAX):
             raise refusal(
                 f"The archive {self._label!r} unpacks to more than {ARCHIVE_RATIO_MAX} times its size",
                 "Check what is in it; big files of zeros belong into no package.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from seatrial.package.archive import fill, members_of, refuse_wrong_root
+from seatrial.package.archive import Told, fill, members_of, refuse_wrong_root
 from seatrial.package.checks.weights import (
     faiss,
     gguf,
@@ -52,14 +52,16 @@ FILE_CHECKS: tuple[FileCheck, ...] = (
 )
 
 
-def sketch_package(source: Path, root: Path, stop: Event | None = None, label: str | None = None) -> Sketch:
+def sketch_package(
+    source: Path, root: Path, stop: Event | None = None, label: str | None = None, told: Told | None = None
+) -> Sketch:
     """Fill the empty folder `root` with what checks need of the package at `source`; its weights are judged.
 
     Raises:
         Unproven: as `open_package` does.
     """
     sketch = Sketch(root, judge, is_judged, stop)
-    fill(sketch, source, label or source.name)
+    fill(sketch, source, label or source.name, told)
     refuse_wrong_root(root)
     return sketch
 

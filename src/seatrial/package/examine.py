@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
-from seatrial.package.archive import open_package
+from seatrial.package.archive import Told, open_package
 from seatrial.package.checks.weights import pickles
 from seatrial.package.contents import sketch_package
 from seatrial.package.finding import Finding
@@ -58,13 +58,18 @@ class Mended:
     repair: Repair | None = None
 
 
-def examine(source: Path, survey: Survey, chosen: Chosen = Chosen()) -> Report:
-    """Check the package at `source`: a directory, a `.tar` or a `.tar.gz`. Blocking."""
+def examine(source: Path, survey: Survey, chosen: Chosen = Chosen(), told: Told | None = None) -> Report:
+    """Check the package at `source`: a directory, a `.tar` or a `.tar.gz`. Blocking.
+
+    `told` hears how many more bytes of an archive were read.
+    """
     with tempfile.TemporaryDirectory(prefix="seatrial-check-") as folder:
-        return _Examination(Path(folder), survey, chosen).open(source)
+        return _Examination(Path(folder), survey, chosen).open(source, told)
 
 
-def mend(source: Path, survey: Survey, chosen: Chosen, tree: Path, include: Sequence[str]) -> Mended:
+def mend(
+    source: Path, survey: Survey, chosen: Chosen, tree: Path, include: Sequence[str], told: Told | None = None
+) -> Mended:
     """Check a package, and what it would be with the files added that `tree` has and it lacks. Blocking.
 
     Raises:
@@ -72,7 +77,7 @@ def mend(source: Path, survey: Survey, chosen: Chosen, tree: Path, include: Sequ
     """
     with tempfile.TemporaryDirectory(prefix="seatrial-check-") as folder:
         examination = _Examination(Path(folder), survey, chosen)
-        before = examination.open(source)
+        before = examination.open(source, told)
         if examination.manifest is None or examination.target is None:
             return Mended(before, before)
         repair = plan_repair(Path(folder), examination.manifest, examination.target, tree, include)
@@ -104,10 +109,10 @@ class _Examination:
         self.manifest: Manifest | None = None
         self.target: Target | None = None
 
-    def open(self, source: Path) -> Report:
+    def open(self, source: Path, told: Told | None = None) -> Report:
         """Sketch the package, read what it says of itself, and judge it."""
         try:
-            sketch = sketch_package(source, self._root)
+            sketch = sketch_package(source, self._root, told=told)
         except Unproven as error:
             remedy = str(error.details.get("remedy", ""))
             return Report((Finding(ARCHIVE_ID, "error", error.message, remedy, error.field),))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from seatrial.package.archive import members_of, special_member
+from seatrial.package.gzipped import Gzipped
 from seatrial.package.names import safe_parts
 
 
@@ -20,6 +21,8 @@ def pack(
     left_out: Callable[[str], bool] | None = None,
 ) -> None:
     """Write `directory` as a `.tar.gz`: sorted, without owners and times, without what is left out. Blocking.
+
+    Big files that hardly shrink, as weights do, are stored: packed and read ten times as fast, and a tenth larger.
 
     `added` are further files, by their names in the archive; `left_out` tells more names that do not go along. The
     server checks what it receives (see archive.py); here only names that no archive carries are refused.
@@ -32,15 +35,16 @@ def pack(
     members |= dict(added or {})
     with (
         target.open("wb") as packed,
-        gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=6, mtime=0) as stream,
-        tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        closing(Gzipped(packed)) as stream,
+        tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,  # type: ignore[arg-type]  # it only writes and tells
     ):
         for name in sorted(members, key=lambda one: one.split("/")):
             safe_parts(name)
-            _add(archive, members[name], name, members[name].lstat())
+            _add(archive, stream, members[name], name)
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str, state: os.stat_result) -> None:
+def _add(archive: tarfile.TarFile, stream: Gzipped, path: Path, name: str) -> None:
+    state = path.lstat()
     member = tarfile.TarInfo(name)
     member.mode = 0o755 if state.st_mode & 0o111 else 0o644
     if stat.S_ISDIR(state.st_mode):
@@ -53,5 +57,6 @@ def _add(archive: tarfile.TarFile, path: Path, name: str, state: os.stat_result)
         raise special_member(name)
     else:
         member.size = state.st_size
+        stream.way_of(path)
         with path.open("rb") as body:
             archive.addfile(member, body)
