@@ -126,3 +126,69 @@ def test_what_is_not_offered_is_said(shared_server: Any) -> None:
     assert "FIFO" in refused(sns.create_topic, Name="words.fifo")
     assert "KmsMasterKeyId" in refused(sns.create_topic, Name="words", Attributes={"KmsMasterKeyId": "alias/x"})
     assert "262,144" in refused(sns.publish, TopicArn=topic, Message="x" * 262_145)
+
+
+def asynchronous(server: Any, archive: Callable[[str], Any], topics: dict[str, Any]) -> None:
+    """An endpoint `told` of SageMaker's door, in service."""
+    s3, sagemaker = server.client("s3"), server.client("sagemaker")
+    s3.create_bucket(Bucket="told")
+    s3.upload_file(str(archive("obedient")), "told", "model.tar.gz")
+    container = {"Image": "any:1", "ModelDataUrl": "s3://told/model.tar.gz"}
+    role = "arn:aws:iam::000000000000:role/SageMakerRole"
+    sagemaker.create_model(ModelName="told", ExecutionRoleArn=role, PrimaryContainer=container)
+    output = {"S3OutputPath": "s3://told/out", "S3FailurePath": "s3://told/failed", "NotificationConfig": topics}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="told",
+        ProductionVariants=[{"VariantName": "AllTraffic", "ModelName": "told", "InitialInstanceCount": 1}],
+        AsyncInferenceConfig={"OutputConfig": output},
+    )
+    sagemaker.create_endpoint(EndpointName="told", EndpointConfigName="told")
+    waiting = {"Delay": 1, "MaxAttempts": 60}
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="told", WaiterConfig=waiting)
+    described = sagemaker.describe_endpoint(EndpointName="told")["AsyncInferenceConfig"]["OutputConfig"]
+    assert described["NotificationConfig"] == topics
+
+
+def test_an_asynchronous_endpoint_tells_its_topics(
+    shared_server: Any, receiver: Receiver, archive: Callable[[str], Any], eventually: Callable[..., Any]
+) -> None:
+    sns, s3 = shared_server.client("sns"), shared_server.client("s3")
+    good, bad = (sns.create_topic(Name=name)["TopicArn"] for name in ("done", "failed"))
+    named = {"SuccessTopic": good, "ErrorTopic": f"{bad}-unknown"}
+    with pytest.raises(ClientError, match="There is no topic"):
+        asynchronous(shared_server, archive, named)
+    shared_server.client("sagemaker").delete_model(ModelName="told")
+    shared_server.client("sagemaker").delete_endpoint_config(EndpointConfigName="told")
+    inline = ["SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"]
+    asynchronous(
+        shared_server, archive, {"SuccessTopic": good, "ErrorTopic": bad, "IncludeInferenceResponseIn": inline}
+    )
+    for topic in (good, bad):
+        confirmed(sns, topic, receiver, eventually)
+
+    def told(code: str) -> dict[str, Any]:
+        """What is said of a job that evaluates this."""
+        s3.put_object(Bucket="told", Key="in.json", Body=json.dumps({"code": code}).encode())
+        accepted = shared_server.client("sagemaker-runtime").invoke_endpoint_async(
+            EndpointName="told", InputLocation="s3://told/in.json", ContentType="application/json", InferenceId="mine"
+        )
+        eventually(lambda: receiver.got)
+        envelope = verified(receiver.got.pop()[1])
+        message: dict[str, Any] = json.loads(envelope["Message"])
+        assert (message["inferenceId"], message["eventName"]) == ("mine", "InferenceResult")
+        assert message["requestParameters"]["inputLocation"] == "s3://told/in.json"
+        assert message["requestParameters"]["endpointName"] == "told"
+        place = accepted["OutputLocation" if message["invocationStatus"] == "Completed" else "FailureLocation"]
+        assert message["responseParameters"]["outputLocation"] == place
+        bucket, _, key = place.removeprefix("s3://").partition("/")
+        there = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        assert json.loads(base64.b64decode(message["responseBody"]["content"])) == there
+        return {**message, "topic": envelope["TopicArn"], "body": there}
+
+    success = told("6 * 7")
+    assert (success["invocationStatus"], success["topic"], success["body"]) == ("Completed", good, {"value": 42})
+    failure = told("fail(OwnError('no light'))")
+    assert (failure["invocationStatus"], failure["topic"]) == ("Failed", bad)
+    assert failure["failureLocation"] == failure["responseParameters"]["outputLocation"]
+    assert "no light" in failure["failureReason"]
+    assert failure["body"]["error_type"] == "too_dark"

@@ -117,7 +117,6 @@ def test_a_gzip_object_as_model_data_source_is_the_package() -> None:
         ({**CONFIG, "ShadowProductionVariants": [VARIANT]}, "ShadowProductionVariants is not offered"),
         ({**CONFIG, "DataCaptureConfig": {"EnableCapture": True}}, "EnableCapture is not offered"),
         ({**CONFIG, "EnableNetworkIsolation": True}, "EnableNetworkIsolation is not offered"),
-        (with_async(NotificationConfig={"SuccessTopic": "arn"}), "NotificationConfig.SuccessTopic is not offered"),
         (with_async(S3OutputPath="https://b/out"), "S3OutputPath must be of the form s3://"),
     ],
 )

@@ -58,6 +58,7 @@ class Target:
     kind: TargetKind
     address: str  # of a webhook its URL
     events: frozenset[str] = frozenset()
+    inline: bool = False  # of a topic: a small answer is told along
 
     @property
     def receiver(self) -> str:

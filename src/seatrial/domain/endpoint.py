@@ -110,6 +110,10 @@ class VersionSettings:
     samples_uri: str | None = None  # s3://… with samples named from outside
     deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
     webhooks: tuple[str, ...] = ()  # URLs that are told of every job's end
+    success_topic: str | None = None  # the ARN of a topic that is told of jobs that succeed
+    error_topic: str | None = None  # the same of jobs that fail or are cancelled
+    answer_to_success_topic: bool = False  # a small result is told along
+    answer_to_error_topic: bool = False  # the failure document is told along
     trial_minutes_max: int | None = None  # what a trial would run beyond it is left out, and named in its report
     update: UpdateWay = UpdateWay.BLUE_GREEN  # how this version takes the place of the one before
     canary_minutes: int | None = None  # between two canaries; None: only when one is asked for, or after a change

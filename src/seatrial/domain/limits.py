@@ -69,6 +69,7 @@ TOPIC_SUBSCRIPTIONS_MAX = 100  # of one topic: each publication is a delivery to
 TOPIC_MESSAGE_BYTES_MAX = 256 * KIB  # as at SNS
 TOPIC_SUBJECT_CHARS_MAX = 100  # as at SNS
 TOPIC_LIST_PAGE = 100  # topics or subscriptions, as at SNS
+TOPIC_ANSWER_BYTES_MAX = 128 * KIB  # of an answer that is told along, as at SageMaker
 SUBSCRIPTION_CONFIRM_HOURS = 72  # a subscription that nobody has confirmed by then is forgotten
 
 QUEUE_PLACES_COUNTED_MAX = 1_000  # jobs ahead of one that are counted when it is shown

@@ -14,6 +14,7 @@ from typing import Any
 
 from seatrial.domain.delivery import Delivery, DeliveryState, Target, TargetKind
 from seatrial.domain.errors import INVALID_FIELD, BadInput
+from seatrial.domain.jobs import Job
 
 CONFIRMATION = "SubscriptionConfirmation"
 NOTIFICATION = "Notification"
@@ -72,6 +73,7 @@ class Publication:
     job_id: str = ""
     endpoint_name: str = ""
     event: str = "sns.notification"
+    inline: bool = False  # a small answer of the job is told along
 
 
 def topic_arn(region: str, owner: str, name: str) -> str:
@@ -82,10 +84,18 @@ def topic_arn(region: str, owner: str, name: str) -> str:
     return f"arn:aws:sns:{region}:{owner}:{name}"
 
 
-def job_publication(job_id: str, endpoint_name: str, event: str, arn: str, at_ms: int) -> Publication:
+def job_publication(job: Job, target: Target) -> Publication:
     """What is told to a topic of a job's end; the same id however often it is asked for."""
-    message_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"seatrial:{job_id}:{arn}"))
-    return Publication(message_id, arn, at_ms, None, job_id=job_id, endpoint_name=endpoint_name, event=event)
+    return Publication(
+        message_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"seatrial:{job.id}:{target.address}")),
+        topic_arn=target.address,
+        at_ms=job.ended_at_ms or 0,
+        message=None,
+        job_id=job.id,
+        endpoint_name=job.endpoint_name,
+        event=job.state.value,
+        inline=target.inline,
+    )
 
 
 def notification(publication: Publication, subscription: Subscription) -> Delivery:
@@ -97,6 +107,7 @@ def notification(publication: Publication, subscription: Subscription) -> Delive
         "subject": publication.subject,
         "attributes": {name: dict(value) for name, value in publication.attributes.items()},
         "at_ms": publication.at_ms,
+        "inline": publication.inline,
     }
     return _delivery(subscription, said, publication)
 

@@ -14,7 +14,7 @@ from seatrial.domain import commands as c
 from seatrial.domain import errors
 from seatrial.domain.contract import Contract
 from seatrial.domain.delivery import Target, TargetKind, read_webhooks
-from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion
+from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, VersionSettings
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan
@@ -373,7 +373,7 @@ class Submitter:
             submission.webhooks, allow_private=self._allow_private_webhooks, kind=submission.webhook_kind
         )
         own = read_webhooks(version.settings.webhooks, allow_private=True)  # refused, if need be, when it is called
-        return tuple(dict.fromkeys((*asked, *own)))
+        return tuple(dict.fromkeys((*asked, *own, *_topics(version.settings))))
 
     def _real(self, plan: OutputPlan) -> OutputPlan:
         return plan if self._home is None else OutputPlan(self._home.real(plan.result), self._home.real(plan.failure))
@@ -419,6 +419,19 @@ def _not_in_service(endpoint: Endpoint) -> Busy | Conflict:
     remedy = "Deploy a mended package: seatrial deploy PACKAGE --name NAME --update"
     reason = f" {endpoint.failure_reason}" if endpoint.failure_reason else ""
     return Conflict(errors.ENDPOINT_NOT_IN_SERVICE, message + reason, details={"remedy": remedy})
+
+
+def _topics(settings: VersionSettings) -> list[Target]:
+    """The topics that an endpoint tells of its jobs."""
+    named = (
+        (settings.success_topic, {JobState.SUCCEEDED}, settings.answer_to_success_topic),
+        (settings.error_topic, {JobState.FAILED, JobState.CANCELLED}, settings.answer_to_error_topic),
+    )
+    return [
+        Target(TargetKind.TOPIC, arn, frozenset(state.value for state in states), inline)
+        for arn, states, inline in named
+        if arn is not None
+    ]
 
 
 def _another_request(job_id: str) -> Conflict:

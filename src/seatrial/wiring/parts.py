@@ -99,7 +99,7 @@ from seatrial.engine.trial import Court
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
-from seatrial.http.doors.sns import SnsWords
+from seatrial.http.doors.sns import JobMessages, SnsWords
 from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
@@ -722,9 +722,10 @@ async def _open_deliverer(
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)
+    messages = JobMessages(inspector, stores.kept.objects, ground.settings.region)
     own_words: dict[TargetKind, Words] = {
         TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
-        TargetKind.SNS: SnsWords(topics, stores.topic_certificate, ground.url).words,
+        TargetKind.SNS: SnsWords(topics, stores.topic_certificate, messages, ground.url).words,
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,
     }
     outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)

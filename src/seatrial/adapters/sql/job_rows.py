@@ -185,12 +185,15 @@ def part_values(part: Part) -> dict[str, Any]:
 
 def target_values(target: Target) -> dict[str, Any]:
     """Somebody to be told, as JSON."""
-    return {"kind": target.kind.value, "address": target.address, "events": sorted(target.events)}
+    values = {"kind": target.kind.value, "address": target.address, "events": sorted(target.events)}
+    return values | {"inline": True} if target.inline else values
 
 
 def read_target(values: Mapping[str, Any]) -> Target:
     """The same, back."""
-    return Target(TargetKind(values["kind"]), values["address"], frozenset(values["events"]))
+    return Target(
+        TargetKind(values["kind"]), values["address"], frozenset(values["events"]), values.get("inline", False)
+    )
 
 
 def targets_of(row: JobRow) -> tuple[Target, ...]:

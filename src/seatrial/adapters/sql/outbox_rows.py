@@ -99,7 +99,5 @@ def _publications(job: Job) -> list[Publication]:
     """What is told of a job to topics."""
     event = job.state.value
     return [
-        job_publication(job.id, job.endpoint_name, event, target.address, job.ended_at_ms or 0)
-        for target in job.notify
-        if target.kind is TargetKind.TOPIC and target.wants(event)
+        job_publication(job, target) for target in job.notify if target.kind is TargetKind.TOPIC and target.wants(event)
     ]

@@ -186,8 +186,6 @@ def config_document(request: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     if not variant.get("ModelName"):
         raise invalid("ProductionVariants.ModelName is required here: inference components are not offered.")
     output = request.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
-    topics = output.get("NotificationConfig", {})
-    _refuse(topics, ("SuccessTopic", "ErrorTopic"), "AsyncInferenceConfig.OutputConfig.NotificationConfig.")
     for name in ("S3OutputPath", "S3FailurePath"):
         if name in output:
             prefix(output[name], name)
@@ -287,7 +285,18 @@ def _output_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         settings["output_prefix"] = prefix(output["S3OutputPath"], "S3OutputPath")
     if "S3FailurePath" in output:
         settings["failure_prefix"] = prefix(output["S3FailurePath"], "S3FailurePath")
-    return settings
+    return settings | _topic_settings(output.get("NotificationConfig", {}))
+
+
+def _topic_settings(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Who is told, and whether small answers are told along."""
+    answers = told.get("IncludeInferenceResponseIn", ())
+    return {
+        "success_topic": told.get("SuccessTopic"),
+        "error_topic": told.get("ErrorTopic"),
+        "answer_to_success_topic": "SUCCESS_NOTIFICATION_TOPIC" in answers,
+        "answer_to_error_topic": "ERROR_NOTIFICATION_TOPIC" in answers,
+    }
 
 
 def _device(tag: str) -> str:

@@ -36,6 +36,7 @@ class SageMakerDoor:
     def __init__(self, services: Services) -> None:
         self._shapes = ServiceShapes("sagemaker")
         self._deployer = services.deployer
+        self._topics = services.topics
         self._registry = services.registry
         self._objects = services.objects
         self._clock = services.clock
@@ -309,7 +310,17 @@ class SageMakerDoor:
         for name in ("output_prefix", "failure_prefix"):
             if name in plan.settings:
                 await self._check_bucket(plan.settings[name].bucket)
+        for name in ("success_topic", "error_topic"):
+            if plan.settings[name] is not None:
+                await self._check_topic(call.principal.owner, plan.settings[name])
         return plan
+
+    async def _check_topic(self, owner: str, arn: str) -> None:
+        try:
+            await self._topics.topic(owner, arn)
+        except NotFound as error:
+            where = "AsyncInferenceConfig.OutputConfig.NotificationConfig"
+            raise dialect.invalid(f"{where}: {error.message} Create it first: aws sns create-topic.") from None
 
     async def _check_bucket(self, bucket: str) -> None:
         try:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 
 from seatrial.domain.delivery import Delivery
+from seatrial.domain.errors import NotFound
 from seatrial.domain.topics import CONFIRMATION
 from seatrial.engine.deliver import Message, TooLate
 from seatrial.engine.topics import Topics
 from seatrial.http.dialects.sns import envelopes
 from seatrial.http.dialects.sns.attributes import signature_version
 from seatrial.http.dialects.sns.envelopes import Links
+from seatrial.http.doors.sns.job_messages import JobMessages
 from seatrial.ports.signer import TopicSigner
 
 
 class SnsWords:
     """Signs with the server's own certificate."""
 
-    def __init__(self, topics: Topics, signer: TopicSigner, base_url: str) -> None:
+    def __init__(self, topics: Topics, signer: TopicSigner, jobs: JobMessages, base_url: str) -> None:
         self._topics = topics
+        self._jobs = jobs
         self._signer = signer
         self._links = Links(base_url, certificate_path(signer))
 
@@ -32,14 +35,23 @@ class SnsWords:
         headers = envelopes.headers(said, subscription)
         if said["type"] == CONFIRMATION:
             envelope = envelopes.confirmation(said, subscription, self._links)
-        elif subscription.raw:
-            return Message(said["message"].encode(), envelopes.MEDIA_TYPE, headers, signed=False)
         else:
-            envelope = envelopes.notification(said, said["message"], subscription, self._links)
+            message = said["message"]
+            if message is None:
+                message = await self._of_job(delivery, with_answer=said["inline"])
+            if subscription.raw:
+                return Message(message.encode(), envelopes.MEDIA_TYPE, headers, signed=False)
+            envelope = envelopes.notification(said, message, subscription, self._links)
         version = signature_version(topic)
         signature = self._signer.sign(envelopes.string_to_sign(envelope), version)
         body = envelopes.body(envelope, version, signature, self._links)
         return Message(body, envelopes.MEDIA_TYPE, headers, signed=False)
+
+    async def _of_job(self, delivery: Delivery, *, with_answer: bool) -> str:
+        try:
+            return await self._jobs.message(delivery, with_answer=with_answer)
+        except NotFound:
+            raise TooLate from None
 
 
 def certificate_path(signer: TopicSigner) -> str:
