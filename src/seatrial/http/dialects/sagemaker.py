@@ -290,13 +290,13 @@ def _output_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _topic_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """Who is told, and whether small answers are told along."""
-    answers = told.get("IncludeInferenceResponseIn", ())
-    return {
-        "success_topic": told.get("SuccessTopic"),
-        "error_topic": told.get("ErrorTopic"),
-        "answer_to_success_topic": "SUCCESS_NOTIFICATION_TOPIC" in answers,
-        "answer_to_error_topic": "ERROR_NOTIFICATION_TOPIC" in answers,
-    }
+    settings: dict[str, Any] = {}
+    for kind, name in (("success", "SuccessTopic"), ("error", "ErrorTopic")):
+        if name in told:
+            settings[f"{kind}_topic"] = told[name]
+            answers = told.get("IncludeInferenceResponseIn", ())
+            settings[f"answer_to_{kind}_topic"] = f"{kind.upper()}_NOTIFICATION_TOPIC" in answers
+    return settings
 
 
 def _device(tag: str) -> str:

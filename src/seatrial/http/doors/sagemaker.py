@@ -311,7 +311,7 @@ class SageMakerDoor:
             if name in plan.settings:
                 await self._check_bucket(plan.settings[name].bucket)
         for name in ("success_topic", "error_topic"):
-            if plan.settings[name] is not None:
+            if name in plan.settings:
                 await self._check_topic(call.principal.owner, plan.settings[name])
         return plan
 
