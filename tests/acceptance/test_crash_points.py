@@ -382,9 +382,33 @@ def test_the_worker_dies_at(yard, point, story):
     yard.check()
 
 
+def test_what_an_object_set_off_is_done_once_when_the_server_dies_before_it_says_so(yard):
+    yard.begin(f"kill {P.ARRIVAL_ACTED} 1")
+    yard.server.s3.create_bucket(Bucket="arriving")
+    wanted = {"bucket": "arriving", "endpoint": ENDPOINT, "prefix": "in/", "result": "s3://arriving/out/{job_id}"}
+    trigger = yard.server.http.post("/v1/triggers", json=wanted).raise_for_status().json()["id"]
+    body = Errand(next(yard._numbers), "").body()
+    yard.server.s3.put_object(Bucket="arriving", Key="in/one", Body=body, ContentType="application/json")
+    assert yard.server.wait_ended() == -signal.SIGKILL
+
+    assert yard.server.start()
+    give_up = time.monotonic() + v1.PATIENCE_SECONDS
+    while True:
+        (event,) = yard.server.http.get(f"/v1/triggers/{trigger}").json()["last_events"]
+        if event["status"] != "waiting":
+            break
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert event["status"] == "done"
+    made = [job for job in yard.outside.jobs(ENDPOINT) if job["door"] == "trigger"]
+    assert [f"job {job['id']}" for job in made] == [event["outcome"]]
+    assert v1.ended(yard.server.http, made[0]["id"])["status"] == "succeeded"
+    assert yard.server.http.delete(f"/v1/triggers/{trigger}").status_code == 204
+
+
 def test_every_point_is_exercised():
     exercised = {point for point, _, _ in CRASHES + SLOW_CRASHES + S3_CRASHES + SLOW_S3_CRASHES}
-    assert exercised | {P.PUBLISH_GIVEN_UP} == set(CrashPoint)
+    assert exercised | {P.PUBLISH_GIVEN_UP, P.ARRIVAL_ACTED} == set(CrashPoint)
 
 
 def _endpoints_are_settled(yard: Yard) -> None:

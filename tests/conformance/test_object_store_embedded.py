@@ -167,7 +167,7 @@ async def test_a_crash_between_freeing_and_removing_is_made_good(tmp_path: Path)
     async with open_embedded(tmp_path) as store:
         await store.create_bucket("b")
         await put(store, K, LARGE)
-        await store._names.delete(K)  # the transaction without the removal that follows it
+        await store._names.delete(K, 1)  # the transaction without the removal that follows it
         assert len(blob_files(tmp_path)) == 1
     async with open_embedded(tmp_path) as store:
         await store.sweep()

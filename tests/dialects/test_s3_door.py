@@ -82,6 +82,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         streams=unused,
         reports=unused,
         outside=unused,
+        triggers=unused,
         waits=unused,
         backups=unused,
         canaries=unused,

@@ -76,6 +76,16 @@ QUEUE_PLACES_COUNTED_MAX = 1_000  # jobs ahead of one that are counted when it i
 ATTEMPTS_MAX = 10  # of one job, ended by its worker's own fall; not by its handler, nor by the server (setting)
 OVERDUE_SECONDS = 5  # past decide_by: whose worker has not let go of it by itself is ended
 
+# Triggers
+TRIGGERS_PER_BUCKET_MAX = 100  # of one bucket, as S3 allows in its notification configuration
+OBJECT_EVENTS_AT_ONCE_MAX = 100  # acted upon at the same time
+OBJECT_EVENTS_POLL_MS = 500  # between two looks for events that are due
+OBJECT_EVENT_RETRY_MS_FIRST = 1_000  # until an event whose endpoint could not take it is tried again; then doubled
+OBJECT_EVENT_RETRY_MS_MAX = 300_000  # the longest pause between two tries
+OBJECT_EVENT_SECONDS_MAX = 21_600  # of trying; then it is given up, as at AWS
+OBJECT_EVENT_KEPT_DAYS = 7  # after it was acted upon or given up
+OBJECT_EVENTS_SHOWN_MAX = 100  # of a trigger, the newest
+
 # Retention
 JOB_RETENTION_DAYS = 30  # ended jobs, and the objects in the server's own buckets (setting)
 UNUSED_RETENTION_DAYS = 30  # packages, environments and weights that no version uses (setting)

@@ -201,6 +201,17 @@ _API = {
         "The server's database is a service with tools of its own for backups.", "Use its own, such as pg_dump."
     ),
     e.DELIVERY_NOT_FOUND: Meaning("There is no such delivery.", "Check the id: GET /v1/deliveries lists them."),
+    e.TRIGGER_NOT_FOUND: Meaning("There is no such trigger.", "Check the id: GET /v1/triggers lists them."),
+    e.TRIGGER_EXISTS: Meaning("The bucket has a trigger of that name.", "Remove it first, or choose another name."),
+    e.TRIGGER_ELSEWHERE: Meaning(
+        "The trigger is part of its bucket's notification configuration.",
+        "Change that: aws s3api put-bucket-notification-configuration.",
+    ),
+    e.TRIGGER_LOOP: Meaning(
+        "The trigger's results would set it off again, for ever.",
+        "Let results go to another bucket, or to keys that the trigger's prefix or suffix leaves out.",
+    ),
+    e.TRIGGERS_TOO_MANY: Meaning("The bucket has as many triggers as it may have.", "Remove some."),
     e.VERSION_NOT_FOUND: Meaning("The endpoint has no version of that number.", "Name one that `valid` says."),
     e.TRIAL_REPORT_NOT_FOUND: Meaning(
         "The version has no report that could be shown: its trial goes on, was before there were reports, or what is "

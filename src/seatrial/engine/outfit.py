@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seatrial.domain.credentials import KeyPair
-from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.endpoint import EndpointVersion, VersionSettings
 from seatrial.domain.errors import Unproven
 from seatrial.domain.work import Program, WorkerSpec
 from seatrial.engine.keyring import Keyring
@@ -102,7 +102,7 @@ class Outfitter:
             env=self._server_variables(keys) | dict(settings.env),
             handler=manifest.handler,
             task_methods={task.name: task.method or task.name for task in tasks},
-            secrets={"AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
+            secrets=_own_secret(settings, keys)
             | {name: self._secrets(source) for name, source in settings.secrets.items()},
             weights=outfit.weights,
             load_timeout_seconds=settings.load_timeout_seconds,
@@ -130,3 +130,9 @@ def _program(manifest: Manifest) -> Program | None:
     if manifest.layout != "http":
         return None
     return Program(manifest.command, manifest.http.network, manifest.http.port, manifest.http.concurrency)
+
+
+def _own_secret(settings: VersionSettings, keys: KeyPair) -> dict[str, str]:
+    """The secret of the worker's own key, unless its deployment names another key: halves of two sign nothing."""
+    given = settings.env.keys() | settings.secrets.keys()
+    return {} if "AWS_ACCESS_KEY_ID" in given else {"AWS_SECRET_ACCESS_KEY": keys.secret_access_key}

@@ -38,6 +38,7 @@ class Submission:
     media_type: str | None = None
     body: bytes | StagedBody | None = None
     object: ObjectName | None = None
+    object_etag: str | None = None  # of the very bytes that are meant; None: those that it holds now
     vague_is_json: bool = False
     accept: str = "*/*"
     task: str | None = None
@@ -48,6 +49,7 @@ class Submission:
     output: OutputPlan | None = None
     result_filename: str | None = None
     result_extension: str | None = None
+    result_name: str | None = None  # s3://bucket/key, or a path below the prefix; `{job_id}` stands for the job's id
     idempotency_key: str | None = None
     key_until_end: bool = False  # the key is that of this job until it ends, and then free for another
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class Submission:
             self.output and [self.output.result.uri, self.output.failure.uri],
             self.result_filename, self.result_extension, sorted(self.attributes.items()),
             *([list(self.webhooks)] if self.webhooks else []),
+            *([["result_name", self.result_name]] if self.result_name else []),
+            *([["etag", self.object_etag]] if self.object_etag else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

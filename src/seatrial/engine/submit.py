@@ -28,12 +28,13 @@ from seatrial.domain.limits import (
     ROW_INLINE_BYTES_MAX,
 )
 from seatrial.domain.media_types import JSON, UNSPECIFIC
-from seatrial.domain.objects import ObjectInfo, ObjectName, Sealed
+from seatrial.domain.objects import ObjectInfo, ObjectName, ObjectRef, Sealed
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import Bounds
 from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.prepare import Preparer
+from seatrial.engine.result_names import JOB_ID, with_job_id
 from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.timeouts import job_timeout_seconds
 from seatrial.engine.watch import Watch
@@ -264,7 +265,8 @@ class Submitter:
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
         if submission.object is not None:
             info = await self._stored(submission.object)
-            return JobInput(_media_type(submission, info.media_type), ref=info.ref)
+            pinned = ObjectRef(info.name, submission.object_etag or info.sealed.etag)
+            return JobInput(_media_type(submission, info.media_type), ref=pinned)
         media_type = submission.media_type or JSON
         if isinstance(submission.body, StagedBody):
             return await self._keep(submission.body.sealed, media_type, endpoint, job_id)
@@ -347,7 +349,7 @@ class Submitter:
             endpoint_id=endpoint.id,
             endpoint_name=endpoint.name,
             input=job_input,
-            output=self._real(submission.output or _plan(submission, endpoint, version)),
+            output=self._real(submission.output or _plan(submission, endpoint, version, job_id)),
             submitted_at_ms=now_ms,
             queue_ttl_ms=ttl_seconds * 1000,
             invocation_timeout_ms=timeout_seconds * 1000,
@@ -362,7 +364,7 @@ class Submitter:
             version_id=submission.version_id,
             attributes=submission.attributes,
             notify=self._targets(submission, version),
-            name_chosen=submission.output is not None or submission.result_filename is not None,
+            name_chosen=_chooses_name(submission),
         )
 
     def _targets(self, submission: Submission, version: EndpointVersion) -> tuple[Target, ...]:
@@ -476,17 +478,27 @@ def _device(version: EndpointVersion, contract: Contract, task: str | None) -> d
     return {"device_group": group, "exclusive": group is not None and named is not None and named.exclusive}
 
 
-def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion) -> OutputPlan:
+def _chooses_name(submission: Submission) -> bool:
+    """Whether a later job's outcome may come to lie under the same name."""
+    named = submission.result_name is not None and JOB_ID not in submission.result_name
+    return submission.output is not None or submission.result_filename is not None or named
+
+
+def _plan(submission: Submission, endpoint: Endpoint, version: EndpointVersion, job_id: str) -> OutputPlan:
     """Names for the outcome: `<prefix><uuid>.out`, or what the request chose, and `<prefix><uuid>-error.out`."""
     unique = str(uuid.uuid4())
     result_prefix = version.settings.output_prefix or ObjectName(RESULTS_BUCKET, f"{endpoint.name}/")
     failure_prefix = version.settings.failure_prefix or result_prefix
     if submission.version_id:  # a trial's own: clients who watch the output folder never see it
         result_prefix = failure_prefix = ObjectName(TRIALS_BUCKET, f"{endpoint.name}/{version.id}/")
-    result = submission.result_filename or f"{unique}.out"
-    failure = f"{unique}-error.out"
-    if submission.result_filename is not None:
-        failure = _failure_name(submission.result_filename)
+    chosen = submission.result_filename
+    if submission.result_name is not None:
+        chosen = with_job_id(submission.result_name, job_id)
+        if chosen.startswith("s3://"):
+            bucket, _, chosen = chosen.removeprefix("s3://").partition("/")
+            result_prefix = failure_prefix = ObjectName(bucket, "")
+    result = chosen or f"{unique}.out"
+    failure = f"{unique}-error.out" if chosen is None else _failure_name(chosen)
     extension = f"{submission.result_extension.strip('/')}/" if submission.result_extension else ""
     plan = OutputPlan(
         result=ObjectName(result_prefix.bucket, f"{result_prefix.key}{extension}{result}"),

@@ -21,6 +21,7 @@ from seatrial.http.api.logs import LogRoutes
 from seatrial.http.api.openapi import openapi_route
 from seatrial.http.api.page import docs_page
 from seatrial.http.api.trials import TrialRoutes
+from seatrial.http.api.triggers import TriggerRoutes
 from seatrial.http.api.uploads import UploadRoutes
 from seatrial.http.auth import Needs, authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
@@ -90,6 +91,7 @@ def build_native(services: Services) -> FastAPI:
         DeliveryRoutes,
         UploadRoutes,
         KeyRoutes,
+        TriggerRoutes,
         BackupRoutes,
     ):
         app.include_router(_guarded(part(services).router()), dependencies=[Depends(authenticated)])

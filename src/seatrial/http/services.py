@@ -14,6 +14,7 @@ from seatrial.ports.meters import Meters
 from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.registry import Registry
 from seatrial.ports.signer import TopicSigner
+from seatrial.ports.triggers import TriggerStore
 
 if TYPE_CHECKING:
     from seatrial.engine.backup import BackupTaker
@@ -63,4 +64,5 @@ class Services:
     backups: BackupTaker
     streams: Streams
     outside: Outside
+    triggers: TriggerStore
     home: Home | None = None  # where the server's own buckets lie in an S3 service

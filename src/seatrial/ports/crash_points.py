@@ -55,6 +55,8 @@ class CrashPoint(StrEnum):
     NOTIFY_TOLD = "notify.told"  # the receiver has answered, and nothing says so yet
     NOTIFY_RECORDED = "notify.recorded"
 
+    ARRIVAL_ACTED = "arrival.acted"  # what an object's event sets off is durable, and nothing says so yet
+
     CLOSE_PROCESS_GONE = "close.process_gone"  # a worker's processes are gone, its session still open
     CLOSE_COMMITTED = "close.committed"
 

@@ -40,7 +40,7 @@ class ObjectNames(Protocol):
         """What a name holds, inline bytes included. Raises NoSuchBucket, NoSuchObject."""
         ...
 
-    async def delete(self, name: ObjectName) -> None:
+    async def delete(self, name: ObjectName, now_ms: int) -> None:
         """Free a name. Raises NoSuchBucket."""
         ...
 

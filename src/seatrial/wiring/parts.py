@@ -35,6 +35,7 @@ from seatrial.adapters.sql.opening import listening, open_database
 from seatrial.adapters.sql.outbox import SqlOutbox
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.sql.topics import SqlTopics
+from seatrial.adapters.sql.triggers import SqlTriggers
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.machine import ThisMachine
 from seatrial.adapters.system.memory import free_memory_bytes
@@ -67,6 +68,7 @@ from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobPurpose
 from seatrial.domain.limits import STORE_POLL_MS
 from seatrial.domain.logs import LogLine
+from seatrial.engine.arrivals import ARRIVALS, Arrivals
 from seatrial.engine.backup import DATABASE, BackupTaker
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
@@ -96,9 +98,11 @@ from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
 from seatrial.engine.topics import Topics
 from seatrial.engine.trial import Court
+from seatrial.engine.trigger_acts import trigger_acts
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
+from seatrial.http.doors.s3.event_words import S3EventWords
 from seatrial.http.doors.sns import JobMessages, SnsWords
 from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.presigned import presigned_url
@@ -157,6 +161,7 @@ class Server:
     reaper: Reaper
     publisher: Publisher
     retainer: Retainer
+    arrivals: Arrivals
     leases: Leases | None  # where other servers share the database
 
     def rounds(self) -> list[asyncio.Task[None]]:
@@ -170,6 +175,7 @@ class Server:
             services.outside,
             services.canaries,
             services.keys,
+            self.arrivals,
         )
         runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
@@ -297,6 +303,7 @@ async def put_together(
             reaper=Reaper(stores.jobs, watch, services.multipart, clock, deployer.end_session),
             publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
             retainer=_retainer(ground, stores, deployer, remains),
+            arrivals=_arrivals(ground, stores, doers, topics),
             leases=leases,
         )
 
@@ -307,8 +314,8 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
     jobs = SqlJobStore(database, None if settings.objects is None else settings.publish_seconds_max * 1000)
     registry = SqlRegistry(database)
     await _belong(settings, folders.data, registry, ground.clock)
-    kept = await _open_objects(settings, folders, database, jobs, ground.clock, stack)
     keyring = Keyring(load_or_create_credentials(folders.data, settings.region), ground.clock)
+    kept = await _open_objects(ground, database, jobs, stack)
     return _Stores(
         database=database,
         logs=logs,
@@ -508,9 +515,15 @@ async def _services(
         waits=Waits(stores.jobs, deployer),
         canaries=canaries,
         meters=meters,
+        triggers=SqlTriggers(stores.database),
         home=stores.kept.home,
         backups=_backups(ground, stores),
     )
+
+
+def _arrivals(ground: _Ground, stores: _Stores, doers: _Doers, topics: Topics) -> Arrivals:
+    acts = trigger_acts(doers.submitter, topics, S3EventWords(stores.keyring.credentials))
+    return Arrivals(SqlTriggers(stores.database), acts, ground.bells, ground.clock)
 
 
 def _count(meters: Meters, job: Job) -> None:
@@ -644,18 +657,12 @@ class _Kept:
     keepers: tuple[Keeper, ...] = ()  # of what a backup takes along
 
 
-async def _open_objects(
-    settings: Settings,
-    folders: Folders,
-    database: Database,
-    store: SqlJobStore,
-    clock: SystemClock,
-    stack: AsyncExitStack,
-) -> _Kept:
+async def _open_objects(ground: _Ground, database: Database, store: SqlJobStore, stack: AsyncExitStack) -> _Kept:
+    settings, folders, clock = ground.settings, ground.folders, ground.clock
     if settings.objects is None:
         blobs = BlobFiles(folders.made("blobs"))
         stack.callback(blobs.close)
-        embedded = EmbeddedObjects(SqlObjectNames(database), blobs, clock)
+        embedded = EmbeddedObjects(SqlObjectNames(database, partial(ground.bells.ring, ARRIVALS)), blobs, clock)
         await embedded.sweep()
         return _Kept(embedded, None, _nothing_to_sweep, (embedded,))
     try:

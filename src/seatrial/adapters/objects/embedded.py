@@ -98,7 +98,7 @@ class EmbeddedObjects:
 
     async def delete(self, name: ObjectName) -> None:
         """Raises NoSuchBucket."""
-        await self._names.delete(name)
+        await self._names.delete(name, self._clock.now_ms())
         await self.remove_freed()
 
     async def buckets(self) -> list[Bucket]:

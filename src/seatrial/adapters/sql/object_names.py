@@ -36,6 +36,7 @@ from sqlalchemy import (
 
 from seatrial.adapters.sql.copies import blobs_in
 from seatrial.adapters.sql.metadata import metadata as all_tables
+from seatrial.adapters.sql.object_events import Change, note_change, noted
 from seatrial.domain.limits import LIST_KEYS_MAX
 from seatrial.domain.objects import (
     Bucket,
@@ -46,6 +47,7 @@ from seatrial.domain.objects import (
     PutCondition,
     Sealed,
 )
+from seatrial.domain.triggers import ObjectChange
 from seatrial.ports.object_store import (
     BucketExists,
     BucketNotEmpty,
@@ -134,8 +136,11 @@ def reveal_name(
     metadata: Mapping[str, str],
     condition: PutCondition | None,
     now_ms: int,
+    change: ObjectChange | None = None,
 ) -> ObjectInfo:
     """Give sealed bytes a name, replacing what it held. Revealing the same blob again is no conflict.
+
+    What that sets off is written down with it; `change` None: as the ETag tells.
 
     A blob whose last name was freed is gone: its Sealed must not be revealed again.
 
@@ -162,7 +167,15 @@ def reveal_name(
         conn.execute(_INSERT, values | {"bucket": name.bucket, "key": name.key.encode()})
     if held is not None and held["blob"] is not None and held["blob"] != sealed.blob:
         _release(conn, held["blob"])
+    if not repeated:
+        how = change or change_of(sealed)
+        note_change(conn, Change(name, how, now_ms, sealed.size_bytes, sealed.etag, media_type))
     return ObjectInfo(name, sealed, media_type, now_ms, dict(metadata))
+
+
+def change_of(sealed: Sealed) -> ObjectChange:
+    """How an object came, as its ETag tells: that of one made of parts ends in their number."""
+    return ObjectChange.COMPLETED if "-" in sealed.etag else ObjectChange.PUT
 
 
 def copy_name(
@@ -184,7 +197,7 @@ def copy_name(
         raise ObjectChanged(f"{source.name.uri} has changed")
     if condition is not None:  # here, because a copy onto its own source is no repetition
         _check(condition, _held(conn, target), target)
-    return reveal_name(conn, target, info.sealed, media_type, metadata, None, now_ms)
+    return reveal_name(conn, target, info.sealed, media_type, metadata, None, now_ms, ObjectChange.COPY)
 
 
 def head_name(conn: Connection, name: ObjectName) -> ObjectInfo:
@@ -204,12 +217,13 @@ def _head(conn: Connection, name: ObjectName, statement: Select[Any]) -> ObjectI
     return _info(row)
 
 
-def delete_name(conn: Connection, name: ObjectName) -> None:
+def delete_name(conn: Connection, name: ObjectName, now_ms: int) -> None:
     """Free a name; a free name is no error. Raises NoSuchBucket."""
     held = _held(conn, name)
     if held is None:
         return
     conn.execute(_DELETE, _at(name))
+    note_change(conn, Change(name, ObjectChange.DELETED, now_ms))
     if held["blob"] is not None:
         _release(conn, held["blob"])
 
@@ -382,8 +396,10 @@ class _Transactions(Protocol):
 class SqlObjectNames:
     """`ports.object_names.ObjectNames` on the database: each method is one transaction."""
 
-    def __init__(self, database: _Transactions) -> None:
+    def __init__(self, database: _Transactions, on_noted: Callable[[], None] = lambda: None) -> None:
+        """`on_noted` is called once a change that sets something off is on disk."""
         self._database = database
+        self._on_noted = on_noted
 
     async def reveal(
         self,
@@ -395,9 +411,7 @@ class SqlObjectNames:
         now_ms: int,
     ) -> ObjectInfo:
         """See `reveal_name`."""
-        return await self._database.write(
-            lambda conn: reveal_name(conn, name, sealed, media_type, metadata, condition, now_ms)
-        )
+        return await self._change(lambda conn: reveal_name(conn, name, sealed, media_type, metadata, condition, now_ms))
 
     async def copy(
         self,
@@ -409,17 +423,15 @@ class SqlObjectNames:
         now_ms: int,
     ) -> ObjectInfo:
         """See `copy_name`."""
-        return await self._database.write(
-            lambda conn: copy_name(conn, source, target, media_type, metadata, condition, now_ms)
-        )
+        return await self._change(lambda conn: copy_name(conn, source, target, media_type, metadata, condition, now_ms))
 
     async def head(self, name: ObjectName) -> ObjectInfo:
         """See `head_name`."""
         return await self._read(partial(head_name, name=name))
 
-    async def delete(self, name: ObjectName) -> None:
+    async def delete(self, name: ObjectName, now_ms: int) -> None:
         """See `delete_name`."""
-        await self._database.write(partial(delete_name, name=name))
+        await self._change(partial(delete_name, name=name, now_ms=now_ms))
 
     async def create_bucket(self, bucket: str, now_ms: int) -> None:
         """See `create_bucket`."""
@@ -452,6 +464,16 @@ class SqlObjectNames:
     async def page(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> ListPage:
         """See `list_names`."""
         return await self._read(lambda conn: list_names(conn, bucket, prefix, delimiter, after, limit))
+
+    async def _change(self, work: Callable[[Connection], T]) -> T:
+        def counted(conn: Connection) -> tuple[T, int]:
+            done = work(conn)
+            return done, noted(conn)
+
+        done, events = await self._database.write(counted)
+        if events:
+            self._on_noted()
+        return done
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         """A refusal comes back as a value: a query that raises costs the database its connection."""

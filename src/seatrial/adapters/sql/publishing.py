@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from seatrial.adapters.sql.object_names import buckets, objects, reveal_name
+from seatrial.adapters.sql.object_events import Change, note_changes
+from seatrial.adapters.sql.object_names import buckets, change_of, objects, reveal_name
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.query import Query
 from seatrial.domain.objects import ObjectName, Sealed
@@ -51,11 +52,17 @@ class Publishing:
         """Write the names; to be called once, at the end."""
         if not self._names:
             return
+        note_changes(self._connection, [_change(one) for one in self._names])
         written = _ADD_NEW.run(self._connection, [_values(one) for one in self._names])
         if written == len(self._names):
             return
         for one in self._names:  # some were held, or come twice: each in its turn, which changes nothing for the new
             reveal_name(self._connection, one.name, one.sealed, one.media_type, {}, None, one.now_ms)
+
+
+def _change(one: _Visible) -> Change:
+    sealed = one.sealed
+    return Change(one.name, change_of(sealed), one.now_ms, sealed.size_bytes, sealed.etag, one.media_type)
 
 
 def _values(one: _Visible) -> dict[str, Any]:

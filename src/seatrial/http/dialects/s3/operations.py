@@ -21,6 +21,8 @@ class Operation(StrEnum):
     GET_BUCKET_VERSIONING = "GetBucketVersioning"
     GET_BUCKET_ACL = "GetBucketAcl"
     GET_BUCKET_TAGGING = "GetBucketTagging"
+    GET_BUCKET_NOTIFICATION = "GetBucketNotificationConfiguration"
+    PUT_BUCKET_NOTIFICATION = "PutBucketNotificationConfiguration"
     LIST_OBJECTS = "ListObjects"
     LIST_MULTIPART_UPLOADS = "ListMultipartUploads"
     DELETE_OBJECTS = "DeleteObjects"
@@ -50,6 +52,8 @@ _ON_BUCKET = {
     ("GET", "versioning"): Operation.GET_BUCKET_VERSIONING,
     ("GET", "acl"): Operation.GET_BUCKET_ACL,
     ("GET", "tagging"): Operation.GET_BUCKET_TAGGING,
+    ("GET", "notification"): Operation.GET_BUCKET_NOTIFICATION,
+    ("PUT", "notification"): Operation.PUT_BUCKET_NOTIFICATION,
     ("GET", "uploads"): Operation.LIST_MULTIPART_UPLOADS,
     ("POST", "delete"): Operation.DELETE_OBJECTS,
 }

@@ -22,6 +22,7 @@ from seatrial.http.dialects.s3.errors import (
 from seatrial.http.dialects.s3.operations import Operation, read_operation
 from seatrial.http.doors.s3.buckets import Buckets
 from seatrial.http.doors.s3.call import S3Call
+from seatrial.http.doors.s3.notifications import Notifications
 from seatrial.http.doors.s3.objects import Objects
 from seatrial.http.doors.s3.reach import check_reach
 from seatrial.http.doors.s3.uploads import Uploads
@@ -51,6 +52,7 @@ class S3Door:
             Buckets(services.objects, self._owner, credentials.region, services.home),
             Objects(services.objects, self._owner),
             Uploads(services.multipart, services.objects, self._owner, services.base_url),
+            Notifications(services),
         )
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -74,8 +76,12 @@ class S3Door:
         return response
 
 
-def _acts(buckets: Buckets, objects: Objects, uploads: Uploads) -> Mapping[Operation, Act]:
+def _acts(
+    buckets: Buckets, objects: Objects, uploads: Uploads, notifications: Notifications
+) -> Mapping[Operation, Act]:
     return {
+        Operation.GET_BUCKET_NOTIFICATION: notifications.get,
+        Operation.PUT_BUCKET_NOTIFICATION: notifications.put,
         Operation.LIST_BUCKETS: buckets.list_buckets,
         Operation.CREATE_BUCKET: buckets.create,
         Operation.HEAD_BUCKET: buckets.head,

@@ -27,6 +27,8 @@ SCOPES: Mapping[Operation, tuple[KeyScope, ...]] = {
     Operation.GET_BUCKET_VERSIONING: _LOOK,
     Operation.GET_BUCKET_ACL: _LOOK,
     Operation.GET_BUCKET_TAGGING: _LOOK,
+    Operation.GET_BUCKET_NOTIFICATION: (KeyScope.READ, KeyScope.DEPLOY),
+    Operation.PUT_BUCKET_NOTIFICATION: _KEEP,
     Operation.LIST_OBJECTS: _LOOK,
     Operation.LIST_MULTIPART_UPLOADS: _LOOK,
     Operation.DELETE_OBJECTS: _CHANGE,
