@@ -250,11 +250,10 @@ def test_other_services_are_told_apart_in_their_own_error_form(shared_server: An
         "apigateway": ("get_rest_apis", "UnknownOperationException"),
         "ec2": ("describe_instances", "InvalidAction"),
         "sns": ("list_topics", "InvalidAction"),
-        "cloudwatch": ("list_metrics", "UnknownOperationException"),
         "route53": ("list_hosted_zones", "NotImplemented"),
     }
     for service, (operation, code) in said.items():
         client = shared_server.client(service, retries={"max_attempts": 0})
         answer = refusal(getattr(client, operation))
         assert answer[0] == code
-        assert "is not offered here. Offered: lambda, logs, s3, sagemaker" in answer[1]
+        assert "is not offered here. Offered: application-autoscaling, lambda, logs, monitoring, s3" in answer[1]

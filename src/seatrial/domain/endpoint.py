@@ -15,6 +15,7 @@ from seatrial.domain.limits import (
     QUEUE_TTL_SECONDS_DEFAULT,
 )
 from seatrial.domain.objects import ObjectName
+from seatrial.domain.scaling import ScalingSettings
 
 
 class EndpointStatus(StrEnum):
@@ -118,6 +119,7 @@ class VersionSettings:
     update: UpdateWay = UpdateWay.BLUE_GREEN  # how this version takes the place of the one before
     canary_minutes: int | None = None  # between two canaries; None: only when one is asked for, or after a change
     canary_policy: CanaryPolicy = CanaryPolicy.REPORT
+    scaling: ScalingSettings | None = None  # None: as many workers as `workers` says, until somebody scales it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happened to an endpoint: its statuses and its canaries, kept in the order of their happening."""
+"""What happened to an endpoint: its statuses, its canaries and its scaling, kept in the order of their happening."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ class EventKind(StrEnum):
 
     STATUS = "status"
     CANARY = "canary"
+    SCALING = "scaling"
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointEvent:
-    """`word` is the status that began, or how a canary ended; `message` says why, for people."""
+    """`word` is the status that began, how a canary ended, or which way it was scaled (out, in); `message` says why."""
 
     id: str
     endpoint_id: str

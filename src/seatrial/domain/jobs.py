@@ -204,6 +204,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Client jobs of an endpoint that wait or run; when the oldest was submitted (milliseconds since the epoch)."""
+
+    queued: int = 0
+    running: int = 0
+    oldest_ms: int | None = None
+
+    @property
+    def size(self) -> int:
+        """All of them."""
+        return self.queued + self.running
+
+
+@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs a listing shows. `before` is the id of the last job of the page before."""
 

@@ -346,3 +346,21 @@ HINTS_RETRY_SECONDS = 5  # until a lost connection that only hears hints is made
 STORE_POLL_MS = 1_000  # how often a waiting worker looks at a queue that others may have filled
 
 LOG_LINES_WAITING_MAX = 20_000  # not written yet; beyond it lines are dropped, and counted
+
+# Scaling, figures over time and alarms
+SCALING_LOOK_MS = 1_000  # between two looks at what each endpoint's workers have to do
+SCALING_COOLDOWN_SECONDS_DEFAULT = 300  # before workers leave, unless somebody says; as at AWS
+SCALING_COOLDOWN_SECONDS_MAX = 7 * 86_400  # the most that may be asked for
+SCALING_BACKLOG_DEFAULT = 2  # jobs, queued and running, that one worker is meant to have
+SCALING_POLICIES_MAX = 20  # of one endpoint
+SCALING_STEPS_MAX = 20  # of one policy, as at AWS
+SCALING_WORKERS_PER_CORE_MAX = 4  # that are added for a backlog; more only by a minimum, or by hand
+SCALING_MEMORY_KEPT_BYTES = 256 * MIB  # that stay free when a worker is added
+METRIC_MINUTES_KEPT = 1_440  # points of one series, one a minute; alarms look no farther back
+METRIC_POINTS_SERIES_MAX = 2_000  # series that are kept over time; further ones are left out
+METRIC_DATA_BYTES_MAX = 1 * MIB  # of PutMetricData, unpacked; as at AWS
+METRIC_DATUMS_MAX = 100_800  # datapoints of one answer of GetMetricData, as at AWS
+ALARMS_MAX = 500  # of one server
+ALARM_ACTIONS_MAX = 5  # of one state of an alarm, as at AWS
+ALARM_HISTORY_KEPT = 100  # entries of one alarm, the newest
+ALARM_SPAN_SECONDS_MAX = 86_400  # evaluation periods times period, as at AWS

@@ -212,6 +212,10 @@ _API = {
         "Let results go to another bucket, or to keys that the trigger's prefix or suffix leaves out.",
     ),
     e.TRIGGERS_TOO_MANY: Meaning("The bucket has as many triggers as it may have.", "Remove some."),
+    e.SCALING_NOT_FOUND: Meaning(
+        "The endpoint is not scaled, or has no such policy.", "Scale it: seatrial scale NAME --min 0 --max 3."
+    ),
+    e.ALARM_NOT_FOUND: Meaning("There is no such alarm.", "Name one that DescribeAlarms lists."),
     e.VERSION_NOT_FOUND: Meaning("The endpoint has no version of that number.", "Name one that `valid` says."),
     e.TRIAL_REPORT_NOT_FOUND: Meaning(
         "The version has no report that could be shown: its trial goes on, was before there were reports, or what is "

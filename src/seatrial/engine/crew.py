@@ -207,8 +207,8 @@ class Crew:
         self._known.set()
 
     def _taking(self) -> list[Runner]:
-        """Those that take work; the others only end what they have."""
-        return [runner for runner in self._runners if not runner.retiring]
+        """Those that take work, the busy ones first; the others only end what they have."""
+        return sorted((one for one in self._runners if not one.retiring), key=lambda one: not one.busy)
 
     def _staying(self) -> int:
         """Workers that take work, or are on their way to it."""

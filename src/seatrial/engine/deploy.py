@@ -383,6 +383,19 @@ class Deployer:
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)
         return crew.ready if crew else 0
 
+    def worker_memory_bytes(self, endpoint_name: str) -> int | None:
+        """What a worker of the active version may take: its limit, else the most that one has held here.
+
+        Raises:
+            NotFound: no such endpoint.
+        """
+        active = self._directory.endpoint(endpoint_name).active_version
+        crew = self._crews.of(active)
+        if active is None or crew is None:
+            return None
+        limit = self._directory.version(active).version.settings.memory_bytes_max
+        return limit or max((max(readings) for readings in crew.memory()), default=None)
+
     def busy_workers(self, endpoint_name: str) -> int:
         """Workers of the active version that hold work. Raises NotFound."""
         crew = self._crews.of(self._directory.endpoint(endpoint_name).active_version)

@@ -26,11 +26,13 @@ _ELSEWHERE = frozenset({"header", "uri", "querystring", "headers", "statusCode"}
 # separators of all scripts are read with \w and \s, which is a little wider.
 _JAVA_CLASSES = {
     r"\p{ASCII}": r"[\x00-\x7f]",
-    r"\p{Print}": r"\x20-\x7e",
+    r"\p{Print}+": r"[\x20-\x7e]+",
+    r"\p{Print}": r"\x20-\x7e",  # of a class in brackets
     r"\p{L}": r"\w",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
     r"\z": r"\Z",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",  # a range of pairs of surrogates
 }
 
 

@@ -17,16 +17,19 @@ from seatrial.ports.signer import TopicSigner
 from seatrial.ports.triggers import TriggerStore
 
 if TYPE_CHECKING:
+    from seatrial.engine.alarms import Alarms
     from seatrial.engine.backup import BackupTaker
     from seatrial.engine.canaries import Canaries
     from seatrial.engine.cancel import Canceller
     from seatrial.engine.deliver import Deliverer
     from seatrial.engine.deploy import Deployer
+    from seatrial.engine.figures import Figures
     from seatrial.engine.inspect import Inspector
     from seatrial.engine.keys import Keys
     from seatrial.engine.multipart import MultipartUploads
     from seatrial.engine.outside import Outside
     from seatrial.engine.report import Reports
+    from seatrial.engine.scale import Scaler
     from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
     from seatrial.engine.topics import Topics
@@ -60,6 +63,9 @@ class Services:
     multipart: MultipartUploads
     waits: Waits
     canaries: Canaries
+    scaler: Scaler
+    alarms: Alarms
+    figures: Figures
     meters: Meters
     backups: BackupTaker
     streams: Streams

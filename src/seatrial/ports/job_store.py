@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from seatrial.domain.commands import IdempotencyKey, JobCommand, JobOutcome, KeyConflict, Publication, Submitted
-from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.domain.jobs import Backlog, Job, JobFilter, JobState
 from seatrial.ports.storage import StoreUnavailable
 
 __all__ = ["JobStore", "StoreUnavailable"]
@@ -59,6 +59,10 @@ class JobStore(Protocol):
 
     async def still_needed(self, words: Sequence[str]) -> set[str]:
         """Those tokens and job ids whose job runs or publishes: what they staged may still be wanted."""
+        ...
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        """What waits and runs of each endpoint's client jobs, by endpoint id; those with nothing are absent."""
         ...
 
     async def next_deadline_ms(self) -> int | None:

@@ -78,6 +78,10 @@ class Registry(Protocol):
         """A door's own document. Raises AlreadyThere."""
         ...
 
+    async def save_document(self, kind: str, name: str, body: Mapping[str, Any], now_ms: int) -> None:
+        """A door's own document, in the place of the one that may be there."""
+        ...
+
     async def document(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """Its body."""
         ...

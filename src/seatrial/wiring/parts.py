@@ -79,6 +79,7 @@ from seatrial.engine.deliver import OUTBOX, Deliverer, Sender, Words
 from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
+from seatrial.engine.figures import Figures
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.keyring import Keyring
 from seatrial.engine.keys import Keys
@@ -114,6 +115,7 @@ from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectRefuse
 from seatrial.ports.registry import AlreadyThere
 from seatrial.ports.storage import StoreUnavailable
 from seatrial.ports.urls import UrlReader
+from seatrial.wiring.scaling import open_scaling
 
 if TYPE_CHECKING:
     from seatrial.adapters.objects.s3 import S3Objects
@@ -176,6 +178,8 @@ class Server:
             services.canaries,
             services.keys,
             self.arrivals,
+            services.scaler,
+            services.alarms,
         )
         runs = [one.run() for one in parts]
         return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
@@ -489,7 +493,17 @@ async def _services(
 ) -> Services:
     objects, clock = stores.kept.objects, ground.clock
     meters = PrometheusMeters()
-    ground.watch.on_ended(partial(_count, meters))
+    scaling = await open_scaling(
+        deployer,
+        doers.directory,
+        doers.outside,
+        stores.registry,
+        stores.jobs,
+        topics,
+        stores.keyring.credentials,
+        clock,
+    )
+    ground.watch.on_ended(partial(_count, meters, scaling.figures))
     canaries = Canaries(court, deployer, stores.registry, meters, ground.bells, clock)
     await canaries.load()
     return Services(
@@ -514,6 +528,9 @@ async def _services(
         outside=doers.outside,
         waits=Waits(stores.jobs, deployer),
         canaries=canaries,
+        scaler=scaling.scaler,
+        alarms=scaling.alarms,
+        figures=scaling.figures,
         meters=meters,
         triggers=SqlTriggers(stores.database),
         home=stores.kept.home,
@@ -526,9 +543,10 @@ def _arrivals(ground: _Ground, stores: _Stores, doers: _Doers, topics: Topics) -
     return Arrivals(SqlTriggers(stores.database), acts, ground.bells, ground.clock)
 
 
-def _count(meters: Meters, job: Job) -> None:
+def _count(meters: Meters, figures: Figures, job: Job) -> None:
     if job.purpose is JobPurpose.CLIENT:
         meters.job_ended(job)
+        figures.job_ended(job)
 
 
 def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from seatrial.adapters.sql.backlogs import read_backlogs
 from seatrial.adapters.sql.commands import EXECUTORS
 from seatrial.adapters.sql.commands.forget import ended_until, inputs_named
 from seatrial.adapters.sql.commands.submit import made_before
@@ -18,7 +19,7 @@ from seatrial.adapters.sql.listing import list_jobs
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import job_counts, jobs, stores, word
 from seatrial.domain.commands import IdempotencyKey, JobCommand, JobOutcome, KeyConflict, Publication, Submitted
-from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.domain.jobs import Backlog, Job, JobFilter, JobState
 
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _COUNTS = select(job_counts.c.state, job_counts.c.count).where(
@@ -70,6 +71,10 @@ class SqlJobStore:
     async def counts(self, endpoint_id: str) -> Mapping[JobState, int]:
         """See the port."""
         return await self._database.read(partial(_read_counts, endpoint_id=endpoint_id))
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        """See the port."""
+        return await self._database.read(read_backlogs)
 
     async def next_deadline_ms(self) -> int | None:
         """See the port."""

@@ -33,6 +33,7 @@ from seatrial.domain.endpoint import (
 from seatrial.domain.history import EndpointEvent, EventFilter
 from seatrial.domain.jobs import JobState
 from seatrial.domain.objects import ObjectName
+from seatrial.domain.scaling import ScalingSettings
 from seatrial.ports.registry import AlreadyThere, NotThere
 
 _SESSIONS = (
@@ -125,6 +126,17 @@ class SqlRegistry:
         """See the port."""
         values = {"kind": kind, "name": name, "body": dict(body), "created_at_ms": now_ms}
         await self._database.write(partial(_insert_new, table=documents, values=values, name=name))
+
+    async def save_document(self, kind: str, name: str, body: Mapping[str, Any], now_ms: int) -> None:
+        """See the port."""
+        values = {"kind": kind, "name": name, "body": dict(body), "created_at_ms": now_ms}
+        statement = delete(documents).where(documents.c.kind == kind, documents.c.name == name)
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+            connection.execute(insert(documents), values)
+
+        await self._database.write(work)
 
     async def document(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """See the port."""
@@ -235,7 +247,8 @@ def _settings(values: Mapping[str, Any]) -> VersionSettings:
         "update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN)),
         "canary_policy": CanaryPolicy(values.get("canary_policy", CanaryPolicy.REPORT)),
     }
-    return VersionSettings(**{**values, **prefixes, **words, **lists})
+    scaling = {"scaling": ScalingSettings(**values["scaling"])} if values.get("scaling") else {}
+    return VersionSettings(**{**values, **prefixes, **words, **lists, **scaling})
 
 
 def _stage(values: Mapping[str, Any]) -> StageReport:

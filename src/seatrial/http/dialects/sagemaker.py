@@ -345,6 +345,11 @@ def configuration(endpoint: Endpoint, version: EndpointVersion | None) -> Mappin
     return kept.get(str(version.number), {}) if version is not None else {}
 
 
+def variant(endpoint: Endpoint, version: EndpointVersion | None) -> str:
+    """The name of its one variant."""
+    return str(configuration(endpoint, version).get("variant", VARIANT_DEFAULT))
+
+
 # ---------------------------------------------------------------- endpoints
 
 

@@ -30,7 +30,9 @@ from seatrial.http.dialects.aws_errors import AwsError, Protocol
 from seatrial.http.dialects.aws_lambda import refusals as lambda_refusals
 from seatrial.http.dialects.s3.address import bucket_of_host
 from seatrial.http.dialects.s3.errors import not_offered
+from seatrial.http.doors.autoscaling import AutoScalingDoor
 from seatrial.http.doors.aws_lambda import LambdaDoor, is_invocation, makes_function
+from seatrial.http.doors.cloudwatch import CloudWatchDoor
 from seatrial.http.doors.logs import LogsDoor
 from seatrial.http.doors.request_body import RequestBody
 from seatrial.http.doors.s3 import S3Door
@@ -53,6 +55,8 @@ _PROTOCOLS = {
     "lambda": Protocol.REST_JSON,
     "logs": Protocol.JSON,
     "sns": Protocol.QUERY,
+    "application-autoscaling": Protocol.JSON,
+    "monitoring": Protocol.JSON,  # CloudWatch's name in signatures
     "sts": Protocol.QUERY,
     "s3": Protocol.REST_XML,
 }
@@ -61,7 +65,12 @@ _NATIVE_PATHS = frozenset({"/", "/docs", "/healthz", "/metrics", "/v1"})
 _AWS_CLIENTS = ("aws-cli", "boto", "aws-sdk")  # how their User-Agent begins, in lower case
 _FORM = "application/x-www-form-urlencoded"
 _LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/functions(/|$)")
-_TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
+_TARGETS = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "AnyScaleFrontendService": "application-autoscaling",
+    "GraniteServiceVersion20100801": "monitoring",
+}
 
 
 def speaks_aws(scope: Scope) -> bool:
@@ -105,6 +114,8 @@ class AwsDoor:
             "lambda": LambdaDoor(services),
             "logs": LogsDoor(services),
             "sns": SnsDoor(services),
+            "application-autoscaling": AutoScalingDoor(services),
+            "monitoring": CloudWatchDoor(services),
             "sts": StsDoor(),
             "s3": S3Door(services),
         }

@@ -178,7 +178,7 @@ class SageMakerDoor:
     async def _scale_endpoint(self, call: AwsRequest, request: Request) -> Request:
         endpoint = await self._endpoint(call, request["EndpointName"])
         version = await self._version(endpoint.active_version)
-        variant = dialect.configuration(endpoint, version).get("variant", dialect.VARIANT_DEFAULT)
+        variant = dialect.variant(endpoint, version)
         for wanted in request["DesiredWeightsAndCapacities"]:
             if wanted["VariantName"] != variant:
                 raise dialect.invalid(f"There is no variant {wanted['VariantName']!r}; valid: {variant!r}.")

@@ -143,7 +143,7 @@ class SageMakerRuntimeDoor:
         if version is None:
             return sagemaker.VARIANT_DEFAULT
         endpoint = await self._services.deployer.endpoint(endpoint_name)
-        return str(sagemaker.configuration(endpoint, version).get("variant", sagemaker.VARIANT_DEFAULT))
+        return sagemaker.variant(endpoint, version)
 
     async def _active_version(self, endpoint_name: str) -> EndpointVersion | None:
         endpoint = await self._services.deployer.endpoint(endpoint_name)

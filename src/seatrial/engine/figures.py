@@ -1,0 +1,132 @@
+"""Figures over time by SageMaker's names, from the very events and counts that `/metrics` tells.
+
+They begin with the server, as its counters do. Names, units and dimensions are those of AWS's page "Amazon SageMaker AI
+metrics in Amazon CloudWatch", its spelling included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from seatrial.domain.errors import QUEUE_TTL_EXPIRED
+from seatrial.domain.jobs import Backlog, Job, JobState
+from seatrial.domain.limits import METRIC_MINUTES_KEPT, METRIC_POINTS_SERIES_MAX
+from seatrial.domain.scaling import BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY
+from seatrial.domain.series import NAMESPACE, Metric, Point, Series, metric, sample
+from seatrial.ports.clock import Clock
+
+ENDPOINT, VARIANT = "EndpointName", "VariantName"
+OLDEST = "ApproximateAgeOfOldestRequest"
+PROCESSED = "InvocationsProcesssed"  # as AWS spells it
+FAILED = "InvocationFailures"
+EXPIRED = "ExpiredRequests"
+IN_BACKLOG = "TimeInBacklog"
+PROCESSING = "TotalProcessingTime"
+LATENCY = "ModelLatency"
+CLIENT_ERRORS = "Invocation4XXErrors"
+SERVER_ERRORS = "Invocation5XXErrors"
+INVOCATIONS = "Invocations"
+
+LEVELS = frozenset({BACKLOG, BACKLOG_PER_INSTANCE, OLDEST, NO_CAPACITY})
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys((BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY), "Count"),
+    **dict.fromkeys((PROCESSED, FAILED, EXPIRED, CLIENT_ERRORS, SERVER_ERRORS, INVOCATIONS), "Count"),
+    OLDEST: "Seconds",
+    IN_BACKLOG: "Milliseconds",
+    PROCESSING: "Milliseconds",
+    LATENCY: "Microseconds",
+}
+_NOTHING: Mapping[int, Point] = MappingProxyType({})
+
+
+class Figures:
+    """Series in memory, one point a minute, of the last METRIC_MINUTES_KEPT minutes.
+
+    `variant_of` gives the name by which an endpoint's variant is known.
+    """
+
+    def __init__(self, variant_of: Callable[[str], str], clock: Clock) -> None:
+        self._variant_of = variant_of
+        self._clock = clock
+        self._series: dict[Metric, Series] = {}
+
+    # ------------------------------------------------------------------ what is recorded
+
+    def backlog(self, endpoint_name: str, backlog: Backlog, capacity: int) -> None:
+        """What an endpoint has to do now, and how many workers could do it."""
+        now_ms = self._clock.now_ms()
+        age_ms = 0 if backlog.oldest_ms is None else max(0, now_ms - backlog.oldest_ms)
+        for name, value in (
+            (BACKLOG, backlog.size),
+            (BACKLOG_PER_INSTANCE, backlog.size / max(capacity, 1)),
+            (OLDEST, age_ms / 1000),
+            (NO_CAPACITY, int(backlog.size > 0 and capacity == 0)),
+        ):
+            series = self._of(metric(NAMESPACE, name, {ENDPOINT: endpoint_name}))
+            if series is not None:
+                series.set(value, now_ms)
+
+    def job_ended(self, job: Job) -> None:
+        """A client's job has ended here."""
+        name = job.endpoint_name
+        ended_ms = job.ended_at_ms if job.ended_at_ms is not None else self._clock.now_ms()
+        self._happened(name, PROCESSED, int(job.state is JobState.SUCCEEDED))
+        self._happened(name, FAILED, int(job.state is JobState.FAILED))
+        self._happened(name, EXPIRED, int((job.failure or {}).get("error_type") == QUEUE_TTL_EXPIRED))
+        self._happened(name, PROCESSING, max(0, ended_ms - job.submitted_at_ms))
+        if job.started_at_ms is not None:
+            self._happened(name, IN_BACKLOG, max(0, job.started_at_ms - job.submitted_at_ms))
+            self._happened(name, LATENCY, max(0, ended_ms - job.started_at_ms) * 1000)
+
+    def invoked(self, endpoint_name: str, status: int) -> None:
+        """A request for the endpoint was answered with that HTTP status."""
+        self._happened(endpoint_name, INVOCATIONS, 1)
+        self._happened(endpoint_name, CLIENT_ERRORS, int(400 <= status < 500))
+        self._happened(endpoint_name, SERVER_ERRORS, int(status >= 500))
+
+    def put(self, which: Metric, point: Point, at_ms: int) -> bool:
+        """Samples of a client's own metric. False: there are too many series already."""
+        series = self._of(which)
+        if series is not None:
+            series.add(point, at_ms)
+        return series is not None
+
+    def forget(self, endpoint_name: str) -> None:
+        """The endpoint is gone, and its series with it."""
+        own = [one for one in self._series if one.namespace == NAMESPACE and one.dimension(ENDPOINT) == endpoint_name]
+        for one in own:
+            del self._series[one]
+
+    # ------------------------------------------------------------------ what is asked
+
+    def points(self, which: Metric) -> Mapping[int, Point]:
+        """By minute since the epoch; empty for a series that there is not."""
+        series = self._series.get(which)
+        return _NOTHING if series is None else series.points
+
+    def metrics(self) -> Sequence[Metric]:
+        """Every series that has points."""
+        return sorted(self._series, key=lambda one: (one.namespace, one.name, one.dimensions))
+
+    def is_own(self, which: Metric) -> bool:
+        """Whether it is the server's, not a client's."""
+        return which.namespace == NAMESPACE
+
+    def is_level(self, which: Metric) -> bool:
+        """Whether the minute that runs tells all about itself already."""
+        return self.is_own(which) and which.name in LEVELS
+
+    # ------------------------------------------------------------------ inside
+
+    def _happened(self, endpoint_name: str, name: str, value: float) -> None:
+        dimensions = {ENDPOINT: endpoint_name, VARIANT: self._variant_of(endpoint_name)}
+        series = self._of(metric(NAMESPACE, name, dimensions))
+        if series is not None:
+            series.add(sample(value), self._clock.now_ms())
+
+    def _of(self, which: Metric) -> Series | None:
+        series = self._series.get(which)
+        if series is None and len(self._series) < METRIC_POINTS_SERIES_MAX:
+            series = self._series[which] = Series(METRIC_MINUTES_KEPT)
+        return series

@@ -1,0 +1,238 @@
+"""Workers come and go with the backlog: by AWS's calls, unmodified clients, on a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+
+
+class Scaled:
+    """An endpoint and the clients that scale it."""
+
+    def __init__(self, api, name):
+        self.api, self.name = api, name
+        self.resource = f"endpoint/{name}/variant/AllTraffic"
+        self.meant = {"ServiceNamespace": "sagemaker", "ResourceId": self.resource, "ScalableDimension": DIMENSION}
+        self.scaling = api.server.client("application-autoscaling")
+        self.cloudwatch = api.server.client("cloudwatch")
+        self.sagemaker = api.server.client("sagemaker")
+
+    def register(self, low, high, **more):
+        self.scaling.register_scalable_target(**self.meant, MinCapacity=low, MaxCapacity=high, **more)
+
+    def track(self, jobs_per_worker, cooldown):
+        metric = {
+            "MetricName": "ApproximateBacklogSizePerInstance",
+            "Namespace": "AWS/SageMaker",
+            "Dimensions": [{"Name": "EndpointName", "Value": self.name}],
+            "Statistic": "Average",
+        }
+        config = {
+            "TargetValue": jobs_per_worker,
+            "CustomizedMetricSpecification": metric,
+            "ScaleInCooldown": cooldown,
+            "ScaleOutCooldown": 0,
+        }
+        return self.scaling.put_scaling_policy(
+            **self.meant,
+            PolicyName="backlog",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration=config,
+        )
+
+    def wake_step(self):
+        config = {
+            "AdjustmentType": "ChangeInCapacity",
+            "Cooldown": 0,
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+        }
+        return self.scaling.put_scaling_policy(
+            **self.meant, PolicyName="wake", PolicyType="StepScaling", StepScalingPolicyConfiguration=config
+        )
+
+    @property
+    def counts(self):
+        """Instances that are there, and that there should be."""
+        variant = self.sagemaker.describe_endpoint(EndpointName=self.name)["ProductionVariants"][0]
+        return variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
+
+    def activities(self):
+        return self.scaling.describe_scaling_activities(**self.meant)["ScalingActivities"]
+
+
+@pytest.fixture
+def scaled(api):
+    def make(name):
+        api.serve(name)
+        return Scaled(api, name)
+
+    return make
+
+
+def aws(api, command, *arguments):
+    done = subprocess.run(
+        [command, *arguments, "--output", "json"],
+        capture_output=True, text=True, env=api.server.environment, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout or "{}")
+
+
+def test_from_zero_to_the_maximum_and_back(scaled, make_gate, eventually):
+    one = scaled("tide")
+    one.register(0, 3)
+    one.track(1, 1)
+    eventually(lambda: one.counts == (0, 0))
+
+    gates = [make_gate() for _ in range(4)]
+    first = one.api.submit("tide", gates[0].code + " or 0")  # wakes it
+    gates[0].reached()
+    assert one.counts == (1, 1)
+
+    jobs = [one.api.submit("tide", f"{gate.code} or {number}") for number, gate in enumerate(gates[1:], start=1)]
+    eventually(lambda: one.counts == (3, 3))
+    assert one.counts == (3, 3), "its maximum, with four jobs"
+    for gate in gates[1:3]:
+        gate.reached()
+
+    gates[0].open()
+    assert one.api.value(first) == 0
+    for gate in gates[1:3]:
+        gate.open()
+    gates[3].reached()
+    eventually(lambda: one.counts == (1, 1))  # the workers that had nothing to do have left, and it still runs
+    gates[3].open()
+    assert [one.api.value(job) for job in jobs] == [1, 2, 3]
+    eventually(lambda: one.counts == (0, 0))
+
+    causes = [(activity["Cause"], activity["StatusCode"]) for activity in reversed(one.activities())]
+    assert causes[0][0].startswith("no more than 0 were wanted for 1 s")
+    assert causes[1] == ("a job waits and there is no worker", "Successful")
+    assert any("1 wanted for each worker (policy backlog)" in cause for cause, _ in causes)
+
+
+def test_figures_alarm_and_a_step_that_wakes(scaled, eventually, aws_command):
+    one = scaled("waker")
+    one.register(0, 2)
+    policy = one.wake_step()["PolicyARN"]
+    alarm = {
+        "AlarmName": "waker-has-backlog",
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "HasBacklogWithoutCapacity",
+        "Dimensions": [{"Name": "EndpointName", "Value": "waker"}],
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "missing",
+    }
+    topic = one.api.server.client("sns").create_topic(Name="alarms")["TopicArn"]
+    one.cloudwatch.put_metric_alarm(**alarm, AlarmActions=[policy, topic], ActionsEnabled=True)
+    weights = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    one.sagemaker.update_endpoint_weights_and_capacities(EndpointName="waker", DesiredWeightsAndCapacities=weights)
+    eventually(lambda: one.counts == (0, 0))
+    (described,) = one.scaling.describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=one.resource)[
+        "ScalingPolicies"
+    ]
+    assert [each["AlarmName"] for each in described["Alarms"]] == ["waker-has-backlog"]
+
+    assert one.api.run("waker", "7") == 7
+    assert [each["Cause"] for each in one.activities()] == ["alarm waker-has-backlog (policy wake)"]
+    history = one.cloudwatch.describe_alarm_history(AlarmName="waker-has-backlog", HistoryItemType="Action")
+    summaries = sorted(item["HistorySummary"] for item in history["AlarmHistoryItems"])
+    assert summaries[0].startswith(f"Successfully executed action {policy}: 0 to 1 workers")
+    assert summaries[1].startswith(f"Successfully executed action {topic}: message ")
+    with pytest.raises(ClientError, match="not offered here"):
+        one.cloudwatch.put_metric_alarm(**{**alarm, "Statistic": "Average"}, ExtendedStatistic="p99")
+
+    told = aws(one.api, aws_command, "cloudwatch", "describe-alarms", "--alarm-names", "waker-has-backlog")
+    assert told["MetricAlarms"][0]["AlarmActions"] == [policy, topic]
+    names = aws(one.api, aws_command, "cloudwatch", "list-metrics", "--namespace", "AWS/SageMaker")["Metrics"]
+    assert {"ApproximateBacklogSize", "InvocationsProcesssed", "ModelLatency"} <= {each["MetricName"] for each in names}
+
+    span = {"StartTime": datetime.now(UTC) - timedelta(minutes=5), "EndTime": datetime.now(UTC) + timedelta(minutes=1)}
+    variant = [{"Name": "EndpointName", "Value": "waker"}, {"Name": "VariantName", "Value": "AllTraffic"}]
+    points = one.cloudwatch.get_metric_statistics(
+        Namespace="AWS/SageMaker", MetricName="InvocationsProcesssed", Dimensions=variant,
+        Period=60, Statistics=["Sum", "SampleCount"], **span,
+    )["Datapoints"]  # fmt: skip
+    assert sum(point["Sum"] for point in points) == 1
+    assert 'seatrial_jobs_ended_total{endpoint="waker"' in one.api.http.get("/metrics").text
+    stat = {"Metric": {"Namespace": "AWS/SageMaker", "MetricName": "TimeInBacklog", "Dimensions": variant}}
+    query = {"Id": "waited", "MetricStat": {**stat, "Period": 60, "Stat": "Maximum"}}
+    (waited,) = one.cloudwatch.get_metric_data(MetricDataQueries=[query], **span)["MetricDataResults"]
+    assert waited["Values"][0] > 0
+    assert waited["StatusCode"] == "Complete"
+
+    one.cloudwatch.delete_alarms(AlarmNames=["waker-has-backlog"])
+    with pytest.raises(one.cloudwatch.exceptions.ResourceNotFound):
+        one.cloudwatch.set_alarm_state(AlarmName="waker-has-backlog", StateValue="OK", StateReason="gone")
+
+
+def test_a_state_set_by_hand_runs_the_step_and_own_figures_are_kept(scaled, eventually, aws_command):
+    one = scaled("manual")
+    one.register(1, 2)
+    policy = one.wake_step()["PolicyARN"]
+    own = [{"Name": "EndpointName", "Value": "manual"}]
+    datum = {"MetricName": "Frames", "Dimensions": own, "Values": [1.0, 5.0], "Counts": [2.0, 1.0], "Unit": "Count"}
+    one.cloudwatch.put_metric_data(Namespace="Mine", MetricData=[datum] * 200)  # packed by the client
+    aws(
+        one.api, aws_command, "cloudwatch", "put-metric-alarm", "--alarm-name", "frames", "--namespace", "Mine",
+        "--metric-name", "Frames", "--dimensions", "Name=EndpointName,Value=manual", "--statistic", "Maximum",
+        "--period", "60", "--evaluation-periods", "1", "--threshold", "1000", "--treat-missing-data", "notBreaching",
+        "--comparison-operator", "GreaterThanThreshold", "--alarm-actions", policy,
+    )  # fmt: skip
+    one.cloudwatch.set_alarm_state(AlarmName="frames", StateValue="ALARM", StateReason="a try")
+    eventually(lambda: one.counts == (2, 2))
+    (entry,) = one.cloudwatch.describe_alarms(AlarmNames=["frames"])["MetricAlarms"]
+    assert entry["AlarmActions"] == [policy]
+    now = datetime.now(UTC)
+    points = one.cloudwatch.get_metric_statistics(
+        Namespace="Mine", MetricName="Frames", Dimensions=own, Period=60, Statistics=["Average", "SampleCount"],
+        StartTime=now - timedelta(minutes=5), EndTime=now + timedelta(minutes=1),
+    )["Datapoints"]  # fmt: skip
+    assert sum(point["SampleCount"] for point in points) == 600
+    with pytest.raises(one.cloudwatch.exceptions.InvalidParameterValueException, match="AWS/"):
+        one.cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=[datum])
+
+
+def test_what_cannot_be_met_is_said(scaled, aws_command):
+    one = scaled("refuser")
+    refused = one.scaling.exceptions.ValidationException
+    with pytest.raises(one.scaling.exceptions.ObjectNotFoundException, match="No scalable target registered"):
+        one.track(1, 1)
+    with pytest.raises(refused, match="must be from 0 to the maximum"):
+        one.register(3, 2)
+    for resource, said in (
+        ("endpoint/refuser/variant/Blue", "There is no variant 'Blue'; valid: 'AllTraffic'"),
+        ("endpoint/nobody/variant/AllTraffic", "There is no resource endpoint/nobody/variant/AllTraffic"),
+    ):
+        one.meant["ResourceId"] = resource
+        with pytest.raises(refused, match=said):
+            one.register(0, 2)
+    one.meant["ResourceId"] = one.resource
+    one.register(1, 2)
+    with pytest.raises(refused, match="asynchronous endpoint is scaled by its backlog"):
+        one.scaling.put_scaling_policy(
+            **one.meant,
+            PolicyName="p",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 70,
+                "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+            },
+        )
+    targets = aws(
+        one.api, aws_command, "application-autoscaling", "describe-scalable-targets",
+        "--service-namespace", "sagemaker", "--resource-ids", one.resource,
+    )["ScalableTargets"]  # fmt: skip
+    assert [(target["MinCapacity"], target["MaxCapacity"]) for target in targets] == [(1, 2)]
+    one.scaling.deregister_scalable_target(**one.meant)
+    with pytest.raises(one.scaling.exceptions.ObjectNotFoundException):
+        one.scaling.deregister_scalable_target(**one.meant)
