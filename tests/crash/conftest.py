@@ -20,6 +20,7 @@ from seatrial.adapters.processes.descendants import SERVER_VARIABLE, environment
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
 from seatrial.config import Settings
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import Endpoint, EndpointStatus
 from seatrial.domain.errors import NotFound
 from seatrial.domain.jobs import Job, JobFilter, JobPurpose
@@ -333,7 +334,7 @@ class Engine:
         return package
 
     def deployment(self, package: str | Path, name: str, settings: Mapping[str, Any]) -> Deployment:
-        return Deployment(name, "owner", PACKAGES / package, "label", settings)
+        return Deployment(name, "owner", EVERYTHING, PACKAGES / package, "label", settings)
 
     async def create(self, package: str | Path = "obedient", name: str = "e", **settings: Any) -> Endpoint:
         return await self.deployer.create(self.deployment(package, name, settings))
@@ -379,7 +380,7 @@ class Engine:
 
     async def accept(self, code: str = "1", name: str = "e", **more: Any) -> Accepted:
         body = json.dumps({"code": code}).encode()
-        return await self.submitter.submit(Submission(name, "owner", "test", **{"body": body} | more))
+        return await self.submitter.submit(Submission(name, "owner", EVERYTHING, "test", **{"body": body} | more))
 
     async def submit(self, code: str = "1", name: str = "e", **more: Any) -> str:
         return (await self.accept(code, name, **more)).job_id

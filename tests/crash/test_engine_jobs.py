@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.errors import BadInput, Busy, Conflict, NotFound
 from seatrial.domain.jobs import JobPurpose, JobState
 from seatrial.domain.limits import ROW_INLINE_BYTES_MAX
@@ -102,7 +103,7 @@ async def test_one_idempotency_key_is_one_job(engine: Any) -> None:
     assert refused.value.error_type == "idempotency_conflict"
     assert first.job_id in refused.value.message
     assert len(await engine.jobs()) == 1
-    other_door = Submission("e", "owner", "another", body=b'{"code": "1"}', idempotency_key="k")
+    other_door = Submission("e", "owner", EVERYTHING, "another", body=b'{"code": "1"}', idempotency_key="k")
     assert (await engine.submitter.submit(other_door)).job_id != first.job_id
 
 

@@ -22,6 +22,7 @@ from seatrial.adapters.sql.object_names import SqlObjectNames
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.domain.contract import Contract, Field, FieldType, MediaForm, Task
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import EndpointVersion, PackageRef, VersionSettings
 from seatrial.domain.errors import BadInput, SeatrialError
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, OutputPlan
@@ -458,7 +459,7 @@ async def test_a_bad_request_is_refused_at_the_door_and_at_the_run(
 ) -> None:
     error = await refused(run(job(body, kind, task=task), contract(image())))
     with pytest.raises(BadInput) as caught:
-        preparer.check(contract(image()), kind, body, task, "job-1")
+        preparer.check(contract(image()), kind, body, task, "job-1", EVERYTHING)
     assert error.error_type == caught.value.error_type == word
     assert says in error.message
     assert caught.value.message == error.message
@@ -466,8 +467,8 @@ async def test_a_bad_request_is_refused_at_the_door_and_at_the_run(
 
 def test_check_names_the_task_and_fetches_nothing(preparer: Preparer) -> None:
     body = b'{"task": "initialization", "image": "s3://no/such"}'
-    assert preparer.check(contract(image()), JSON, body, None, "job-1") == "get_embedding"
-    assert preparer.check(UNDECLARED, JSON, b"anything", "x", "job-1") is None
+    assert preparer.check(contract(image()), JSON, body, None, "job-1", EVERYTHING) == "get_embedding"
+    assert preparer.check(UNDECLARED, JSON, b"anything", "x", "job-1", EVERYTHING) is None
 
 
 async def test_two_media_fields_cannot_be_one_raw_body(run: Any) -> None:
@@ -617,7 +618,7 @@ async def test_what_the_door_has_read_is_not_read_again_unless_the_contract_is_a
     async def steps(by: Contract) -> int:
         return int((await run(in_the_store, by)).fields["steps"])
 
-    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id)
+    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id, EVERYTHING)
     assert [await steps(door), await steps(door)] == [3, 9]
-    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id)
+    preparer.check(door, JSON, told_at_the_door, None, in_the_store.id, EVERYTHING)
     assert [await steps(newer), await steps(door)] == [9, 9]

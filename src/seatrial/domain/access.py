@@ -6,9 +6,10 @@ the remedy. The decision goes by names alone, never by what is there, so that a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 
-from seatrial.domain.credentials import KeyScope, Principal, Reach
+from seatrial.domain.credentials import EVERYTHING, KeyScope, Principal, Reach
 from seatrial.domain.errors import MISSING_SCOPE, OUT_OF_REACH, Forbidden
 from seatrial.domain.home import Home, is_own
 from seatrial.domain.objects import ObjectName
@@ -67,7 +68,7 @@ def reaches_object(reach: Reach, name: ObjectName, home: Home | None) -> bool:
     Of the server's own buckets, who reaches some endpoints only reaches their part, whose keys begin with `NAME/`.
     `home` is where those buckets lie in an S3 service.
     """
-    if reach.endpoints is None and reach.buckets is None:
+    if reach.whole:
         return True
     if home is not None and _may_hold(name, home):
         return False
@@ -86,10 +87,27 @@ def _may_hold(name: ObjectName, home: Home) -> bool:
     return in_home and home.own(name) == name
 
 
-def outside_object(principal: Principal, name: ObjectName) -> Forbidden:
+def outside_object(reach: Reach, name: ObjectName) -> Forbidden:
     """The refusal of an object, or of all whose keys begin so."""
-    if not is_own(name.bucket) or not principal.endpoints:
-        return outside(principal, "bucket", name.bucket)
-    places = ", ".join(f"{one}/" for one in sorted(principal.endpoints)[:_NAMED_MAX])
-    message = f"{principal.said} does not reach {name.uri}: of {name.bucket}, it reaches what begins with {places}."
-    return Forbidden(OUT_OF_REACH, message, details={"remedy": f"Keep to {places}."})
+    message = f"key {reach.key_id!r} does not reach {name.uri}"
+    if is_own(name.bucket) and reach.endpoints:
+        places = ", ".join(f"{one}/" for one in sorted(reach.endpoints)[:_NAMED_MAX])
+        message = f"{message}: of {name.bucket}, it reaches what begins with {places}"
+    remedy = f"An admin allows it: seatrial keys change {reach.key_id} --bucket {name.bucket} …"
+    return Forbidden(OUT_OF_REACH, f"{message}.", details={"bucket": name.bucket, "remedy": remedy})
+
+
+def reach_document(reach: Reach) -> str:
+    """A reach as a text, to be kept with what was asked by it."""
+    return json.dumps(
+        [reach.key_id, *(None if one is None else sorted(one) for one in (reach.endpoints, reach.buckets))]
+    )
+
+
+def read_reach(document: str | None) -> Reach:
+    """The other way; nothing kept: everything."""
+    if document is None:
+        return EVERYTHING
+    key_id, *lists = json.loads(document)
+    endpoints, buckets = (None if one is None else frozenset(one) for one in lists)
+    return Reach(key_id, endpoints, buckets)

@@ -40,10 +40,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The endpoints and buckets that may be touched; None: all of them."""
+    """The endpoints and buckets that a key may touch; None: all of them."""
 
+    key_id: str
     endpoints: frozenset[str] | None = None
     buckets: frozenset[str] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """True when it reaches everything."""
+        return self.endpoints is None and self.buckets is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,15 @@ class Principal:
     @property
     def reach(self) -> Reach:
         """What it may touch."""
-        return Reach(self.endpoints, self.buckets)
+        return Reach(self.key_id, self.endpoints, self.buckets)
 
     @property
     def said(self) -> str:
         """How messages name it."""
         return f"key {self.key_id!r}" if self.worker_of is None else f"a worker of endpoint {self.worker_of!r}"
+
+
+EVERYTHING = Reach(ROOT)
 
 
 def owner_of(account_id: str) -> Principal:
@@ -86,7 +95,9 @@ def owner_of(account_id: str) -> Principal:
 
 def worker_of(account_id: str, endpoint: str) -> Principal:
     """A worker of an endpoint on this server."""
-    return Principal(account_id, "worker", frozenset({KeyScope.OBJECTS}), frozenset({endpoint}), worker_of=endpoint)
+    return Principal(
+        account_id, f"worker/{endpoint}", frozenset({KeyScope.OBJECTS}), frozenset({endpoint}), worker_of=endpoint
+    )
 
 
 @dataclass(frozen=True, slots=True)

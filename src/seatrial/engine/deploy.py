@@ -16,7 +16,9 @@ import structlog
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.access import outside_object, reaches_object
 from seatrial.domain.contract import Contract
+from seatrial.domain.credentials import Reach
 from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import (
     Endpoint,
@@ -31,6 +33,7 @@ from seatrial.domain.endpoint import (
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.failures import Failure
 from seatrial.domain.history import EndpointEvent
+from seatrial.domain.home import Home
 from seatrial.domain.limits import STORE_RETRY_MS, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.bells import Bells
@@ -70,6 +73,7 @@ class Deployment:
 
     endpoint_name: str
     owner: str
+    reach: Reach  # what who asks may touch: no object beyond it is read or written for the endpoint
     package: Path | ObjectName
     label: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -94,8 +98,10 @@ class Deployer:
         bells: Bells,
         clock: Clock,
         outside: Outside,
+        home: Home | None = None,
     ) -> None:
         self._outside = outside
+        self._home = home
         self._court = replace(court, make_crew=self._make_crew)
         self._make_plain_crew = court.make_crew
         self._directory = directory
@@ -125,9 +131,11 @@ class Deployer:
         Raises:
             Conflict: the name is taken.
             BadInput: the name or a setting is not valid.
+            Forbidden: it names an object beyond the reach of who asks.
             Busy: the server is stopping.
         """
         self._check_open()
+        self._check_reach(deployment)
         name = deployment.endpoint_name
         if NAME.fullmatch(name) is None:
             raise BadInput(
@@ -168,9 +176,11 @@ class Deployer:
             NotFound: no such endpoint.
             Conflict: it is being created, updated or deleted.
             BadInput: a setting is not valid.
+            Forbidden: it names an object beyond the reach of who asks.
             Busy: the server is stopping.
         """
         self._check_open()
+        self._check_reach(deployment)
         name = deployment.endpoint_name
         self._directory.endpoint(name)
         async with self._turn(name):
@@ -185,6 +195,17 @@ class Deployer:
             updated = await self._save(endpoint, marks=marks, **changes)
             self._start_proof(updated, version, deployment)
         return updated
+
+    def _check_reach(self, deployment: Deployment) -> None:
+        """What is read and written for the endpoint is in the reach of who deploys it. Raises Forbidden."""
+        said = deployment.settings
+        named = [deployment.package, *(said.get(one) for one in ("output_prefix", "failure_prefix"))]
+        if said.get("samples_uri"):
+            bucket, _, key = said["samples_uri"].removeprefix("s3://").partition("/")
+            named.append(ObjectName(bucket, key))
+        for name in named:
+            if isinstance(name, ObjectName) and not reaches_object(deployment.reach, name, self._home):
+                raise outside_object(deployment.reach, name)
 
     async def rerun(self, endpoint_name: str, since: TrialStage | None = None) -> Endpoint:
         """Run the trial of the newest version again, which failed; it takes over once it passes.

@@ -13,11 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from seatrial.domain.access import outside_object, reaches_object, read_reach
 from seatrial.domain.checking import MediaValue
 from seatrial.domain.contract import Contract, MediaForm, MediaSource
+from seatrial.domain.credentials import Reach
 from seatrial.domain.endpoint import EndpointVersion
-from seatrial.domain.errors import INPUT_CHANGED, PAYLOAD_TOO_LARGE, BadInput
-from seatrial.domain.jobs import Job, JobInput, JobPurpose
+from seatrial.domain.errors import INPUT_CHANGED, INPUT_UNREACHABLE, PAYLOAD_TOO_LARGE, BadInput
+from seatrial.domain.home import Home
+from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobInput, JobPurpose
 from seatrial.domain.json_text import without_mark
 from seatrial.domain.limits import (
     BODY_IN_MEMORY_BYTES_MAX,
@@ -28,6 +31,7 @@ from seatrial.domain.limits import (
     ROW_INLINE_BYTES_MAX,
 )
 from seatrial.domain.media_types import JSON
+from seatrial.domain.objects import ObjectName
 from seatrial.domain.work import FIELD_LAYOUTS, Work
 from seatrial.engine.media import MediaReader, not_found
 from seatrial.engine.request_body import Asked, BodyKind, kind_of, read_request
@@ -39,6 +43,12 @@ Folder = Callable[[], Path]  # a path costs more to make than most requests need
 
 OUTSIDE = "outside"  # what workers elsewhere get: a body, and no file of this machine
 HEARS_ATTRIBUTES = frozenset({"runpod", "aws_lambda", "cog"})  # layouts whose handlers get what else a request had
+REACH = HIDDEN_PREFIX + "reach"  # the attribute with what who asked may touch
+
+
+def reach_of(job: Job) -> Reach:
+    """What who asked for the job may touch."""
+    return read_reach(job.attributes.get(REACH))
 
 
 def inputs_folder(token: str, scratch: Path) -> Path:
@@ -59,15 +69,18 @@ class Preparer:
     `trial_urls` reads what the requests of trials name: those are the server's own.
     """
 
-    def __init__(self, objects: ObjectStore, urls: UrlReader, trial_urls: UrlReader) -> None:
+    def __init__(self, objects: ObjectStore, urls: UrlReader, trial_urls: UrlReader, home: Home | None = None) -> None:
         self._objects = objects
+        self._home = home
         self._media = {
             JobPurpose.CLIENT: MediaReader(objects, urls),
             JobPurpose.TRIAL: MediaReader(objects, trial_urls),
         }
         self._checked = _Checked()
 
-    def check(self, contract: Contract, media_type: str, body: bytes, task: str | None, job_id: str) -> str | None:
+    def check(
+        self, contract: Contract, media_type: str, body: bytes, task: str | None, job_id: str, reach: Reach
+    ) -> str | None:
         """Check a body as far as that goes without fetching; the name of its task (None: undeclared contract).
 
         What it asks for is kept for a while: `prepare` need not read it again.
@@ -78,6 +91,7 @@ class Preparer:
         if not contract.declared:
             return None
         asked = read_request(contract, media_type, body, len(body), task)
+        self._check_media(asked, reach)
         if len(body) <= ROW_INLINE_BYTES_MAX:
             self._checked.keep(job_id, contract, asked)
         return asked.task.name
@@ -103,10 +117,25 @@ class Preparer:
         if not contract.declared:
             return _work(job, token, job.task, body=body, media_type=job.input.media_type)
         asked = self._checked.take(job.id, contract) or await _asked(contract, job, body)
+        self._check_media(asked, reach_of(job))
         if layout in FIELD_LAYOUTS:
             return await self._for_fields(job, token, asked, folder)
         has_files = layout != OUTSIDE
         return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
+
+    def check_object(self, name: ObjectName, reach: Reach, field: str) -> None:
+        """An object that a request names is in the reach of who asked. Raises BadInput: input_unreachable."""
+        if not reaches_object(reach, name, self._home):
+            error = outside_object(reach, name)
+            valid = "an object in the key's reach"
+            raise BadInput(INPUT_UNREACHABLE, error.message, field=field, valid=valid, details=error.extra)
+
+    def _check_media(self, asked: Asked, reach: Reach) -> None:
+        if reach.whole:
+            return
+        for field, value in asked.request.media.items():
+            if isinstance(value.value, ObjectName):
+                self.check_object(value.value, reach, field)
 
     async def _body(self, given: JobInput, folder: Folder | None) -> bytes | Path:
         """The input's bytes; with a folder, big ones are a file there."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from seatrial.domain.credentials import Reach
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.jobs import OutputPlan
 from seatrial.domain.media_types import essence
@@ -34,6 +35,7 @@ class Submission:
 
     endpoint_name: str
     owner: str
+    reach: Reach  # what who asks may touch: no object beyond it is read for the job
     door: str
     media_type: str | None = None
     body: bytes | StagedBody | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -12,6 +12,7 @@ from typing import Any
 
 from seatrial.domain import commands as c
 from seatrial.domain import errors
+from seatrial.domain.access import reach_document
 from seatrial.domain.contract import Contract
 from seatrial.domain.delivery import Target, TargetKind, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, VersionSettings
@@ -33,7 +34,7 @@ from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import Bounds
 from seatrial.engine.directory import Directory
 from seatrial.engine.inspect import Inspector
-from seatrial.engine.prepare import Preparer
+from seatrial.engine.prepare import REACH, Preparer, reach_of
 from seatrial.engine.result_names import JOB_ID, with_job_id
 from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.timeouts import job_timeout_seconds
@@ -242,7 +243,9 @@ class Submitter:
         task = submission.task
         if submission.check_now and isinstance(submission.body, bytes):
             media_type = submission.media_type or JSON
-            checked = self._preparer.check(deployed.contract, media_type, submission.body, submission.task, job_id)
+            checked = self._preparer.check(
+                deployed.contract, media_type, submission.body, submission.task, job_id, submission.reach
+            )
             task = checked or task
         return deployed.version, task
 
@@ -264,6 +267,7 @@ class Submitter:
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
         if submission.object is not None:
+            self._preparer.check_object(submission.object, submission.reach, "input")
             info = await self._stored(submission.object)
             pinned = ObjectRef(info.name, submission.object_etag or info.sealed.etag)
             return JobInput(_media_type(submission, info.media_type), ref=pinned)
@@ -362,7 +366,7 @@ class Submitter:
             **_device(version, contract, task),
             purpose=JobPurpose.TRIAL if submission.version_id else JobPurpose.CLIENT,
             version_id=submission.version_id,
-            attributes=submission.attributes,
+            attributes=_kept_attributes(submission),
             notify=self._targets(submission, version),
             name_chosen=_chooses_name(submission),
         )
@@ -456,6 +460,7 @@ def _again(job: Job) -> Submission:
     return Submission(
         endpoint_name=job.endpoint_name,
         owner=job.owner,
+        reach=reach_of(job),
         door=job.door,
         media_type=job.input.media_type,
         accept=job.accept,
@@ -467,6 +472,12 @@ def _again(job: Job) -> Submission:
         webhooks=tuple(one.address for one in job.notify if one.kind is TargetKind.RUNPOD),
         webhook_kind=TargetKind.RUNPOD,
     )
+
+
+def _kept_attributes(submission: Submission) -> Mapping[str, str]:
+    """With the reach of who asked, where that is not everything."""
+    reach = submission.reach
+    return submission.attributes if reach.whole else {**submission.attributes, REACH: reach_document(reach)}
 
 
 def _device(version: EndpointVersion, contract: Contract, task: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.urls.within import WithinUrls
 from seatrial.config import Settings
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import EndpointStatus, EndpointVersion
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
 from seatrial.domain.objects import ObjectName
@@ -104,7 +105,7 @@ async def _trial(server: Server, asked: Asked, show: Show, data: Path) -> Ended:
     settings = dict(asked.settings)
     if asked.samples is not None:
         settings["samples_uri"] = await _stored(server, asked.samples)
-    endpoint = await deployer.create(Deployment(asked.name, OWNER, asked.package, asked.label, settings))
+    endpoint = await deployer.create(Deployment(asked.name, OWNER, EVERYTHING, asked.package, asked.label, settings))
     while True:
         heard = deployer.heard(asked.name)
         endpoint = await deployer.endpoint(asked.name)

@@ -291,7 +291,11 @@ async def put_together(
         any_urls = await stack.enter_async_context(GuardedUrls(allow_private=True))
         dispatcher = _dispatcher(ground, stores)
         doers = await _made_doers(
-            ground, stores, pool, dispatcher, Preparer(stores.kept.objects, urls, own_urls or any_urls)
+            ground,
+            stores,
+            pool,
+            dispatcher,
+            Preparer(stores.kept.objects, urls, own_urls or any_urls, stores.kept.home),
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
         remains = _remains(ground, stores, doers)
@@ -478,6 +482,7 @@ def _deployer(
         ground.bells,
         clock,
         doers.outside,
+        stores.kept.home,
     )
     return deployer, court
 

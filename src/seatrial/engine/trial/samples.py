@@ -17,6 +17,7 @@ import jsonschema
 from urllib3.filepost import encode_multipart_formdata
 
 from seatrial.domain.contract import Contract, Field, MediaSource, Sample, Task
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import Unproven
 from seatrial.domain.jobs import Job
@@ -101,6 +102,7 @@ class SampleRequests:
         submission = Submission(
             endpoint_name=self._version.endpoint_name,
             owner="trial",
+            reach=EVERYTHING,
             door="trial",
             media_type=media_type,
             version_id=self._version.id,

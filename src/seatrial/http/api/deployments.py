@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from seatrial.domain import errors
+from seatrial.domain.credentials import Principal
 from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
 from seatrial.domain.errors import BadInput
@@ -132,11 +133,12 @@ class Asked:
     label: str
     settings: Mapping[str, Any]
 
-    def deployment(self, owner: str, package: Path | ObjectName) -> Deployment:
+    def deployment(self, principal: Principal, package: Path | ObjectName) -> Deployment:
         """The engine's order. Needs a name."""
         return Deployment(
             endpoint_name=self.name or "",
-            owner=owner,
+            owner=principal.owner,
+            reach=principal.reach,
             package=package,
             label=self.label,
             settings=self.settings,

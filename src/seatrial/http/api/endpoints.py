@@ -237,7 +237,7 @@ class EndpointRoutes:
                 errors.MISSING_FIELD, "There is nothing to deploy.", field="package", valid="s3://bucket/key"
             )
         try:
-            await self._deployer.create(asked.deployment(principal.owner, asked.package))
+            await self._deployer.create(asked.deployment(principal, asked.package))
         except SeatrialError as error:
             asked.forget()
             if error.error_type == ENDPOINT_EXISTS:
@@ -252,7 +252,7 @@ class EndpointRoutes:
         if asked.package is None:
             return await self._scale(name, asked)
         try:
-            await self._deployer.update(asked.deployment(principal.owner, asked.package))
+            await self._deployer.update(asked.deployment(principal, asked.package))
         except SeatrialError:
             asked.forget()
             raise

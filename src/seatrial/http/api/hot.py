@@ -31,19 +31,24 @@ class HotRoutes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._routes: dict[str, Handler] = {
+            "GET /v1/jobs/{id}": self.show,
+            "GET /v1/jobs/{id}/result": self.result,
+            "POST /v1/endpoints/{name}/jobs": self.submit,
+        }
 
     def find(self, scope: Scope) -> Handler | None:
         """The handler of a hot request, its path parameters noted in the scope; None: one for the app."""
         match scope["method"], scope["path"].split("/"):
             case "GET", ["", "v1", "jobs", job_id] if job_id:
                 scope["path_params"] = {"id": job_id}
-                return self.show
+                return self._routes["GET /v1/jobs/{id}"]
             case "GET", ["", "v1", "jobs", job_id, "result"]:
                 scope["path_params"] = {"id": job_id}
-                return self.result
+                return self._routes["GET /v1/jobs/{id}/result"]
             case "POST", ["", "v1", "endpoints", name, "jobs"]:
                 scope["path_params"] = {"name": name}
-                return self.submit
+                return self._routes["POST /v1/endpoints/{name}/jobs"]
         return None
 
     async def answer(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:

@@ -88,6 +88,7 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
     submission = Submission(
         endpoint_name=request.path_params["name"],
         owner=principal.owner,
+        reach=principal.reach,
         door=DOOR,
         media_type=media_type,
         body=await _receive(request, media_type, objects) if stored is None else None,

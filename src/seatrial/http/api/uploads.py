@@ -81,7 +81,7 @@ class UploadRoutes:
             raise BadInput(errors.INVALID_FIELD, "Not a media type.", field="media_type", valid="such as image/png")
         name = ObjectName(INPUTS_BUCKET, key)
         if not reaches_object(principal.reach, name, self._services.home):
-            raise outside_object(principal, name)
+            raise outside_object(principal.reach, name)
         await ensure_bucket(self._services.objects, INPUTS_BUCKET)
         headers = {"Content-Type": asked.media_type} if asked.media_type else {}
         keyring = self._services.keyring

@@ -139,6 +139,7 @@ class LambdaDoor:
                 Submission(
                     endpoint_name=endpoint.name,
                     owner=call.principal.owner,
+                    reach=call.principal.reach,
                     door=DOOR,
                     media_type=JSON,
                     body=wanted.event,
@@ -223,17 +224,17 @@ class LambdaDoor:
 
     async def _create(self, call: AwsRequest, given: Given) -> Response:
         function_arn = names.arn(given["FunctionName"], call.region, self._account_id)
-        endpoint = await self._maker.create(given, call.principal.owner, function_arn)
+        endpoint = await self._maker.create(given, call.principal, function_arn)
         return await self._changed(call, endpoint, function_arn, 201)
 
     async def _update_code(self, call: AwsRequest, given: Given) -> Response:
         endpoint, function_arn = await self._named(call, given)
-        updated = await self._maker.update_code(endpoint, given, call.principal.owner, function_arn)
+        updated = await self._maker.update_code(endpoint, given, call.principal, function_arn)
         return await self._changed(call, updated, function_arn)
 
     async def _update_configuration(self, call: AwsRequest, given: Given) -> Response:
         endpoint, function_arn = await self._named(call, given)
-        updated = await self._maker.update_configuration(endpoint, given, call.principal.owner, function_arn)
+        updated = await self._maker.update_configuration(endpoint, given, call.principal, function_arn)
         return await self._changed(call, updated, function_arn)
 
     async def _delete(self, call: AwsRequest, given: Given) -> Response:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from seatrial.domain.access import outside_object, reaches_object
+from seatrial.domain.credentials import Principal
 from seatrial.domain.endpoint import Endpoint
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError, Unproven
 from seatrial.domain.limits import LAMBDA_CODE_BYTES_MAX
@@ -34,31 +36,34 @@ class FunctionMaker:
     """Makes and changes functions. Every call may raise AwsError."""
 
     def __init__(self, services: Services) -> None:
+        self._home = services.home
         self._deployer = services.deployer
         self._objects = services.objects
         self._uploads = services.uploads
 
-    async def create(self, given: Given, owner: str, function_arn: str) -> Endpoint:
+    async def create(self, given: Given, maker: Principal, function_arn: str) -> Endpoint:
         """A new function, Pending; its trial goes on."""
         name = given["FunctionName"]
         if any(one.name == name for one in await self._deployer.endpoints()):
             raise refusals.conflict(f"Function already exist: {name}")
         function = made.read_function(given)
         settings = made.settings(function)
-        await self._keep(name, given["Code"])
-        deployment = await self._deployment(name, owner, function, settings)
+        await self._keep(name, given["Code"], maker)
+        deployment = await self._deployment(name, maker, function, settings)
         return await self._ordered(self._deployer.create(deployment), function_arn)
 
-    async def update_code(self, endpoint: Endpoint, given: Given, owner: str, function_arn: str) -> Endpoint:
+    async def update_code(self, endpoint: Endpoint, given: Given, maker: Principal, function_arn: str) -> Endpoint:
         """The same function with other code."""
         function = made.read_function({}, made.made_of(endpoint))
         if given.get("DryRun"):
             return endpoint
-        await self._keep(endpoint.name, given)
-        deployment = await self._deployment(endpoint.name, owner, function, made.settings(function))
+        await self._keep(endpoint.name, given, maker)
+        deployment = await self._deployment(endpoint.name, maker, function, made.settings(function))
         return await self._ordered(self._deployer.update(deployment), function_arn)
 
-    async def update_configuration(self, endpoint: Endpoint, given: Given, owner: str, function_arn: str) -> Endpoint:
+    async def update_configuration(
+        self, endpoint: Endpoint, given: Given, maker: Principal, function_arn: str
+    ) -> Endpoint:
         """The same code with another configuration."""
         before = made.made_of(endpoint)
         if before is None:
@@ -66,7 +71,7 @@ class FunctionMaker:
                 f"{endpoint.name} was not made by CreateFunction: deploy it again with other settings."
             )
         function = made.read_function(given, before)
-        deployment = await self._deployment(endpoint.name, owner, function, made.settings(function))
+        deployment = await self._deployment(endpoint.name, maker, function, made.settings(function))
         return await self._ordered(self._deployer.update(deployment), function_arn)
 
     async def delete(self, endpoint: Endpoint) -> None:
@@ -77,9 +82,9 @@ class FunctionMaker:
 
     # ------------------------------------------------------------------ inside
 
-    async def _keep(self, name: str, code: Given) -> None:
+    async def _keep(self, name: str, code: Given, maker: Principal) -> None:
         """The code that a request brings, or names in S3, under the function's name."""
-        body = await self._brought(code)
+        body = await self._brought(code, maker)
         try:
             sealed = await self._objects.stage(body, LAMBDA_CODE_BYTES_MAX)
         finally:
@@ -89,7 +94,7 @@ class FunctionMaker:
             await self._objects.create_bucket(BUCKET)
         await self._objects.reveal(sealed, _code(name), ZIP, {})
 
-    async def _brought(self, code: Given) -> bytes | Path:
+    async def _brought(self, code: Given, maker: Principal) -> bytes | Path:
         if code.get("ImageUri") or code.get("S3ObjectVersion"):
             raise refusals.invalid("ImageUri and S3ObjectVersion are not offered here.")
         given = code.get("ZipFile")
@@ -97,7 +102,10 @@ class FunctionMaker:
             raise refusals.invalid("Please provide a source for function code: ZipFile, or S3Bucket with S3Key.")
         if given is not None:
             return await asyncio.to_thread(base64.b64decode, given)
-        return await self._fetched(ObjectName(code["S3Bucket"], code["S3Key"]))
+        name = ObjectName(code["S3Bucket"], code["S3Key"])
+        if not reaches_object(maker.reach, name, self._home):
+            raise outside_object(maker.reach, name)
+        return await self._fetched(name)
 
     async def _fetched(self, name: ObjectName) -> Path:
         """A copy of an object in a file of ours."""
@@ -117,7 +125,7 @@ class FunctionMaker:
         return path
 
     async def _deployment(
-        self, name: str, owner: str, function: Mapping[str, Any], settings: Mapping[str, Any]
+        self, name: str, maker: Principal, function: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> Deployment:
         """The kept code as a package, with a manifest if it has none."""
         zipped = await self._fetched(_code(name))
@@ -131,7 +139,8 @@ class FunctionMaker:
             zipped.unlink(missing_ok=True)
         return Deployment(
             endpoint_name=name,
-            owner=owner,
+            owner=maker.owner,
+            reach=maker.reach,
             package=package,
             label=f"{name}.zip",
             settings=settings,

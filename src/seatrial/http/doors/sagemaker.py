@@ -8,10 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from seatrial.domain.access import require
+from seatrial.domain.access import outside_object, reaches_object, require
 from seatrial.domain.credentials import KeyScope
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import BadInput, Conflict, NotFound
+from seatrial.domain.objects import ObjectName
 from seatrial.engine.deploy import Deployment
 from seatrial.http import aws_json
 from seatrial.http.aws_json import Operation
@@ -25,6 +26,7 @@ from seatrial.ports.registry import AlreadyThere, NotThere
 
 _DOCUMENTS = {MODEL: "sagemaker.model", ENDPOINT_CONFIG: "sagemaker.endpoint-config"}
 _DEPLOY, _LOOK = (KeyScope.DEPLOY,), (KeyScope.READ, KeyScope.DEPLOY)
+_MAKER = "SeatrialKey"  # in a document: the key that made it
 _TAGS = "sagemaker.tags"  # a document for each tagged thing, by `endpoint/name`
 
 Request = dict[str, Any]
@@ -39,6 +41,7 @@ class SageMakerDoor:
         self._topics = services.topics
         self._registry = services.registry
         self._objects = services.objects
+        self._home = services.home
         self._clock = services.clock
         self._account_id = services.keyring.credentials.account_id
         self._tagging = asyncio.Lock()
@@ -75,6 +78,7 @@ class SageMakerDoor:
     async def _create_model(self, call: AwsRequest, request: Request) -> Request:
         document = dialect.model_document(request, self._clock.now_ms())
         archive = dialect.package(request)
+        self._check_object(call, archive)
         try:
             await self._objects.head(archive)
         except (NoSuchBucket, NoSuchObject):
@@ -107,11 +111,11 @@ class SageMakerDoor:
     async def _describe_config(self, call: AwsRequest, request: Request) -> Request:
         name = request["EndpointConfigName"]
         config_arn = self._arn(call, ENDPOINT_CONFIG, name)
-        document = await self._registry.document(_DOCUMENTS[ENDPOINT_CONFIG], name)
+        document = await self._kept(call, ENDPOINT_CONFIG, name)
         if document is not None:
             return dialect.describe_config(document, config_arn)
         for endpoint in await self._deployer.endpoints():
-            if endpoint.name != name:
+            if endpoint.name != name or not call.principal.reaches(name):
                 continue
             newest = (await self._deployer.versions(name))[-1]
             version = await self._version(endpoint.active_version or endpoint.target_version) or newest
@@ -235,7 +239,7 @@ class SageMakerDoor:
             require(call.principal, *_LOOK, endpoint=name)
             names = [one.name for one in await self._deployer.endpoints()]
         elif kind in _DOCUMENTS:
-            names = [one for one, _ in await self._registry.documents(_DOCUMENTS[kind])]
+            names = [one for one, _ in await self._all_kept(call, kind)]
         else:
             raise dialect.invalid(f"Tags of {kind!r} are not offered here; valid: endpoint, endpoint-config, model.")
         if name not in {one.lower() for one in names}:
@@ -257,20 +261,32 @@ class SageMakerDoor:
         """Keep a document and its tags; its ARN."""
         resource_arn = self._arn(call, kind, name)
         try:
-            await self._registry.put_document(_DOCUMENTS[kind], name, document, self._clock.now_ms())
+            kept = {**document, _MAKER: call.principal.key_id}
+            await self._registry.put_document(_DOCUMENTS[kind], name, kept, self._clock.now_ms())
         except AlreadyThere:
             raise dialect.existing(kind, resource_arn) from None
         await self._save_tags(resource_arn, dialect.tags_of(request.get("Tags", ())))
         return resource_arn
 
     async def _document(self, call: AwsRequest, kind: str, name: str) -> Mapping[str, Any]:
-        document = await self._registry.document(_DOCUMENTS[kind], name)
+        document = await self._kept(call, kind, name)
         if document is None:
             raise dialect.missing(kind, self._arn(call, kind, name))
         return document
 
+    async def _kept(self, call: AwsRequest, kind: str, name: str) -> Mapping[str, Any] | None:
+        """A document that the caller may know of. Models and configurations are no endpoint's: who does not reach
+        everything knows of those that its own key made."""
+        document = await self._registry.document(_DOCUMENTS[kind], name)
+        return _shown(document) if document is not None and _is_known(call, document) else None
+
+    async def _all_kept(self, call: AwsRequest, kind: str) -> list[tuple[str, Mapping[str, Any]]]:
+        found = await self._registry.documents(_DOCUMENTS[kind])
+        return [(name, _shown(document)) for name, document in found if _is_known(call, document)]
+
     async def _remove(self, call: AwsRequest, kind: str, name: str) -> None:
         resource_arn = self._arn(call, kind, name)
+        await self._document(call, kind, name)
         try:
             await self._registry.remove_document(_DOCUMENTS[kind], name)
         except NotThere:
@@ -284,7 +300,7 @@ class SageMakerDoor:
                 f"{word}Arn": self._arn(call, kind, name),
                 "CreationTime": document["CreationTime"],
             }
-            for name, document in await self._registry.documents(_DOCUMENTS[kind])
+            for name, document in await self._all_kept(call, kind)
         ]
         page, token = dialect.listing(entries, request, f"{word}Name")
         return {f"{word}s": page, **({"NextToken": token} if token else {})}
@@ -309,6 +325,7 @@ class SageMakerDoor:
         plan = dialect.plan(config, model, tags)
         for name in ("output_prefix", "failure_prefix"):
             if name in plan.settings:
+                self._check_object(call, plan.settings[name])
                 await self._check_bucket(plan.settings[name].bucket)
         for name in ("success_topic", "error_topic"):
             if name in plan.settings:
@@ -322,6 +339,10 @@ class SageMakerDoor:
             where = "AsyncInferenceConfig.OutputConfig.NotificationConfig"
             raise dialect.invalid(f"{where}: {error.message} Create it first: aws sns create-topic.") from None
 
+    def _check_object(self, call: AwsRequest, name: ObjectName) -> None:
+        if not reaches_object(call.principal.reach, name, self._home):
+            raise outside_object(call.principal.reach, name)
+
     async def _check_bucket(self, bucket: str) -> None:
         try:
             await self._objects.list(bucket, limit=1)
@@ -334,8 +355,17 @@ class SageMakerDoor:
         return Deployment(
             endpoint_name=name,
             owner=call.principal.owner,
+            reach=call.principal.reach,
             package=plan.package,
             label=plan.package.uri,
             settings=plan.settings,
             marks=marks,
         )
+
+
+def _is_known(call: AwsRequest, document: Mapping[str, Any]) -> bool:
+    return call.principal.reach.whole or document.get(_MAKER) == call.principal.key_id
+
+
+def _shown(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in document.items() if name != _MAKER}

@@ -45,6 +45,10 @@ class SageMakerRuntimeDoor:
         self._shapes = ServiceShapes("sagemaker-runtime")
         self._services = services
         self._account_id = services.keyring.credentials.account_id
+        self._operations = {
+            "invocations": ("InvokeEndpoint", self._invoke),
+            "async-invocations": ("InvokeEndpointAsync", self._invoke_async),
+        }
 
     async def __call__(self, call: AwsRequest) -> Response:
         """Answer one request. Raises AwsError."""
@@ -57,9 +61,8 @@ class SageMakerRuntimeDoor:
         name = unquote(path["name"])
         require(call.principal, KeyScope.SUBMIT, endpoint=name)
         try:
-            if path["operation"] == "async-invocations":
-                return await self._invoke_async(call, self._given(call, "InvokeEndpointAsync", name))
-            return await self._invoke(call, self._given(call, "InvokeEndpoint", name))
+            operation, run = self._operations[path["operation"]]
+            return await run(call, self._given(call, operation, name))
         except SeatrialError as error:
             raise dialect.refusal(error, self._account_id, name) from None
 
@@ -106,6 +109,7 @@ class SageMakerRuntimeDoor:
             Submission(
                 endpoint_name=wanted.endpoint_name,
                 owner=call.principal.owner,
+                reach=call.principal.reach,
                 door=DOOR,
                 media_type=wanted.media_type,
                 vague_is_json=True,  # what serving toolkits take an input for when nothing was said

@@ -149,6 +149,7 @@ class ClientRoutes:
             Submission(
                 endpoint_name=endpoint,
                 owner=principal.owner,
+                reach=principal.reach,
                 door=DOOR,
                 media_type=JSON,
                 body=run.input if len(run.input) <= INLINE_PAYLOAD_BYTES_MAX else await self._staged(run.input),

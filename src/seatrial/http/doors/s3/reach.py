@@ -73,4 +73,4 @@ def check_reach(call: S3Call, operation: Operation, home: Home | None) -> None:
 def check_name(principal: Principal, name: ObjectName, home: Home | None) -> None:
     """Of one object, or of all whose keys begin so. Raises Forbidden."""
     if not reaches_object(principal.reach, name, home):
-        raise outside_object(principal, name)
+        raise outside_object(principal.reach, name)

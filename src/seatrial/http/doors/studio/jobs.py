@@ -112,6 +112,7 @@ class JobRoutes:
                 Submission(
                     endpoint_name=self._endpoint_name,
                     owner=principal.owner,
+                    reach=principal.reach,
                     door=DOOR,
                     media_type=JSON,
                     body=body if len(body) <= INLINE_PAYLOAD_BYTES_MAX else await self._staged(body),
