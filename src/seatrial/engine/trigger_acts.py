@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.media_types import JSON
 from seatrial.domain.triggers import ObjectEvent, Trigger, TriggerKind
 from seatrial.engine.arrivals import Act
@@ -42,6 +43,7 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
             Submission(
                 endpoint_name=trigger.options["endpoint"],
                 owner=trigger.owner,
+                reach=EVERYTHING,  # who set it up reaches the bucket
                 door=FUNCTION_DOOR,
                 media_type=JSON,
                 body=words.function_event(trigger, event),
@@ -59,6 +61,7 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
             Submission(
                 endpoint_name=trigger.target,
                 owner=trigger.owner,
+                reach=EVERYTHING,  # who set it up reaches the bucket
                 door=TRIGGER_DOOR,
                 media_type=options.get("media_type"),
                 object=event.name,
