@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 APP = """
-    import os, time
+    import os, threading, time
     from flask import Flask, Response, request
 
     app = Flask(__name__)
+    BOTH = threading.Barrier(2)
 
 
     @app.get("/ping")
@@ -28,6 +29,8 @@ APP = """
             os._exit(3)
         if given.get("do") == "sleep":
             time.sleep(600)
+        if given.get("do") == "meet":
+            BOTH.wait(20)
         if given.get("do") == "chunk":
             return Response(iter(["a", "b"]), mimetype="text/plain")
         if "text" not in given:
@@ -94,6 +97,12 @@ def test_the_synchronous_door_tells_the_servers_status(flask: Any) -> None:
     said = error.value.response
     assert "no text" in said["OriginalMessage"]
     assert said["OriginalStatusCode"] == 400
+
+
+def test_several_requests_at_once(api: Any) -> None:
+    api.serve("wide", FLASK | {"seatrial.toml": TOML + "[http]\nconcurrency = 2\n"})
+    jobs = [api.post("wide", {"do": "meet", "text": str(number)}).json()["id"] for number in range(2)]
+    assert [api.ended(job)["status"] for job in jobs] == ["succeeded", "succeeded"]
 
 
 def test_a_ping_alone_proves_nothing(api: Any) -> None:

@@ -14,8 +14,10 @@ from seatrial.adapters.processes.descendants import Family
 from seatrial.domain.work import HandlerFailed, LoadFailed, Program, WorkerDied, WorkTimedOut
 
 SERVER = """
-    import json, os, signal, sys, time
+    import json, os, signal, sys, threading, time
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    BOTH = threading.Barrier(2)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -35,7 +37,8 @@ SERVER = """
                 return self.say(422, b"the input is no JSON\\nTraceback ...", "text/plain")
             print("doing", do, flush=True)
             if do == "exit": os._exit(3)
-            if do == "crash": os.kill(os.getpid(), signal.SIGSEGV)
+            if do == "meet": BOTH.wait(20)
+            if do == "crash": signal.raise_signal(signal.SIGSEGV)
             if do == "sleep": time.sleep(600)
             if do == "hang up": return self.connection.shutdown(2)
             if do == "fail": return self.say(500, json.dumps({"code": 500, "message": "too dark"}).encode())
@@ -86,8 +89,8 @@ def program(*words: str, **more: Any) -> Program:
     return Program((sys.executable, "serve.py", *words), **more)
 
 
-async def serving(yard: Any, *words: str, network: str | None = None, **more: Any) -> Any:
-    worker = await yard.start(yard.spec("http", GPL, program=program(*words, network=network), **more))
+async def serving(yard: Any, *words: str, network: str | None = None, slots: int = 1, **more: Any) -> Any:
+    worker = await yard.start(yard.spec("http", GPL, program=program(*words, network=network, slots=slots), **more))
     await worker.load()
     return worker
 
@@ -97,14 +100,14 @@ async def ask(yard: Any, worker: Any, **more: Any) -> Any:
 
 
 async def test_two_servers_that_know_only_8080_side_by_side(yard: Any) -> None:
-    workers = await asyncio.gather(serving(yard), serving(yard))
+    workers = [await serving(yard) for _ in range(2)]
     answers = await asyncio.gather(*(ask(yard, worker) for worker in workers))
     assert [one["port"] for one in answers] == [8080, 8080]
     assert {one["env"]["SAGEMAKER_BIND_TO_PORT"] for one in answers} == {"8080"}
 
 
 async def test_two_servers_on_the_machines_network_have_a_port_each(yard: Any) -> None:
-    workers = await asyncio.gather(*(serving(yard, "--told", network="host") for _ in range(2)))
+    workers = [await serving(yard, "--told", network="host") for _ in range(2)]
     answers = await asyncio.gather(*(ask(yard, worker) for worker in workers))
     first, second = (one["port"] for one in answers)
     assert first != second
@@ -186,6 +189,26 @@ async def test_a_request_that_hangs_times_out_and_every_process_goes(yard: Any) 
     with pytest.raises(WorkTimedOut):
         await yard.run(worker, body=b'{"do": "sleep"}', timeout_ms=300)
     assert family.members() == []
+
+
+async def test_requests_side_by_side(yard: Any) -> None:
+    worker = await serving(yard, slots=2)
+    meeting = [yard.run(worker, body=b'{"do": "meet"}') for _ in range(2)]
+    first, second = await asyncio.gather(*meeting)
+    assert json.loads(first.body)["asked"] == json.loads(second.body)["asked"] == {"do": "meet"}
+    with pytest.raises(HandlerFailed):
+        await yard.run(worker, body=b'{"do": "fail"}')
+    works = [yard.work(body=json.dumps({"do": do}).encode()) for do in ("sleep", "exit")]
+    outcomes = await asyncio.gather(*map(worker.run, works), return_exceptions=True)
+    assert [(type(one), getattr(one, "begun", None)) for one in outcomes] == [(WorkerDied, True)] * 2
+
+
+async def test_one_that_is_late_ends_all_and_only_it_has_timed_out(yard: Any) -> None:
+    worker = await serving(yard, slots=3)
+    works = [yard.work(body=b'{"do": "sleep"}', timeout_ms=ms) for ms in (20_000, 400, 20_000)]
+    first, late, last = await asyncio.gather(*map(worker.run, works), return_exceptions=True)
+    assert isinstance(late, WorkTimedOut)
+    assert [(type(one), one.by_us) for one in (first, last)] == [(WorkerDied, True)] * 2  # type: ignore[union-attr]
 
 
 async def test_its_end_is_sigterm_first(yard: Any) -> None:

@@ -60,6 +60,7 @@ class Runner:
         worker.on_told(self._told)
         self._deployed = deployed
         self._layout = spec.layout
+        self._slots = spec.program.slots if spec.program is not None else 1
         self._worker = worker
         self._scratch = spec.scratch
         self._remains = spec.remains
@@ -218,7 +219,7 @@ class Runner:
         self._worker.withdraw()
 
     def _look_later(self) -> None:
-        if self._next_look is None and len(self._held) > 1:
+        if self._next_look is None and self._slots == 1 and len(self._held) > 1:
             self._next_look = asyncio.get_running_loop().call_later(WITHDRAW_AFTER_MS / 1_000, self._look)
 
     def _look(self) -> None:
@@ -258,8 +259,8 @@ class Runner:
         if session is None:
             raise RuntimeError("a runner takes work only inside serve()")
         while not self._retired.is_set():
-            limit = self._ahead.limit() if self._alone not in self._held else 1
-            if len(self._held) > limit // 2 or self._is_cancelling():
+            limit, enough = self._limits_of_claims()
+            if len(self._held) >= enough or self._is_cancelling():
                 self._room.clear()
                 await self._room.wait()
                 continue
@@ -279,6 +280,15 @@ class Runner:
                 if claim.job.suspect:
                     self._alone = claim.token
             self._look_later()
+
+    def _limits_of_claims(self) -> tuple[int, int]:
+        """How many claims to hold at most, and with how many to wait until some have ended."""
+        if self._alone in self._held:
+            return 1, 1
+        if self._slots > 1:  # the worker is at work on all of them
+            return self._slots, self._slots
+        limit = self._ahead.limit()
+        return limit, limit // 2 + 1
 
     def _is_cancelling(self) -> bool:
         """Nothing more is wanted until that is over: the process may have to go."""

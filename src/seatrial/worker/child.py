@@ -10,22 +10,22 @@ import platform
 import sys
 import threading
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from . import devices, protocol
-from .answer import Answer, Outbox, checked
 from .asks import Asks
 from .causes import cause_of
 from .context import Context
 from .failure import HandlerUnusable, describe, describe_load
 from .link import Link
+from .outcome import Handle, begun, done
 from .permits import Permits
 from .request import Request
+from .side_by_side import SideBySide
 from .streams import Streams
 from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
-Handle = Callable[[Request], Answer]
 LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda", "http", "cog")
 MODULES = {"http": "http_container"}  # where the module has another name
 
@@ -59,8 +59,12 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     streams.flush()
     link.send(dict(loaded, type=protocol.LOADED))
     growth = _Growth(loaded["memory"], order["memory_growth_bytes_max"])
+    slots = order["program"]["slots"] if order["program"] else 1
     try:
-        _Desk(link, permits, handle, context, vitals, growth, streams).work()
+        if slots > 1:
+            SideBySide(link, permits, handle, vitals, growth.complaint, streams, slots).work()
+        else:
+            _Desk(link, permits, handle, context, vitals, growth, streams).work()
     except OSError as error:  # not of a job: those are answered for
         print(f"seatrial: the connection to the server is gone: {error}", file=sys.stderr)
         return protocol.LINK_LOST_EXIT_CODE
@@ -153,9 +157,7 @@ class _Desk:
             if not self._permits.take(request.number):
                 continue
             self._streams.mark(request.job_id)
-            at_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-            begun: protocol.Begun = {"type": protocol.BEGUN, "token": request.token, "at_ms": at_ms}
-            self._link.send(begun)
+            self._link.send(begun(request))
             self._link.flush()
             is_fit = self._one(request)
         self._link.flush()
@@ -169,7 +171,7 @@ class _Desk:
         header: dict[str, Any]
         complaint = None
         try:
-            header, segments = self._done(request, started)
+            header, segments = done(self._handle, request, started)
         except BaseException as error:  # noqa: BLE001  user code: whatever it raises fails this job only
             header, segments = dict(describe(error), type=protocol.FAILED, token=request.token), []
             complaint = cause_of(error).unfit
@@ -191,20 +193,6 @@ class _Desk:
         self._threads = threads
         self._link.send(header, segments)
         return complaint is None
-
-    def _done(self, request: Request, started: float) -> tuple[dict[str, Any], list[bytes]]:
-        answer = checked(self._handle(request))
-        handler_ms = (time.perf_counter() - started) * 1_000
-        outbox = Outbox(request.folder)
-        header = {
-            "type": protocol.DONE,
-            "token": request.token,
-            "media_type": answer.media_type,
-            "body": outbox.put(answer.body),
-            "parts": {name: outbox.put(payload) for name, payload in answer.parts.items()},
-            "handler_ms": round(handler_ms, 3),
-        }
-        return header, outbox.segments
 
 
 def _newest_threads(count: int) -> list[str]:

@@ -8,8 +8,8 @@ tmpfs that covers their parent inside the private mount namespace. What could un
 PLAN: `server_pid`, `isolated`, `own_network` (nothing but a loopback of its own), `hidden` [folders], `read_only` and
 `writable` [folders or files that stay visible below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root`
 (an empty folder, for a host without some top-level folder), `views` [[path, folder or file]] mounted read-only in this
-order, `run` [program, arguments]; for somebody at a terminal also `terminal` (stay in its session) and `folder` (where
-to begin).
+order, `covered` [folders whose new files nobody else sees], `run` [program, arguments]; for somebody at a terminal also
+`terminal` (stay in its session) and `folder` (where to begin).
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def isolate(plan: dict[str, Any]) -> None:
         _make_read_only(folder)
     kept.close()
     covers = _Covers(plan["root"])
+    for folder in plan["covered"]:
+        covers.cover_above(f"{folder}/.")
     for path, source in plan["views"]:
         _provide(path, source, covers)
     os.chdir("/")  # from the folder before, ".." leads behind what is hidden

@@ -10,7 +10,7 @@ server -> worker                      worker -> server
                                           load_failed  it did not, the process leaves }
                                           begun        the handler begins with this work
                                           done         it returned                    } one of the two,
-                                          failed       it raised                      } in the order given
+                                          failed       it raised                      } in the order given (one slot)
                                           listens      the handler heeds what is asked of it; once, at any time
                                           told         what the handler tells of its work; between begun and done
 

@@ -18,7 +18,7 @@ import time
 from types import FrameType
 from typing import Any, List, Mapping, Optional
 
-from . import protocol, tree
+from . import protocol, session
 from .failure import HandlerUnusable
 from .ports import Ports
 
@@ -92,7 +92,7 @@ class Serving:
             NotStarted: it ended before that.
             NotReady: the time is over.
         """
-        until = tree.started_at() + timeout_seconds - TOLD_BEFORE_SECONDS
+        until = session.started_at() + timeout_seconds - TOLD_BEFORE_SECONDS
         said, pause_seconds = None, PING_AGAIN_SECONDS[0]
         while True:
             left_seconds = until - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -199,7 +199,7 @@ class Serving:
 
     def _where_it_listens(self) -> str:
         places = [
-            f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in tree.listening()
+            f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in session.listening()
         ]
         return f"; it listens on {', '.join(places) or 'no port'}"
 

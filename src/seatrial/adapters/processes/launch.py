@@ -26,6 +26,7 @@ MODEL_FOLDER = "/opt/ml/model"
 CODE_FOLDER = "/opt/ml/code"
 TASK_FOLDER = "/var/task"
 PRIVATE_TMP = "/tmp"  # noqa: S108  each worker has its own
+COVERED_FOR_PROGRAMS = ["/etc"]  # the SageMaker toolkit has its server's settings there
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -175,6 +176,7 @@ def jail_plan(
         "writable": _covered({scratch.folder, spec.scratch, *surroundings.visible}, data_dir),
         "tmp": str(scratch.tmp),
         "root": str(scratch.root),
+        "covered": COVERED_FOR_PROGRAMS if spec.program is not None else [],
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
         "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), *map(str, descriptors)],
     }

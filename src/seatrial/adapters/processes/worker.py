@@ -69,6 +69,7 @@ class _Held:
     timeout_seconds: float
     answered: asyncio.Future[Produced]
     uses_folder: bool
+    begun_at: float | None = None  # by the loop's clock
     timed_out: bool = False
     returned: asyncio.Event | None = None  # of work that is to stop: the handler has
 
@@ -109,8 +110,8 @@ class ProcessWorker:
         self._held: dict[str, _Held] = {}
         self._unsent: dict[str, _Held] = {}  # their files are being written
         self._begun: dict[str, _Past] = {}
-        self._running: _Held | None = None
-        self._since = 0.0  # when the running work began; without one, since when there is work to begin with
+        self._running: dict[str, _Held] = {}  # by token, in the order in which they began
+        self._since = 0.0  # when the last work began or ended
         self._answer_folders: dict[str, int] = {}
         self._loaded: Loaded | None = None
         self._load_failure: Failure | None = None
@@ -158,9 +159,9 @@ class ProcessWorker:
         """While it loads, and while a job takes longer than a moment; with a limit for its memory always."""
         if self._exited.is_set() or self._fault is not None:
             return False
-        if self._running is None:
+        if not self._running:
             return self._loaded is None or self.memory_bytes_max is not None
-        return (self._loop.time() - self._since) * 1_000 > WORKERS_WATCHED_EVERY_MS or self.memory_bytes_max is not None
+        return self._oldest_ms() > WORKERS_WATCHED_EVERY_MS or self.memory_bytes_max is not None
 
     def judge(self, taken: Taken) -> None:
         """Kill it if it takes too much."""
@@ -240,7 +241,12 @@ class ProcessWorker:
     def running_ms(self) -> float | None:
         """See `ports.model_pool.Worker.running_ms`."""
         self._channel.drain()  # this loop may be late: what has ended meanwhile does not run
-        return None if self._running is None else (self._loop.time() - self._since) * 1_000
+        return self._oldest_ms() if self._running else None
+
+    def _oldest_ms(self) -> float:
+        """How long the work has run that began first."""
+        oldest = next(iter(self._running.values()))
+        return (self._loop.time() - (oldest.begun_at or self._since)) * 1_000
 
     def withdraw(self) -> None:
         """See `ports.model_pool.Worker.withdraw`."""
@@ -409,8 +415,8 @@ class ProcessWorker:
         self._begun[token] = _Past(at_ms)
         if len(self._begun) > WORK_REMEMBERED_MAX:
             del self._begun[next(iter(self._begun))]
-        self._running = held
-        self._since = self._loop.time()
+        self._running[token] = held
+        self._since = held.begun_at = self._loop.time()
         self._alarm.at(self._since + held.timeout_seconds)
 
     def _due(self) -> float | None:
@@ -418,12 +424,14 @@ class ProcessWorker:
         self._channel.drain()  # this loop may be late
         if self._exited.is_set() or not self._held:
             return None
-        return self._since + (WORK_BEGINS_SECONDS_MAX if self._running is None else self._running.timeout_seconds)
+        return min(map(_ends_by, self._running.values()), default=self._since + WORK_BEGINS_SECONDS_MAX)
 
     def _on_due(self) -> None:
-        if self._running is not None:
-            self._running.timed_out = True
-            self._spawn(self._end_late(self._running))
+        if self._running:
+            for held in self._running.values():
+                if _ends_by(held) <= self._loop.time() and not held.timed_out:
+                    held.timed_out = True
+                    self._spawn(self._end_late(held))
             return
         message = f"the worker process was killed: it did not begin with its work for {WORK_BEGINS_SECONDS_MAX} s"
         self._kill_for(Failure(WORKER_STALLED, message, self._with_stderr(IDLE_REMEDY)))
@@ -508,11 +516,10 @@ class ProcessWorker:
         del self._held[token]
         if held.returned is not None:
             held.returned.set()
-        if self._running is held:
-            self._running = None
+        self._running.pop(token, None)
         self._since = self._loop.time()
         if self._held:
-            self._alarm.at(self._since + WORK_BEGINS_SECONDS_MAX)
+            self._alarm.at(min(map(_ends_by, self._running.values()), default=self._since + WORK_BEGINS_SECONDS_MAX))
         return not held.timed_out and not held.answered.done()
 
     # --- the end ---
@@ -559,10 +566,10 @@ class ProcessWorker:
 
     def _report_as_lambda(self) -> None:
         """What a function's process can write no more."""
-        running = self._running
+        running = next(iter(self._running.values()), None)
         if self._spec.layout != LAMBDA or running is None or running.answered.done():
             return
-        took_ms = (self._loop.time() - self._since) * 1_000
+        took_ms = self._oldest_ms()
         timeout_seconds = running.timeout_seconds if running.timed_out else None
         for line in lines_of_a_death(running.job_id, took_ms, timeout_seconds):
             self._output.say_of(running.job_id, line)
@@ -588,6 +595,11 @@ class ProcessWorker:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _ends_by(held: _Held) -> float:
+    """When its time is up, by the loop's clock."""
+    return (held.begun_at or 0.0) + held.timeout_seconds
 
 
 def _failure(header: dict[str, Any]) -> Failure:

@@ -15,7 +15,7 @@ import pathlib
 import shutil
 from typing import Any, Dict, Mapping, Optional
 
-from .. import protocol, tree
+from .. import protocol, session
 from ..answer import BINARY, Answer, Payload
 from ..context import HEADERS, Context
 from ..failure import HandlerUnusable
@@ -27,6 +27,7 @@ INVOCATIONS = "/invocations"
 JOB_HEADER = "X-Seatrial-Job-Id"
 TASK_HEADER = "X-Seatrial-Task"
 BODY_BYTES_READ_MAX = protocol.MIB  # of an answer that is no result
+TRACEBACK = "Traceback (most recent call last):"
 TRY_LATER = (408, 425, 429)  # not the input's fault
 
 
@@ -42,9 +43,9 @@ class InputRefused(Exception):
     error_type = "input_refused"
     remedy = "Mend the input as the message says: the package's server refused it."
 
-    def __init__(self, status: int, message: str, said: Any) -> None:
+    def __init__(self, status: int, message: str, details: Dict[str, Any]) -> None:
         super().__init__(message)
-        self.details = {"status_code": status, "answer": said}
+        self.details = {"status_code": status, **details}
 
 
 class ServerFailed(Exception):
@@ -53,9 +54,9 @@ class ServerFailed(Exception):
     error_type = "handler_error"
     remedy = "Mend the package's server, or the input if it is at fault."
 
-    def __init__(self, status: int, message: str, said: Any) -> None:
+    def __init__(self, status: int, message: str, details: Dict[str, Any]) -> None:
         super().__init__(message)
-        self.details = {"status_code": status, "answer": said}
+        self.details = {"status_code": status, **details}
 
 
 class AnswerUnusable(Exception):
@@ -130,7 +131,7 @@ class Container:
     @staticmethod
     def others_bytes() -> int:
         """What the server's processes have resident."""
-        return tree.memory_bytes()
+        return session.memory_bytes()
 
     def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
         _send(connection, request)
@@ -186,11 +187,14 @@ def _headers(request: Request) -> Dict[str, str]:
 def _refusal(response: http.client.HTTPResponse) -> Exception:
     """With the server's own words."""
     said = _said(response.read(BODY_BYTES_READ_MAX))
-    message = _message(said) or f"{response.status} {response.reason}".strip()
     status = response.status
-    if 400 <= status < 500 and status not in TRY_LATER:
-        return InputRefused(status, message, said)
-    return ServerFailed(status, message, said)
+    message = _message(said) or f"{status} {response.reason}".strip()
+    kind = InputRefused if 400 <= status < 500 and status not in TRY_LATER else ServerFailed
+    message, begins, frames = message.partition(TRACEBACK)
+    if not begins:
+        return kind(status, message, {"answer": said})
+    last = frames.strip().rpartition("\n")[2]  # the toolkits send the exception's words alone before that
+    return kind(status, last or message, {"traceback": (begins + frames)[-protocol.TRACEBACK_CHARS_MAX :]})
 
 
 def _said(body: bytes) -> Any:

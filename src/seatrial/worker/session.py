@@ -1,4 +1,4 @@
-"""The processes that this one has brought forth and still has: who they are, what they hold, where they listen."""
+"""The other processes of this session: who they are, what they hold, where they listen."""
 
 from __future__ import annotations
 
@@ -19,37 +19,29 @@ def started_at() -> float:
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def descendants() -> List[int]:
-    """Their process ids, parents first; without those that lost their parent on the way."""
-    found: List[int] = []
-    waiting = [os.getpid()]
-    while waiting:
-        children = list(_children(waiting.pop()))
-        found += children
-        waiting += children
-    return found
+def others() -> List[int]:
+    """Process ids of this session's other members, also of those that lost their parent on the way."""
+    session, own = os.getsid(0), os.getpid()
+    everyone = map(int, filter(str.isdigit, os.listdir("/proc")))
+    return [pid for pid in everyone if pid != own and _session(pid) == session]
 
 
 def memory_bytes() -> int:
-    """What the descendants have resident; pages that they share count for each."""
-    return sum(map(_resident_bytes, descendants()))
+    """What they have resident; pages that they share count for each."""
+    return sum(map(_resident_bytes, others()))
 
 
 def listening() -> List[Tuple[str, int]]:
-    """Addresses and ports at which the descendants wait for connections."""
-    own = {inode for pid in descendants() for inode in _sockets(pid)}
+    """Addresses and ports at which they wait for connections."""
+    own = {inode for pid in others() for inode in _sockets(pid)}
     return sorted({(address, port) for inode, address, port in _listeners() if inode in own})
 
 
-def _children(pid: int) -> Iterator[int]:
-    """Of every thread: a process belongs to the one that started it."""
+def _session(pid: int) -> Optional[int]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        return os.getsid(pid)
     except OSError:
-        return
-    for thread in threads:
-        text = _read(f"/proc/{pid}/task/{thread}/children")
-        yield from map(int, text.split())
+        return None  # gone meanwhile
 
 
 def _resident_bytes(pid: int) -> int:
