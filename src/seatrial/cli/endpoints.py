@@ -88,7 +88,7 @@ def history(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what happened to an endpoint, newest first: its statuses with their reasons, and its canaries."""
+    """Show what happened to an endpoint, newest first: its statuses with their reasons, its canaries, its scaling."""
     chosen = None if kind is None else kind.value
     page = connect(data).get(f"/v1/endpoints/{name}/history", kind=chosen, before=before, limit=limit)
     if json:

@@ -20,6 +20,7 @@ COMMANDS = {
     "pack": "pack",
     "deploy": "deploy",
     "endpoints": "endpoints",
+    "scale": "scale",
     "canary": "canary",
     "trial": "trial_commands",
     "describe": "describe",

@@ -24,6 +24,7 @@ from seatrial.ports.storage import StoreUnavailable
 log = structlog.get_logger()
 
 ALARMS = "cloudwatch.alarm"  # documents, by name
+_EXECUTED = {"Succeeded": "Successfully executed", "Failed": "Failed to execute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Alarms:
     def history(self) -> list[AlarmEvent]:
         """What happened to every alarm that there is, newest first."""
         events = [event for kept in self._kept.values() for event in kept.history]
-        return sorted(events, key=lambda event: event.at_ms, reverse=True)
+        return sorted(events, key=lambda event: event.at_ms)[::-1]
 
     def acting(self, action: Callable[[str], bool]) -> list[Alarm]:
         """Alarms that act so when they are in alarm."""
@@ -226,8 +227,9 @@ class Alarms:
                 said, state = error.message, "Failed"
                 log.warning("alarm.action_failed", alarm=alarm.name, action=arn, error=said)
             data = {"actionState": state, "notificationResource": arn, "said": said}
-            summary = f"{'Successfully' if state == 'Succeeded' else 'Failed to'} execute{'d' * (state == 'Succeeded')}"
-            events.append(self._event(alarm, "Action", f"{summary} action {arn}: {said}", data))
+            summary = f"{_EXECUTED[state]} action {arn}: {said}"
+            if not again or summary != self._kept[alarm.name].history[-1].summary:  # else every minute the same
+                events.append(self._event(alarm, "Action", summary, data))
         if events:
             await self._save(alarm, self._kept[alarm.name].history, events)
 

@@ -20,6 +20,7 @@ from seatrial.http.api.keys import KeyRoutes
 from seatrial.http.api.logs import LogRoutes
 from seatrial.http.api.openapi import openapi_route
 from seatrial.http.api.page import docs_page
+from seatrial.http.api.scaling import ScalingRoutes
 from seatrial.http.api.trials import TrialRoutes
 from seatrial.http.api.triggers import TriggerRoutes
 from seatrial.http.api.uploads import UploadRoutes
@@ -86,6 +87,7 @@ def build_native(services: Services) -> FastAPI:
         EndpointRoutes,
         TrialRoutes,
         CanaryRoutes,
+        ScalingRoutes,
         LogRoutes,
         JobRoutes,
         DeliveryRoutes,

@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from seatrial.domain.contract import Contract, Sample, Task
-from seatrial.domain.limits import CONTRACT_BYTES_MAX
+from seatrial.domain.limits import CONTRACT_BYTES_MAX, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.scaling import ScalingSettings, problem_of_limits
 from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
 from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
@@ -24,7 +25,15 @@ from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
 from seatrial.package.requirements import read_requirements
 from seatrial.package.samples import loose_samples, outside_samples, runpod_samples
-from seatrial.package.tables import EndpointTable, HttpTable, PackageTable, SecretTable, WeightsTable, WorkerTable
+from seatrial.package.tables import (
+    EndpointTable,
+    HttpTable,
+    PackageTable,
+    ScalingTable,
+    SecretTable,
+    WeightsTable,
+    WorkerTable,
+)
 from seatrial.package.tasks import read_tasks
 
 _CONTRACT = TypeAdapter(Contract)
@@ -35,7 +44,7 @@ GIVEN_TO_SERVERS = ("PORT", "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_SAFE_PORT_RANGE
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
 WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
-TABLES = ("package", "endpoint", "http", "env", "secrets", "weights", "worker", "tasks")
+TABLES = ("package", "endpoint", "http", "env", "secrets", "weights", "worker", "scaling", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Manifest:
     command: tuple[str, ...] = ()
     http: HttpTable = field(default_factory=HttpTable)
     worker: Mapping[str, Any] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
-    endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] sets, under those names too
+    endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] and [scaling] set, likewise
 
     @property
     def device(self) -> str | None:
@@ -207,8 +216,21 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         command=tuple(package.command),
         http=_read_http(tables, layout, env, problems),
         worker=({"device": "cuda"} if cog.gpu else {}) | _worker_settings(worker, problems),
-        endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)},
+        endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)}
+        | _read_scaling(tables, problems),
     )
+
+
+def _read_scaling(tables: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    if "scaling" not in tables:
+        return {}
+    said = problems.parse(ScalingTable, tables["scaling"], "[scaling]")
+    if said is None:
+        return {}
+    problem = problem_of_limits(said.minimum, said.maximum, WORKERS_PER_ENDPOINT_MAX)
+    if problem is not None:
+        problems.add("[scaling]", "max", f"is below min: {said.maximum} < {said.minimum}", "min or more")
+    return {"scaling": ScalingSettings(**said.model_dump())}
 
 
 def _read_http(tables: Mapping[str, Any], layout: str, env: Mapping[str, str], problems: Problems) -> HttpTable:

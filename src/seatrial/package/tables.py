@@ -26,6 +26,9 @@ from seatrial.domain.limits import (
     QUEUE_TTL_SECONDS_DEFAULT,
     QUEUE_TTL_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MIN,
+    SCALING_BACKLOG_DEFAULT,
+    SCALING_COOLDOWN_SECONDS_DEFAULT,
+    SCALING_COOLDOWN_SECONDS_MAX,
     TOLERANCE_DEFAULT,
     WORKERS_PER_ENDPOINT_MAX,
 )
@@ -91,6 +94,34 @@ class EndpointTable(Table):
         None, ge=1, le=CANARY_MINUTES_MAX, description=f"1 to {CANARY_MINUTES_MAX} whole minutes"
     )
     canary_policy: CanaryPolicy = Field(CanaryPolicy.REPORT, strict=False, description=", ".join(CanaryPolicy))
+
+
+class ScalingTable(Table):
+    """`[scaling]`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_by_name=False)
+
+    minimum: int = Field(
+        alias="min", ge=0, le=WORKERS_PER_ENDPOINT_MAX, description=f"0 to {WORKERS_PER_ENDPOINT_MAX} workers"
+    )
+    maximum: int = Field(
+        alias="max", ge=0, le=WORKERS_PER_ENDPOINT_MAX, description=f"min to {WORKERS_PER_ENDPOINT_MAX} workers"
+    )
+    backlog_per_worker: Annotated[Number, Field(gt=0)] = Field(
+        SCALING_BACKLOG_DEFAULT, description="a number of jobs above 0"
+    )
+    scale_in_seconds: int = Field(
+        SCALING_COOLDOWN_SECONDS_DEFAULT,
+        ge=0,
+        le=SCALING_COOLDOWN_SECONDS_MAX,
+        description=f"0 to {SCALING_COOLDOWN_SECONDS_MAX} whole seconds",
+    )
+    scale_out_seconds: int = Field(
+        0,
+        ge=0,
+        le=SCALING_COOLDOWN_SECONDS_MAX,
+        description=f"0 to {SCALING_COOLDOWN_SECONDS_MAX} whole seconds",
+    )
 
 
 class SecretTable(Table):

@@ -142,4 +142,5 @@ class ContractTable(Table):
     secrets: dict[str, Any] = {}
     weights: list[Any] = []
     endpoint: dict[str, Any] = {}
+    scaling: dict[str, Any] = {}
     task_field: Text | None = None

@@ -93,7 +93,7 @@ class CanaryRoutes:
         return CanaryView.of(canary) if canary is not None and endpoint.target_version is None else None
 
     async def history(self, name: str, asked: Annotated[EventQuery, Query()]) -> EventPage:
-        """Its statuses with their reasons, and its canaries, newest first; the oldest are forgotten beyond 1,000."""
+        """Its statuses with their reasons, its canaries and its scaling, newest first; of 1,000 the oldest go."""
         deployer = self._services.deployer
         endpoint = await deployer.endpoint(name)
         numbers = {version.id: version.number for version in await deployer.versions(name)}

@@ -24,7 +24,7 @@ from seatrial.prove.targets.answer import Answer, Part, State, failure_of
 from seatrial.prove.targets.base import Wire, elapsed
 from seatrial.prove.targets.spelling import body_of, chosen, with_files
 from seatrial.prove.targets.target import Description, Health, LogLine, Scaling, Ticket
-from seatrial.prove.targets.trouble import NotOffered, Refused, Unknown, Unreachable
+from seatrial.prove.targets.trouble import Refused, Unknown, Unreachable
 from seatrial.prove.targets.web import Web
 
 _STATES = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
@@ -138,7 +138,14 @@ class SeatrialTarget(Wire):
         return str(ticket.evidence["failure"])
 
     def scaling(self) -> Sequence[Scaling]:
-        raise NotOffered("a Seatrial server keeps the number of workers that it is told: it offers no autoscaling")
+        told = self._get(f"{self._path}/scaling")
+        if told["min"] is None:
+            return []
+        policies = tuple(one["name"] for one in told["policies"])
+        metrics = ("ApproximateBacklogSizePerInstance", "HasBacklogWithoutCapacity")  # it wakes by itself
+        return [
+            Scaling(resource=self.name, minimum=told["min"], maximum=told["max"], policies=policies, metrics=metrics)
+        ]
 
     def needs(self) -> Sequence[str]:
         return ["the server's API key (SEATRIAL_API_KEY): to describe the endpoint, submit jobs and read its log"]
