@@ -7,6 +7,7 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.delivery import Attempt, is_final, read_webhooks, retry_after_ms, signed_headers
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import DELIVERY_ATTEMPTS_MAX, DELIVERY_RETRY_MS_MAX, WEBHOOKS_PER_JOB_MAX
@@ -63,15 +64,15 @@ def test_some_answers_are_final() -> None:
 )
 def test_what_cannot_be_a_webhook_is_said_at_once(url: str) -> None:
     with pytest.raises(BadInput) as refused:
-        read_webhooks([url], allow_private=False)
+        read_webhooks([url], allow=())
     assert refused.value.field == "webhook"
 
 
 def test_private_ones_are_allowed_where_that_was_asked_for_but_never_credentials() -> None:
-    (target,) = read_webhooks(["http://127.0.0.1:8000/a", "http://127.0.0.1:8000/a"], allow_private=True)
+    (target,) = read_webhooks(["http://127.0.0.1:8000/a", "http://127.0.0.1:8000/a"], allow=PRIVATE_NETWORKS)
     assert (target.address, target.receiver) == ("http://127.0.0.1:8000/a", "http://127.0.0.1:8000")
-    read_webhooks(["http://localhost:8000/"], allow_private=True)
+    read_webhooks(["http://localhost:8000/"], allow=PRIVATE_NETWORKS)
     with pytest.raises(BadInput):
-        read_webhooks(["http://169.254.169.254/"], allow_private=True)
+        read_webhooks(["http://169.254.169.254/"], allow=PRIVATE_NETWORKS)
     with pytest.raises(BadInput):
-        read_webhooks([f"https://example.com/{n}" for n in range(WEBHOOKS_PER_JOB_MAX + 1)], allow_private=True)
+        read_webhooks([f"https://example.com/{n}" for n in range(WEBHOOKS_PER_JOB_MAX + 1)], allow=PRIVATE_NETWORKS)

@@ -21,6 +21,7 @@ from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.object_names import SqlObjectNames
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.urls.guarded import GuardedUrls
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.contract import Contract, Field, FieldType, MediaForm, Task
 from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import EndpointVersion, PackageRef, VersionSettings
@@ -99,7 +100,7 @@ async def objects(tmp_path: Path) -> AsyncIterator[EmbeddedObjects]:
 
 @pytest.fixture
 async def preparer(objects: EmbeddedObjects) -> AsyncIterator[Preparer]:
-    async with GuardedUrls(allow_private=True) as urls:
+    async with GuardedUrls(allow=PRIVATE_NETWORKS) as urls:
         yield Preparer(objects, urls, urls)
 
 

@@ -128,7 +128,7 @@ async def test_a_name_is_connected_to_by_the_address_that_was_judged(site: Threa
 
 async def test_the_next_address_is_tried_when_one_refuses(site: ThreadingHTTPServer) -> None:
     resolve = answers(["::1", "127.0.0.2", "127.0.0.1"])
-    async with GuardedUrls(allow_private=True, resolve=resolve) as urls:
+    async with GuardedUrls(allow=PRIVATE_NETWORKS, resolve=resolve) as urls:
         assert (await urls.fetch(f"http://plans.example:{site.server_port}/ok/5", LIMIT)).body == b"xxxxx"
 
 
@@ -141,7 +141,7 @@ async def test_only_open_addresses_of_a_name_are_used(site: ThreadingHTTPServer)
 async def test_our_own_network_is_shut(site: ThreadingHTTPServer, base: str) -> None:
     error = await refused(GuardedUrls(), f"{base}/ok/5?X-Amz-Signature=secret")
     assert "127.0.0.1 (loopback)" in error.message
-    assert "allow_private_urls" in error.message
+    assert "--allow-receiver 127.0.0.1/32" in error.message
     assert "secret" not in error.message
     assert seen(site) == []
 

@@ -22,6 +22,7 @@ from seatrial.adapters.weights import kept as kept_module
 from seatrial.adapters.weights import store as store_module
 from seatrial.adapters.weights.partial import Partial
 from seatrial.adapters.weights.store import FRUITLESS_TRIES_MAX, FolderWeights
+from seatrial.domain.addresses import PRIVATE_NETWORKS, IpNetwork
 from seatrial.domain.errors import Unproven
 from seatrial.domain.objects import ObjectName
 from seatrial.package.manifest import WeightsSpec
@@ -115,11 +116,13 @@ def store(tmp_path: Path, objects: EmbeddedObjects) -> FolderWeights:
     return new_store(tmp_path, objects)
 
 
-def new_store(tmp_path: Path, objects: EmbeddedObjects, *, allow_private: bool = True) -> FolderWeights:
+def new_store(
+    tmp_path: Path, objects: EmbeddedObjects, *, allow: tuple[IpNetwork, ...] = PRIVATE_NETWORKS
+) -> FolderWeights:
     async def no_pause(_: float) -> None:
         await asyncio.sleep(0)
 
-    return FolderWeights(tmp_path / "weights", objects, allow_private=allow_private, pause=no_pause)
+    return FolderWeights(tmp_path / "weights", objects, allow=allow, pause=no_pause)
 
 
 def spec(uri: str, sha256: str = SHA256) -> WeightsSpec:
@@ -320,7 +323,7 @@ async def test_what_came_from_another_uri_is_thrown_away(store: FolderWeights, o
 async def test_a_private_address_is_refused_also_after_a_redirect(
     objects: EmbeddedObjects, origin: Origin, tmp_path: Path
 ) -> None:
-    guarded = new_store(tmp_path, objects, allow_private=False)
+    guarded = new_store(tmp_path, objects, allow=())
     for host in ("127.0.0.1", "localhost"):
         error = await refused(guarded, origin.url.replace("127.0.0.1", host), tmp_path)
         assert "which is not allowed" in error.message
@@ -382,7 +385,7 @@ async def test_a_fetch_ends_at_its_time_limit(objects: EmbeddedObjects, origin: 
     async def forever(_: float) -> None:
         await asyncio.Event().wait()
 
-    slow = FolderWeights(tmp_path / "weights", objects, allow_private=True, fetch_seconds_max=0.2, pause=forever)
+    slow = FolderWeights(tmp_path / "weights", objects, allow=PRIVATE_NETWORKS, fetch_seconds_max=0.2, pause=forever)
     assert "not fetched within 0.2 seconds" in (await refused(slow, origin.url, tmp_path)).message
 
 

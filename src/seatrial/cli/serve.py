@@ -166,8 +166,9 @@ def _option(setting: Setting) -> inspect.Parameter:
     switch = "Without a value: yes. " if setting.is_switch else ""
     text = f"{setting.description} {switch}[env: {setting.variable}] [default: {setting.default}]"
     option = typer.Option(setting.option, help=_escaped(text), show_default=False, metavar=setting.unit)
+    kind: Any = list[str] | None if setting.is_list else str | None
     return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
     )
 
 

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from seatrial.config.errors import ConfigError
+from seatrial.domain.addresses import LOOPBACK_NETWORKS, PRIVATE_NETWORKS, IpNetwork
 from seatrial.domain.home import Home
 from seatrial.domain.limits import (
     ATTEMPTS_MAX,
@@ -39,8 +40,8 @@ _SECRETIVE = {"database"}  # settings whose values may hold a password: never sh
 _DATABASE_SCHEMES = ("postgresql://", "postgres://")
 
 
-def _setting(default: Any, unit: str, description: str, **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"unit": unit}, **limits)
+def _setting(default: Any, unit: str, description: str, *, many: bool = False, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit, "many": many}, **limits)
 
 
 class Settings(BaseSettings):
@@ -137,8 +138,17 @@ class Settings(BaseSettings):
     allow_private_urls: bool = _setting(
         False,
         "yes/no",
-        "Let media URLs in requests, and webhooks, name loopback and private addresses. Off: they are refused, so "
-        "that a request cannot reach into the server's network (webhooks may while the server listens on loopback).",
+        "Let receivers, and URLs of inputs and weights, be on any loopback or private address. Off: they are refused, "
+        "so that a request cannot reach into the server's network; `allow_receiver` opens parts of it.",
+    )
+    allow_receiver: str | None = _setting(
+        None,
+        "CIDR",
+        "Network that receivers of notifications, and URLs of inputs and weights, may lie in although it is not "
+        "public, such as 10.1.0.0/16 or 192.168.1.5/32; several with commas, or by repeating the option. Where a cloud "
+        "hands out credentials (169.254.169.254, …) is open only to a network of that one address. Loopback is open to "
+        "receivers while the server listens on loopback.",
+        many=True,
     )
     objects: str | None = _setting(
         None,
@@ -181,6 +191,15 @@ class Settings(BaseSettings):
     def _is_home(cls, given: str | None) -> str | None:
         if given is not None:
             Home.from_uri(given)
+        return given
+
+    @field_validator("allow_receiver")
+    @classmethod
+    def _are_networks(cls, given: str | None) -> str | None:
+        try:
+            _networks(given or "")
+        except ValueError as error:
+            raise PydanticCustomError("cidr", "networks such as 10.1.0.0/16: {said}", {"said": str(error)}) from None
         return given
 
     @field_validator("studio")
@@ -226,9 +245,15 @@ class Settings(BaseSettings):
         return name, int(port or STUDIO_PORT_DEFAULT)
 
     @property
-    def private_webhooks(self) -> bool:
-        """True when webhooks may lead to loopback and private addresses."""
-        return self.allow_private_urls or self.is_loopback
+    def open_networks(self) -> tuple[IpNetwork, ...]:
+        """Networks that are not public and that URLs of requests may lead into."""
+        named = _networks(self.allow_receiver or "")
+        return named + PRIVATE_NETWORKS if self.allow_private_urls else named
+
+    @property
+    def receiver_networks(self) -> tuple[IpNetwork, ...]:
+        """The same for receivers of notifications."""
+        return self.open_networks + (LOOPBACK_NETWORKS if self.is_loopback else ())
 
     @classmethod
     def settings_customise_sources(
@@ -249,6 +274,11 @@ class Settings(BaseSettings):
         )
 
 
+def _networks(text: str) -> tuple[IpNetwork, ...]:
+    """Raises ValueError."""
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting, as help and reference show it. `default` is text."""
@@ -258,6 +288,7 @@ class Setting:
     default: str
     description: str
     is_switch: bool = False
+    is_list: bool = False  # on the command line it may come often; elsewhere its values are separated by commas
 
     @property
     def variable(self) -> str:
@@ -281,7 +312,8 @@ def _described(name: str, field: FieldInfo) -> Setting:
     default = "unset" if field.default is None else str(field.default)
     if isinstance(field.default, bool):
         default = "on" if field.default else "off"
-    return Setting(name, str(unit), default, field.description or "", isinstance(field.default, bool))
+    many = bool(extra["many"]) if isinstance(extra, dict) else False
+    return Setting(name, str(unit), default, field.description or "", isinstance(field.default, bool), many)
 
 
 def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Settings:
@@ -292,7 +324,11 @@ def load_settings(given: Mapping[str, Any], config: Path | None = None) -> Setti
     Raises:
         ConfigError: a value is not valid or not known; it says which one and where it came from.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {
+        name: ",".join(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None and value != []
+    }
     file = _config_file(chosen, config)
     from_file = _read_toml(file) if file else {}
     if config is None and "data" in from_file and file and file.name == CONFIG_FILE:

@@ -6,6 +6,7 @@ NAT64, 6to4, Teredo) is judged by both. Sources: the IANA special-purpose addres
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 IpAddress = IPv4Address | IPv6Address
@@ -17,6 +18,9 @@ NAT64_LOCAL = ip_network("64:ff9b:1::/48")
 
 # Where clouds hand out a machine's credentials: open only to a network of this one address.
 CREDENTIALS = frozenset(ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200"))
+
+# What a server that only its own machine can reach opens to receivers.
+LOOPBACK_NETWORKS: tuple[IpNetwork, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 # What `allow_private_urls` opens: no link-local addresses.
 PRIVATE_NETWORKS: tuple[IpNetwork, ...] = tuple(
@@ -38,6 +42,13 @@ def refusal(text: str, allow: tuple[IpNetwork, ...] = ()) -> str | None:
         if word is not None and not any(_holds(network, one) for network in allow):
             return word
     return None
+
+
+def remedy(texts: Iterable[str]) -> str:
+    """How an operator opens the way to these addresses."""
+    addresses = {carried(one)[0] if carried(one) else one for one in map(ip_address, texts)}
+    named = " ".join(f"--allow-receiver {one}/{one.max_prefixlen}" for one in sorted(addresses, key=str))
+    return f"Start the server with {named} if its requests and notifications may go there."
 
 
 def carried(address: IpAddress) -> tuple[IPv4Address, ...]:

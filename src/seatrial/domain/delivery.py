@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from seatrial.domain.addresses import PRIVATE_NETWORKS, refusal
+from seatrial.domain.addresses import IpNetwork, refusal, remedy
 from seatrial.domain.errors import INVALID_FIELD, BadInput
 from seatrial.domain.limits import (
     DELIVERY_ATTEMPTS_MAX,
@@ -128,21 +128,23 @@ def delivery_id(job_id: str, number: int) -> str:
 def read_webhooks(
     urls: list[str] | tuple[str, ...],
     *,
-    allow_private: bool,
+    allow: tuple[IpNetwork, ...],
     field: str = "webhook",
     kind: TargetKind = TargetKind.WEBHOOK,
 ) -> tuple[Target, ...]:
-    """Targets from URLs that somebody gave; names are judged again, by their addresses, at each delivery.
+    """Targets from URLs that somebody gave; names are judged by their addresses, at each delivery.
+
+    `allow` opens networks that are not public.
 
     Raises:
         BadInput: too many, not http(s), or an address that only this network can reach.
     """
     if len(urls) > WEBHOOKS_PER_JOB_MAX:
         raise _unusable(f"{len(urls)} webhooks are too many.", f"at most {WEBHOOKS_PER_JOB_MAX}", field)
-    return tuple(Target(kind, _checked(url, allow_private, field)) for url in dict.fromkeys(urls))
+    return tuple(Target(kind, _checked(url, allow, field)) for url in dict.fromkeys(urls))
 
 
-def _checked(url: str, allow_private: bool, field: str) -> str:
+def _checked(url: str, allow: tuple[IpNetwork, ...], field: str) -> str:
     valid = f"an http or https URL of a public address, of at most {URL_CHARS_MAX:,} characters, without credentials"
     try:
         split = urlsplit(url)
@@ -153,11 +155,13 @@ def _checked(url: str, allow_private: bool, field: str) -> str:
         raise _unusable(f"{url[:200]!r} cannot be a webhook.", valid, field)
     host = split.hostname or ""
     try:
-        word = refusal(str(ip_address(host)), PRIVATE_NETWORKS if allow_private else ())
+        address = str(ip_address("127.0.0.1" if host == "localhost" else host))
     except ValueError:
-        word = "loopback" if host == "localhost" and not allow_private else None
+        return url
+    word = refusal(address, allow)
     if word is not None:
-        raise _unusable(f"The webhook {url[:200]!r} names an address that is {word}.", valid, field)
+        message = f"The receiver {url[:200]!r} names an address that is {word}. {remedy([address])}"
+        raise _unusable(message, valid, field)
     return url
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import structlog
 
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.canary import Canary, CanaryCause, CanaryState, canary_deliveries
 from seatrial.domain.delivery import Delivery, read_webhooks
 from seatrial.domain.endpoint import CanaryPolicy, Endpoint, EndpointStatus, EndpointVersion
@@ -207,7 +208,7 @@ class Canaries:
         recovered = ended.state is CanaryState.PASSED and endpoint.id in self._failing
         if ended.state is not CanaryState.FAILED and not recovered:
             return ()
-        return canary_deliveries(ended, version, read_webhooks(version.settings.webhooks, allow_private=True))
+        return canary_deliveries(ended, version, read_webhooks(version.settings.webhooks, allow=PRIVATE_NETWORKS))
 
     async def _settle(
         self, endpoint: Endpoint, version: EndpointVersion, ended: Canary, deliveries: tuple[Delivery, ...]

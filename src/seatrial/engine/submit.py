@@ -13,6 +13,7 @@ from typing import Any
 from seatrial.domain import commands as c
 from seatrial.domain import errors
 from seatrial.domain.access import reach_document
+from seatrial.domain.addresses import PRIVATE_NETWORKS, IpNetwork
 from seatrial.domain.contract import Contract
 from seatrial.domain.delivery import Target, TargetKind, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, VersionSettings
@@ -67,7 +68,7 @@ class Reach:
     ones there."""
 
     home: Home | None = None
-    private_webhooks: bool = False
+    receivers: tuple[IpNetwork, ...] = ()
 
 
 class Submitter:
@@ -96,7 +97,7 @@ class Submitter:
         self._clock = clock
         self._bounds = bounds
         self._home = reach.home
-        self._allow_private_webhooks = reach.private_webhooks
+        self._receivers = reach.receivers
         self._draining = False
 
     def drain(self) -> None:
@@ -375,10 +376,8 @@ class Submitter:
         """Who is told: those that the request names, and then the endpoint's own. Of a trial only its own receiver."""
         if submission.version_id:
             return tuple(Target(TargetKind.TRIAL, url) for url in submission.webhooks)
-        asked = read_webhooks(
-            submission.webhooks, allow_private=self._allow_private_webhooks, kind=submission.webhook_kind
-        )
-        own = read_webhooks(version.settings.webhooks, allow_private=True)  # refused, if need be, when it is called
+        asked = read_webhooks(submission.webhooks, allow=self._receivers, kind=submission.webhook_kind)
+        own = read_webhooks(version.settings.webhooks, allow=PRIVATE_NETWORKS)  # refused, if need be, when it is called
         return tuple(dict.fromkeys((*asked, *own, *_topics(version.settings))))
 
     def _real(self, plan: OutputPlan) -> OutputPlan:

@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 
+from seatrial.domain.addresses import IpNetwork
 from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.errors import (
     INVALID_FIELD,
@@ -32,13 +33,15 @@ MessageAttributes = Mapping[str, Mapping[str, str]]
 class Topics:
     """What doors and the engine's own parts do with topics. Each owner sees their own only."""
 
-    def __init__(self, store: TopicStore, bells: Bells, clock: Clock, *, region: str, allow_private: bool) -> None:
-        """`allow_private`: subscribers may be on loopback and private addresses."""
+    def __init__(
+        self, store: TopicStore, bells: Bells, clock: Clock, *, region: str, receivers: tuple[IpNetwork, ...]
+    ) -> None:
+        """`receivers`: networks that are not public and that subscribers may be in."""
         self._store = store
         self._bells = bells
         self._clock = clock
         self._region = region
-        self._allow_private = allow_private
+        self._receivers = receivers
 
     # ------------------------------------------------------------ topics
 
@@ -83,7 +86,7 @@ class Topics:
             raise BadInput(INVALID_FIELD, message, field="Protocol", valid=", ".join(PROTOCOLS))
         if not address.startswith(f"{protocol}://"):
             raise BadInput(INVALID_FIELD, f"{address[:200]!r} does not begin with {protocol}://.", field="Endpoint")
-        read_webhooks([address], allow_private=self._allow_private, field="Endpoint")
+        read_webhooks([address], allow=self._receivers, field="Endpoint")
         now_ms = self._clock.now_ms()
         await self._store.forget_unconfirmed(now_ms - SUBSCRIPTION_CONFIRM_HOURS * 3_600_000)
         wanted = Subscription(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.domain.addresses import IpNetwork
 from seatrial.domain.home import Home
 from seatrial.engine.keyring import Keyring
 from seatrial.ports.clock import Clock
@@ -71,4 +72,5 @@ class Services:
     streams: Streams
     outside: Outside
     triggers: TriggerStore
+    receivers: tuple[IpNetwork, ...] = ()  # networks, not public, that receivers may be in
     home: Home | None = None  # where the server's own buckets lie in an S3 service

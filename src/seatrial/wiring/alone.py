@@ -15,6 +15,7 @@ from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.urls.within import WithinUrls
 from seatrial.config import Settings
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import EndpointStatus, EndpointVersion
 from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
@@ -69,7 +70,7 @@ async def run_alone(settings: Settings, asked: Asked, show: Show) -> Ended:
     async with AsyncExitStack() as stack:
         home = stack.enter_context(DataFolderLock(data)).home()
         stack.enter_context(_ended_by(signal.SIGTERM))
-        anywhere = await stack.enter_async_context(GuardedUrls(allow_private=True))
+        anywhere = await stack.enter_async_context(GuardedUrls(allow=PRIVATE_NETWORKS))
         own = WithinUrls(NOWHERE, anywhere)
         parts = put_together(settings, Folders(data), home, NOWHERE, own, _again(asked), kept=asked.kept)
         server = await stack.enter_async_context(parts)

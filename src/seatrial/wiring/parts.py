@@ -62,6 +62,7 @@ from seatrial.config import (
     load_or_create_credentials,
 )
 from seatrial.domain import commands as c
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.home import Home
@@ -287,8 +288,8 @@ async def put_together(
         await _clear_up(stores.jobs, pool, folders, ground.incarnation, leases, ground.clock)
         await _system_buckets(stores.kept.objects)
         stack.enter_context(listening(settings.database, ground.bells.ring_some))
-        urls = await stack.enter_async_context(GuardedUrls(allow_private=settings.allow_private_urls))
-        any_urls = await stack.enter_async_context(GuardedUrls(allow_private=True))
+        urls = await stack.enter_async_context(GuardedUrls(allow=settings.open_networks))
+        any_urls = await stack.enter_async_context(GuardedUrls(allow=PRIVATE_NETWORKS))
         dispatcher = _dispatcher(ground, stores)
         doers = await _made_doers(
             ground,
@@ -335,7 +336,7 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         registry=registry,
         kept=kept,
         packages=FolderPackages(folders.made("packages")),
-        weights=FolderWeights(folders.made("weights"), kept.objects, allow_private=settings.allow_private_urls),
+        weights=FolderWeights(folders.made("weights"), kept.objects, allow=settings.open_networks),
         environments=UvEnvironments(folders.made("environments"), settings.python),
     )
 
@@ -381,7 +382,7 @@ async def _made_doers(
     await directory.load()
     inspector = Inspector(stores.jobs, ground.watch)
     objects, clock = stores.kept.objects, ground.clock
-    reach = Reach(stores.kept.home, ground.settings.private_webhooks)
+    reach = Reach(stores.kept.home, ground.settings.receiver_networks)
     submitter = Submitter(
         stores.jobs,
         objects,
@@ -538,6 +539,7 @@ async def _services(
         figures=scaling.figures,
         meters=meters,
         triggers=SqlTriggers(stores.database),
+        receivers=ground.settings.receiver_networks,
         home=stores.kept.home,
         backups=_backups(ground, stores),
     )
@@ -736,7 +738,7 @@ def _topics(ground: _Ground, stores: _Stores) -> Topics:
         ground.bells,
         ground.clock,
         region=settings.region,
-        allow_private=settings.private_webhooks,
+        receivers=settings.receiver_networks,
     )
 
 
@@ -748,7 +750,7 @@ async def _open_deliverer(
     topics: Topics,
     stack: AsyncExitStack,
 ) -> Deliverer:
-    urls = await stack.enter_async_context(GuardedUrls(allow_private=ground.settings.private_webhooks))
+    urls = await stack.enter_async_context(GuardedUrls(allow=ground.settings.receiver_networks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)

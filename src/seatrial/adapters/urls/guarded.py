@@ -15,7 +15,7 @@ from types import TracebackType
 
 import httpx
 
-from seatrial.domain.addresses import PRIVATE_NETWORKS, IpNetwork, refusal
+from seatrial.domain.addresses import IpNetwork, refusal, remedy
 from seatrial.domain.errors import INPUT_UNREACHABLE, MEDIA_TOO_LARGE, BadInput
 from seatrial.domain.limits import URL_CHARS_MAX, URL_FETCH_SECONDS_MAX, URL_REDIRECTS_MAX
 from seatrial.ports.urls import Fetched
@@ -23,7 +23,6 @@ from seatrial.ports.urls import Fetched
 Resolve = Callable[[str, int], Awaitable[list[str]]]  # host and port -> addresses, in the order to try
 
 VALID = "an http or https URL of a public address, answering 200"
-REMEDY = "Set allow_private_urls (SEATRIAL_ALLOW_PRIVATE_URLS=true) if requests may reach the server's own network."
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -39,20 +38,19 @@ async def resolve(host: str, port: int) -> list[str]:
 class GuardedUrls:
     """The UrlReader.
 
-    `allow_private` opens loopback and private networks, `allow` the named ones; `trust` replaces the usual
-    certificates, `resolve` the system's resolver.
+    `allow` opens networks that are not public; `trust` replaces the usual certificates, `resolve` the system's
+    resolver.
     """
 
     def __init__(
         self,
         *,
-        allow_private: bool = False,
         allow: tuple[IpNetwork, ...] = (),
         seconds_max: float = URL_FETCH_SECONDS_MAX,
         trust: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
     ) -> None:
-        self._allow = allow + PRIVATE_NETWORKS if allow_private else allow
+        self._allow = allow
         self._seconds_max = seconds_max
         self._resolve = resolve
         self._client = httpx.AsyncClient(
@@ -135,7 +133,7 @@ class GuardedUrls:
         allowed = [address for address, word in judged.items() if word is None]
         if not allowed:
             words = ", ".join(f"{address} ({word})" for address, word in judged.items())
-            raise unreachable(str(target), f"leads to {words or 'no address'}, which is not allowed. {REMEDY}")
+            raise unreachable(str(target), f"leads to {words or 'no address'}, which is not allowed.{_remedy(found)}")
         return allowed
 
 
@@ -188,6 +186,10 @@ def _without_secrets(url: str) -> str:
     scheme, separator, rest = shown.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:URL_CHARS_MAX] + ("?…" if query else "")
+
+
+def _remedy(found: list[str]) -> str:
+    return f" {remedy(found)}" if found else ""
 
 
 def _words(error: Exception | None) -> str:

@@ -16,25 +16,24 @@ from contextlib import asynccontextmanager
 import httpx
 
 from seatrial.adapters.weights.source import Opened, SourceBroke, no_bytes, shown_uri, unfit
-from seatrial.domain.addresses import PRIVATE_NETWORKS, refusal
+from seatrial.domain.addresses import IpNetwork, refusal, remedy
 from seatrial.domain.limits import URL_REDIRECTS_MAX
 
 CONNECT_SECONDS_MAX = 30.0
 SILENCE_SECONDS_MAX = 60.0
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)")
-PRIVATE_REMEDY = "Use a public address, or allow private ones in the server's settings (allow_private_urls)."
 
 
 class HttpSource:
     """One file at an address; what lies below an address cannot be listed."""
 
-    def __init__(self, uri: str, *, allow_private: bool, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(self, uri: str, *, allow: tuple[IpNetwork, ...], trust: ssl.SSLContext | None = None) -> None:
         """Raises Unproven: not such a URI."""
         self._url = _parsed(uri)
         if self._url.path.endswith("/"):
             raise unfit(f"{shown_uri(uri)} is a prefix, and what lies below an address cannot be listed")
-        self._allowed = PRIVATE_NETWORKS if allow_private else ()
+        self._allowed = allow
         self._trust = trust
 
     async def files(self) -> list[tuple[str, int | None]]:
@@ -111,7 +110,7 @@ class HttpSource:
         allowed = [address for address, word in judged.items() if word is None]
         if not allowed:
             words = ", ".join(f"{address} ({word})" for address, word in judged.items())
-            raise unfit(f"{shown_uri(str(url))} leads to {words}, which is not allowed", remedy=PRIVATE_REMEDY)
+            raise unfit(f"{shown_uri(str(url))} leads to {words}, which is not allowed", remedy=remedy(judged))
         return allowed
 
     def _opened(self, response: httpx.Response, start: int) -> Opened:

@@ -23,6 +23,7 @@ from seatrial.adapters.weights.kept import CONTENT, is_kept, keep, remove, weigh
 from seatrial.adapters.weights.objects import ObjectSource
 from seatrial.adapters.weights.partial import Partial
 from seatrial.adapters.weights.source import Source, SourceBroke, shown_uri, unfit
+from seatrial.domain.addresses import IpNetwork
 from seatrial.domain.limits import ARCHIVE_MEMBERS_MAX, WEIGHTS_FETCH_SECONDS_MAX
 from seatrial.package.manifest import WeightsSpec
 from seatrial.ports.backup import Holds, Member
@@ -44,7 +45,7 @@ TRY_AGAIN = "Deploy again when the source is back: what has come is kept, and th
 class FolderWeights:
     """The WeightStore of one server (see ports/packages.py), which alone owns `folder`.
 
-    `objects` answers `s3://`; `allow_private` opens loopback and private networks to `http(s)://`; `trust` replaces the
+    `objects` answers `s3://`; `allow` opens networks that are not public to `http(s)://`; `trust` replaces the
     usual certificates; `pause` waits that many seconds between tries; `monotonic` tells seconds that never go back.
     """
 
@@ -53,7 +54,7 @@ class FolderWeights:
         folder: Path,
         objects: ObjectStore,
         *,
-        allow_private: bool = False,
+        allow: tuple[IpNetwork, ...] = (),
         trust: ssl.SSLContext | None = None,
         fetch_seconds_max: float = WEIGHTS_FETCH_SECONDS_MAX,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -61,7 +62,7 @@ class FolderWeights:
     ) -> None:
         self._folder = folder
         self._objects = objects
-        self._allow_private = allow_private
+        self._allow = allow
         self._trust = trust
         self._fetch_seconds_max = fetch_seconds_max
         self._pause = pause
@@ -144,7 +145,7 @@ class FolderWeights:
         if scheme == "s3":
             return ObjectSource(uri, self._objects)
         if scheme in ("http", "https"):
-            return HttpSource(uri, allow_private=self._allow_private, trust=self._trust)
+            return HttpSource(uri, allow=self._allow, trust=self._trust)
         if scheme == "file":
             return FileSource(path_of(uri, package), folder=uri.endswith("/"))
         raise unfit(f"{shown_uri(uri)} has a scheme that is not known")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from seatrial.domain import errors
+from seatrial.domain.addresses import IpNetwork
 from seatrial.domain.credentials import Principal
 from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
@@ -97,11 +98,11 @@ class DeploySettings(BaseModel):
         None, description="Of a failing canary: report tells of it, take_out takes the endpoint out of service too."
     )
 
-    def of_version(self) -> dict[str, Any]:
-        """The fields of VersionSettings that were said.
+    def of_version(self, receivers: tuple[IpNetwork, ...]) -> dict[str, Any]:
+        """The fields of VersionSettings that were said. `receivers`: networks, not public, that webhooks may be in.
 
         Raises:
-            BadInput: a prefix is not an s3:// URI.
+            BadInput: a prefix is not an s3:// URI, or a webhook cannot be one.
         """
         said = self.model_dump(exclude_none=True, include=set(DeploySettings.model_fields))
         for given, kept in (("output", "output_prefix"), ("failure_output", "failure_prefix")):
@@ -109,7 +110,7 @@ class DeploySettings(BaseModel):
                 said[kept] = _prefix(given, said.pop(given))
         if "webhook" in said:
             urls = said.pop("webhook").split()
-            read_webhooks(urls, allow_private=True)  # where they lead is judged when they are called
+            read_webhooks(urls, allow=receivers)
             said["webhooks"] = tuple(urls)
         if "samples" in said:
             said["samples_uri"] = said.pop("samples")
@@ -151,7 +152,7 @@ class Asked:
             self.package.unlink(missing_ok=True)
 
 
-async def read_asked(request: Request, uploads: Path) -> Asked:
+async def read_asked(request: Request, uploads: Path, receivers: tuple[IpNetwork, ...]) -> Asked:
     """What a POST, PUT or PATCH asks for; an archive in it is then a file in `uploads`.
 
     Raises:
@@ -160,9 +161,9 @@ async def read_asked(request: Request, uploads: Path) -> Asked:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     named = request.path_params.get("name")
     if media_type == "application/json":
-        return _by_name(await json_body(request), named)
+        return _by_name(await json_body(request), named, receivers)
     if media_type == "multipart/form-data":
-        return await _from_form(request, uploads, named)
+        return await _from_form(request, uploads, named, receivers)
     if media_type not in ARCHIVE_TYPES:
         valid = "application/gzip (the archive), application/json (its s3:// URI) or multipart/form-data"
         raise BadInput(errors.UNSUPPORTED_MEDIA_TYPE, f"Cannot deploy {media_type or 'no media type'}.", valid=valid)
@@ -170,30 +171,30 @@ async def read_asked(request: Request, uploads: Path) -> Asked:
     name, label = query.pop("name", None), query.pop("label", None)
     pairs = request.query_params.getlist("env")
     settings = _settings_of_text({key: value for key, value in query.items() if key != "env"}, pairs)
-    chosen = settings.of_version()  # before 20 GiB come, rather than after
+    chosen = settings.of_version(receivers)  # before 20 GiB come, rather than after
     return Asked(named or name, await receive_raw(request, uploads), label or "upload.tar.gz", chosen)
 
 
-def _by_name(body: bytes, named: str | None) -> Asked:
+def _by_name(body: bytes, named: str | None, receivers: tuple[IpNetwork, ...]) -> Asked:
     try:
         asked = DeployByName.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error.errors()[0], DeployByName.model_json_schema()) from None
     if asked.package is None:
-        return Asked(named or asked.name, None, "", asked.of_version())
+        return Asked(named or asked.name, None, "", asked.of_version(receivers))
     try:
         package = ObjectName.from_uri(asked.package)
     except ValueError as error:
         raise BadInput(errors.INVALID_FIELD, f"{error}.", field="package", valid="s3://bucket/key") from None
-    return Asked(named or asked.name, package, asked.package, asked.of_version())
+    return Asked(named or asked.name, package, asked.package, asked.of_version(receivers))
 
 
-async def _from_form(request: Request, uploads: Path, named: str | None) -> Asked:
+async def _from_form(request: Request, uploads: Path, named: str | None, receivers: tuple[IpNetwork, ...]) -> Asked:
     form = await receive_form(request, uploads, "package")
     try:
         settings = DeployByName.model_validate_json(form.fields.get("settings", "{}"))
         name = named or form.fields.get("name") or settings.name
-        return Asked(name, form.file, form.file_name or "upload.tar.gz", settings.of_version())
+        return Asked(name, form.file, form.file_name or "upload.tar.gz", settings.of_version(receivers))
     except ValidationError as error:
         form.file.unlink()
         raise invalid(error.errors()[0], DeployByName.model_json_schema()) from None

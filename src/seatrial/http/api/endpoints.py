@@ -204,7 +204,7 @@ class EndpointRoutes:
         or JSON that names a stored archive.
         """
         principal = caller(request)
-        return await self._create(await read_asked(request, self._services.uploads), principal)
+        return await self._create(await self._asked(request), principal)
 
     async def put(self, request: Request) -> EndpointDetails:
         """As POST; an endpoint of that name gets a new version instead, which takes over once it is proven.
@@ -212,7 +212,7 @@ class EndpointRoutes:
         With `If-None-Match: *` an endpoint that is there is a conflict.
         """
         principal = caller(request)
-        asked = await read_asked(request, self._services.uploads)
+        asked = await self._asked(request)
         only_new = request.headers.get("if-none-match") == "*"
         if only_new or not await self._exists(asked.name or ""):
             return await self._create(asked, principal)
@@ -221,7 +221,10 @@ class EndpointRoutes:
     async def patch(self, request: Request) -> EndpointDetails:
         """A new version of an endpoint that is there; JSON `{"workers": N}` alone changes their number now."""
         principal = caller(request)
-        return await self._update(await read_asked(request, self._services.uploads), principal)
+        return await self._update(await self._asked(request), principal)
+
+    async def _asked(self, request: Request) -> Asked:
+        return await read_asked(request, self._services.uploads, self._services.receivers)
 
     async def _create(self, asked: Asked, principal: Principal) -> EndpointDetails:
         if asked.name is None:
