@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from seatrial.domain import errors
-from seatrial.domain.credentials import KeyScope
+from seatrial.domain.credentials import GIVEN_SCOPES, KeyScope
 from seatrial.domain.errors import BadInput, Conflict, NotFound
 from seatrial.domain.keys import Key, KeyPlan, KeySecret
 from seatrial.domain.limits import (
@@ -119,7 +119,12 @@ class Keys:
             made = self._with_secret(key)
             await self._registry.put_document(KIND, key.id, made.key.document(), now_ms)
             self._know(made.key)
-        log.info("key.created", key=key.id, name=plan.name, scopes=sorted(plan.scopes))
+        log.info(
+            "key.created",
+            key=key.id,
+            name=plan.name,
+            scopes=[scope.value for scope in GIVEN_SCOPES if scope in plan.scopes],
+        )
         return made
 
     async def change(self, key_id: str, plan: KeyPlan) -> Key:
@@ -133,7 +138,12 @@ class Keys:
         async with self._changing:
             key = replace(self._living(key_id), plan=plan)
             await self._save(key)
-        log.info("key.changed", key=key_id, name=plan.name, scopes=sorted(plan.scopes))
+        log.info(
+            "key.changed",
+            key=key_id,
+            name=plan.name,
+            scopes=[scope.value for scope in GIVEN_SCOPES if scope in plan.scopes],
+        )
         return key
 
     async def rotate(self, key_id: str, overlap_ms: int) -> KeyMade:

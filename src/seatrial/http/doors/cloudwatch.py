@@ -136,7 +136,7 @@ class CloudWatchDoor:
         return {"AlarmHistoryItems": page, **token}
 
     async def _delete_alarms(self, call: AwsRequest, request: Request) -> Request:
-        self._reached_alarms(call.principal, request["AlarmNames"])
+        self._check_known(call.principal, request["AlarmNames"])
         try:
             await self._alarms.delete(request["AlarmNames"])
         except NotFound:
@@ -146,7 +146,7 @@ class CloudWatchDoor:
 
     async def _set_state(self, call: AwsRequest, request: Request) -> Request:
         name = request["AlarmName"]
-        self._reached_alarms(call.principal, [name])
+        self._check_known(call.principal, [name])
         try:
             await self._alarms.set_state(
                 name, AlarmState(request["StateValue"]), request["StateReason"], request.get("StateReasonData")
@@ -160,8 +160,15 @@ class CloudWatchDoor:
     def _shown(self, principal: Principal) -> list[Alarm]:
         return [one for one in self._alarms.alarms() if _reaches(principal, one.rule.metric)]
 
+    def _check_known(self, principal: Principal, names: list[str]) -> None:
+        """An alarm on what is out of reach is as unknown as one that never was. Raises AwsError."""
+        known = {one.name for one in self._shown(principal)}
+        missing = [one for one in names if one not in known]
+        if missing:
+            raise dialect.unknown_alarm(", ".join(missing))
+
     def _reached_alarms(self, principal: Principal, names: list[str]) -> None:
-        """An alarm on what is out of reach is neither replaced nor deleted. Raises Forbidden."""
+        """An alarm on what is out of reach is not replaced. Raises Forbidden."""
         for one in self._alarms.alarms():
             if one.name in names:
                 _reached(principal, one.rule.metric)
