@@ -63,6 +63,9 @@ NATIVE: Mapping[str, Row] = {
     "GET /v1/endpoints/{name}/trial.html": Row("read deploy", 403),
     "POST /v1/endpoints/{name}/canary": Row("deploy", 403),
     "GET /v1/endpoints/{name}/history": Row("read deploy", 403),
+    "GET /v1/endpoints/{name}/scaling": Row("read deploy", 403),
+    "PUT /v1/endpoints/{name}/scaling": Row("deploy", 403, {}),
+    "DELETE /v1/endpoints/{name}/scaling": Row("deploy", 403),
     "GET /v1/endpoints/{name}/logs": Row("read", 403),
     "POST /v1/endpoints/{name}/jobs": Row("submit", 403, {"text": "a"}),
     # jobs: an id tells nothing of its endpoint, so it is not found
