@@ -6,6 +6,7 @@ import json
 import subprocess
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
@@ -69,7 +70,9 @@ class Scaled:
 @pytest.fixture
 def scaled(api):
     def make(name):
-        api.serve(name)
+        if api.http.get(f"/v1/endpoints/{name}").status_code == 404:
+            api.serve(name)
+        api.http.delete(f"/v1/endpoints/{name}/scaling")
         return Scaled(api, name)
 
     return make
@@ -202,15 +205,63 @@ def test_a_state_set_by_hand_runs_the_step_and_own_figures_are_kept(scaled, even
         one.cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=[datum])
 
 
+def speaking(server, protocol):
+    """A boto3 client of CloudWatch that speaks the protocol of another age, or of another language's."""
+    session = botocore.session.get_session()
+    metadata = session.get_component("data_loader").load_service_model("cloudwatch", "service-2")["metadata"]
+    metadata |= {"protocol": protocol, "protocols": [protocol]}
+    return session.create_client(
+        "cloudwatch",
+        region_name="us-east-1",
+        endpoint_url=server.url,
+        aws_access_key_id=server.variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=server.variables["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("protocol", "media_type"),
+    [
+        ("query", "application/x-www-form-urlencoded; charset=utf-8"),
+        ("json", "application/x-amz-json-1.0"),
+        ("smithy-rpc-v2-cbor", "application/cbor"),
+    ],
+)
+def test_cloudwatch_in_each_of_its_protocols(api, protocol, media_type):
+    client = speaking(api.server, protocol)
+    sent = []
+    client.meta.events.register("before-send", lambda request, **_: sent.append(request.headers["Content-Type"]))
+    which = {"Namespace": f"Of {protocol}", "MetricName": "m", "Dimensions": [{"Name": "a", "Value": "ä"}]}
+    now = datetime.now(UTC)
+    client.put_metric_data(
+        Namespace=which["Namespace"],
+        MetricData=[{**{key: which[key] for key in ("MetricName", "Dimensions")}, "Value": 2.5, "Timestamp": now}],
+    )
+    assert client.list_metrics(Namespace=which["Namespace"])["Metrics"] == [which]
+    span = {"StartTime": now - timedelta(minutes=2), "EndTime": now + timedelta(minutes=2)}
+    (point,) = client.get_metric_statistics(**which, **span, Period=60, Statistics=["Sum"])["Datapoints"]
+    assert (point["Sum"], abs(point["Timestamp"] - now) < timedelta(minutes=1)) == (2.5, True)
+    rule = {"Statistic": "Sum", "Period": 60, "EvaluationPeriods": 2, "Threshold": 3.5}
+    client.put_metric_alarm(AlarmName="ä", ComparisonOperator="LessThanThreshold", **which, **rule)
+    (alarm,) = client.describe_alarms(AlarmNames=["ä"])["MetricAlarms"]
+    assert {key: alarm[key] for key in (*which, *rule)} == which | rule
+    assert alarm["StateUpdatedTimestamp"] - now < timedelta(minutes=1)
+    client.delete_alarms(AlarmNames=["ä"])
+    with pytest.raises(ClientError, match="Unknown alarm: ä") as error:
+        client.delete_alarms(AlarmNames=["ä"])
+    assert error.value.response["Error"]["Code"] == "ResourceNotFound"
+    assert {one if isinstance(one, str) else one.decode() for one in sent} == {media_type}
+
+
 def test_what_cannot_be_met_is_said(scaled, aws_command):
-    one = scaled("refuser")
+    one = scaled("manual")
     refused = one.scaling.exceptions.ValidationException
     with pytest.raises(one.scaling.exceptions.ObjectNotFoundException, match="No scalable target registered"):
         one.track(1, 1)
     with pytest.raises(refused, match="must be from 0 to the maximum"):
         one.register(3, 2)
     for resource, said in (
-        ("endpoint/refuser/variant/Blue", "There is no variant 'Blue'; valid: 'AllTraffic'"),
+        ("endpoint/manual/variant/Blue", "There is no variant 'Blue'; valid: 'AllTraffic'"),
         ("endpoint/nobody/variant/AllTraffic", "There is no resource endpoint/nobody/variant/AllTraffic"),
     ):
         one.meant["ResourceId"] = resource

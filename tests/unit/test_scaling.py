@@ -25,7 +25,7 @@ from seatrial.domain.scaling import (
     room_for,
     tracked,
 )
-from seatrial.domain.series import MINUTE_MS, Series, Statistic, merged, metric, periods, sample
+from seatrial.domain.series import MINUTE_MS, Point, Series, Statistic, merged, metric, periods, sample
 
 counts = st.integers(0, 200)
 
@@ -151,9 +151,10 @@ def test_a_series_keeps_its_newest_minutes_and_a_level_its_last_value() -> None:
     for minute in (1, 2, 3, 4):
         series.set(10, minute * MINUTE_MS)
         series.set(minute, minute * MINUTE_MS + 59_999)
-    assert {minute: point.total for minute, point in series.points.items()} == {2: 2, 3: 3, 4: 4}
+    assert {minute: point.total for minute, point in series.items()} == {2: 2, 3: 3, 4: 4}
     series.add(sample(5), 4 * MINUTE_MS)
-    assert (series.points[4].count, series.points[4].total) == (2, 9)
+    series.happened(1, 4 * MINUTE_MS)
+    assert series[4] == Point(3, 10, 1, 5)
 
 
 def test_periods_begin_with_the_time_that_was_asked_for() -> None:

@@ -13,7 +13,7 @@ from seatrial.domain.errors import QUEUE_TTL_EXPIRED
 from seatrial.domain.jobs import Backlog, Job, JobState
 from seatrial.domain.limits import METRIC_MINUTES_KEPT, METRIC_POINTS_SERIES_MAX
 from seatrial.domain.scaling import BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY
-from seatrial.domain.series import NAMESPACE, Metric, Point, Series, metric, sample
+from seatrial.domain.series import NAMESPACE, Metric, Point, Series, metric
 from seatrial.ports.clock import Clock
 
 ENDPOINT, VARIANT = "EndpointName", "VariantName"
@@ -28,6 +28,8 @@ CLIENT_ERRORS = "Invocation4XXErrors"
 SERVER_ERRORS = "Invocation5XXErrors"
 INVOCATIONS = "Invocations"
 
+_OF_JOBS = (PROCESSED, FAILED, EXPIRED, PROCESSING, IN_BACKLOG, LATENCY)
+_OF_REQUESTS = (INVOCATIONS, CLIENT_ERRORS, SERVER_ERRORS)
 LEVELS = frozenset({BACKLOG, BACKLOG_PER_INSTANCE, OLDEST, NO_CAPACITY})
 UNITS: Mapping[str, str] = {
     **dict.fromkeys((BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY), "Count"),
@@ -43,13 +45,14 @@ _NOTHING: Mapping[int, Point] = MappingProxyType({})
 class Figures:
     """Series in memory, one point a minute, of the last METRIC_MINUTES_KEPT minutes.
 
-    `variant_of` gives the name by which an endpoint's variant is known.
+    `variant_of` gives the name by which an endpoint's variant is known; None: there is no such endpoint.
     """
 
-    def __init__(self, variant_of: Callable[[str], str], clock: Clock) -> None:
+    def __init__(self, variant_of: Callable[[str], str | None], clock: Clock) -> None:
         self._variant_of = variant_of
         self._clock = clock
         self._series: dict[Metric, Series] = {}
+        self._found: dict[tuple[str, str, tuple[str, ...]], list[Series]] = {}  # by endpoint, variant and names
 
     # ------------------------------------------------------------------ what is recorded
 
@@ -69,21 +72,24 @@ class Figures:
 
     def job_ended(self, job: Job) -> None:
         """A client's job has ended here."""
-        name = job.endpoint_name
-        ended_ms = job.ended_at_ms if job.ended_at_ms is not None else self._clock.now_ms()
-        self._happened(name, PROCESSED, int(job.state is JobState.SUCCEEDED))
-        self._happened(name, FAILED, int(job.state is JobState.FAILED))
-        self._happened(name, EXPIRED, int((job.failure or {}).get("error_type") == QUEUE_TTL_EXPIRED))
-        self._happened(name, PROCESSING, max(0, ended_ms - job.submitted_at_ms))
+        now_ms = self._clock.now_ms()
+        ended_ms = now_ms if job.ended_at_ms is None else job.ended_at_ms
+        processed, failed, expired, processing, in_backlog, latency = self._own(job.endpoint_name, _OF_JOBS)
+        processed.happened(job.state is JobState.SUCCEEDED, now_ms)
+        failed.happened(job.state is JobState.FAILED, now_ms)
+        expired.happened(job.failure is not None and job.failure.get("error_type") == QUEUE_TTL_EXPIRED, now_ms)
+        processing.happened(max(0, ended_ms - job.submitted_at_ms), now_ms)
         if job.started_at_ms is not None:
-            self._happened(name, IN_BACKLOG, max(0, job.started_at_ms - job.submitted_at_ms))
-            self._happened(name, LATENCY, max(0, ended_ms - job.started_at_ms) * 1000)
+            in_backlog.happened(max(0, job.started_at_ms - job.submitted_at_ms), now_ms)
+            latency.happened(max(0, ended_ms - job.started_at_ms) * 1000, now_ms)
 
     def invoked(self, endpoint_name: str, status: int) -> None:
         """A request for the endpoint was answered with that HTTP status."""
-        self._happened(endpoint_name, INVOCATIONS, 1)
-        self._happened(endpoint_name, CLIENT_ERRORS, int(400 <= status < 500))
-        self._happened(endpoint_name, SERVER_ERRORS, int(status >= 500))
+        now_ms = self._clock.now_ms()
+        invocations, client_errors, server_errors = self._own(endpoint_name, _OF_REQUESTS)
+        invocations.happened(1, now_ms)
+        client_errors.happened(400 <= status < 500, now_ms)
+        server_errors.happened(status >= 500, now_ms)
 
     def put(self, which: Metric, point: Point, at_ms: int) -> bool:
         """Samples of a client's own metric. False: there are too many series already."""
@@ -97,13 +103,13 @@ class Figures:
         own = [one for one in self._series if one.namespace == NAMESPACE and one.dimension(ENDPOINT) == endpoint_name]
         for one in own:
             del self._series[one]
+        self._found = {key: found for key, found in self._found.items() if key[0] != endpoint_name}
 
     # ------------------------------------------------------------------ what is asked
 
     def points(self, which: Metric) -> Mapping[int, Point]:
         """By minute since the epoch; empty for a series that there is not."""
-        series = self._series.get(which)
-        return _NOTHING if series is None else series.points
+        return self._series.get(which, _NOTHING)
 
     def metrics(self) -> Sequence[Metric]:
         """Every series that has points."""
@@ -119,11 +125,18 @@ class Figures:
 
     # ------------------------------------------------------------------ inside
 
-    def _happened(self, endpoint_name: str, name: str, value: float) -> None:
-        dimensions = {ENDPOINT: endpoint_name, VARIANT: self._variant_of(endpoint_name)}
-        series = self._of(metric(NAMESPACE, name, dimensions))
-        if series is not None:
-            series.add(sample(value), self._clock.now_ms())
+    def _own(self, endpoint_name: str, names: tuple[str, ...]) -> list[Series]:
+        """Series of an endpoint's variant by these names; what has no endpoint, or is too many, is not kept."""
+        variant = self._variant_of(endpoint_name)
+        if variant is None:
+            return [Series(1) for _ in names]
+        key = (endpoint_name, variant, names)
+        found = self._found.get(key)
+        if found is None:
+            dimensions = {ENDPOINT: endpoint_name, VARIANT: variant}
+            made = [self._of(metric(NAMESPACE, name, dimensions)) for name in names]
+            found = self._found[key] = [Series(1) if one is None else one for one in made]
+        return found
 
     def _of(self, which: Metric) -> Series | None:
         series = self._series.get(which)

@@ -46,8 +46,22 @@ async def serve(
     if operation is None or prefix != shapes.target_prefix or call.request.method != "POST":
         asked = name or f"{call.request.method} {call.request.url.path}"
         raise unknown_operation(Protocol.JSON, asked, call.service, ", ".join(sorted(operations)))
+    answer = await run(call, shapes, name, operation, lambda: _parse(call.body), invalid_code)
+    body = b"" if answer is None else json.dumps(answer).encode()
+    return Response(body, 200, {"x-amzn-RequestId": call.request_id}, "application/x-amz-json-1.1")
+
+
+async def run(
+    call: AwsRequest,
+    shapes: ServiceShapes,
+    name: str,
+    operation: Operation,
+    members: Callable[[], dict[str, Any]],
+    invalid_code: str,
+) -> Mapping[str, Any] | None:
+    """Run an operation for who may do it, once its members hold against AWS's model. Raises as `serve`."""
     require(call.principal, *operation.scopes)
-    given = _parse(call.body)
+    given = members()
     try:
         violations = aws_shapes.check(shapes.operation(name), given)
     except aws_shapes.Malformed as error:
@@ -55,9 +69,7 @@ async def serve(
     if violations:
         raise AwsError(invalid_code, aws_shapes.describe(violations))
     require(call.principal, *operation.scopes, endpoint=given.get(operation.endpoint or ""))
-    answer = await operation.run(call, {key: value for key, value in given.items() if value is not None})
-    body = b"" if answer is None else json.dumps(answer).encode()
-    return Response(body, 200, {"x-amzn-RequestId": call.request_id}, "application/x-amz-json-1.1")
+    return await operation.run(call, {key: value for key, value in given.items() if value is not None})
 
 
 def _parse(body: bytes) -> dict[str, Any]:

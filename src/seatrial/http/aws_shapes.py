@@ -11,6 +11,7 @@ import base64
 import binascii
 import functools
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -207,7 +208,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Of those that a double holds; JSON's readers make infinities of 1e999, and take NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _is_blob(value: object) -> bool:
@@ -228,8 +234,8 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
     "list": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "long": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "integer": _is_integer,
+    "long": _is_integer,
     "float": _is_number,
     "double": _is_number,
     "timestamp": _is_number,

@@ -71,9 +71,9 @@ def _wakes(alarms: Alarms, policy_id: str) -> bool:
     return alarms.wakes(lambda arn: autoscaling.is_policy_arn(arn) and autoscaling.policy_id(arn) == policy_id)
 
 
-def _variant_of(directory: Directory, endpoint_name: str) -> str:
+def _variant_of(directory: Directory, endpoint_name: str) -> str | None:
     if not directory.has(endpoint_name):
-        return sagemaker.VARIANT_DEFAULT
+        return None
     endpoint = directory.endpoint(endpoint_name)
     active = endpoint.active_version
     return sagemaker.variant(endpoint, None if active is None else directory.version(active).version)

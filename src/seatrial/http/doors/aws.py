@@ -184,7 +184,7 @@ class AwsDoor:
         )
 
     async def _protocol(self, request: Request, service: str) -> Protocol:
-        own = _PROTOCOLS.get(service)
+        own = _cloudwatch_protocol(request) if service == "monitoring" else _PROTOCOLS.get(service)
         return own if own is not None else await run_in_threadpool(_foreign_protocol, request, service)
 
     def _door(self, service: str, protocol: Protocol) -> Door:
@@ -231,6 +231,13 @@ def _meant(request: Request) -> str:
 def _is_form(request: Request) -> bool:
     media_type = request.headers.get("content-type", "")
     return media_type.startswith(_FORM) or "Action" in request.query_params
+
+
+def _cloudwatch_protocol(request: Request) -> Protocol:
+    """Of the service that speaks three of them."""
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return Protocol.CBOR
+    return Protocol.JSON if "x-amz-target" in request.headers else Protocol.QUERY
 
 
 def _foreign_protocol(request: Request, service: str) -> Protocol:

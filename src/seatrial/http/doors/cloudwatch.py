@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from seatrial.domain.errors import BadInput, NotFound
 from seatrial.domain.limits import METRIC_DATA_BYTES_MAX
 from seatrial.domain.series import MINUTE_MS, Metric, periods
 from seatrial.engine.figures import ENDPOINT, UNITS
-from seatrial.http import aws_json
+from seatrial.http import aws_cbor, aws_json, aws_query
 from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
@@ -28,6 +28,7 @@ _DEPLOY, _LOOK = (KeyScope.DEPLOY,), (KeyScope.READ, KeyScope.DEPLOY)
 _RECENT_MINUTES = 180  # RecentlyActive PT3H
 
 Request = dict[str, Any]
+Serve = Callable[[AwsRequest, ServiceShapes, Mapping[str, Operation], str], Awaitable[Response]]
 
 
 class CloudWatchDoor:
@@ -55,7 +56,7 @@ class CloudWatchDoor:
     async def __call__(self, call: AwsRequest) -> Response:
         """Answer one request. Raises AwsError."""
         try:
-            return await aws_json.serve(_unpacked(call), self._shapes, self._operations, "ValidationError")
+            return await _server_of(call)(_unpacked(call), self._shapes, self._operations, "ValidationError")
         except BadInput as error:
             valid = f" Valid: {error.valid}." if error.valid else ""
             raise dialect.invalid(error.message + valid) from None
@@ -172,6 +173,13 @@ class CloudWatchDoor:
         for one in self._alarms.alarms():
             if one.name in names:
                 _reached(principal, one.rule.metric)
+
+
+def _server_of(call: AwsRequest) -> Serve:
+    """CloudWatch's clients speak three protocols: by their age, and by their language."""
+    if aws_cbor.is_asked(call):
+        return aws_cbor.serve
+    return aws_json.serve if "x-amz-target" in call.request.headers else aws_query.serve
 
 
 def _reaches(principal: Principal, which: Metric) -> bool:

@@ -22,7 +22,7 @@ from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects import sagemaker
 from seatrial.http.dialects import sagemaker_runtime as dialect
-from seatrial.http.dialects.aws_errors import Protocol, unknown_operation
+from seatrial.http.dialects.aws_errors import AwsError, Protocol, unknown_operation
 from seatrial.http.dialects.sagemaker_runtime import Invocation
 from seatrial.http.services import Services
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject
@@ -62,9 +62,16 @@ class SageMakerRuntimeDoor:
         require(call.principal, KeyScope.SUBMIT, endpoint=name)
         try:
             operation, run = self._operations[path["operation"]]
-            return await run(call, self._given(call, operation, name))
+            response = await run(call, self._given(call, operation, name))
         except SeatrialError as error:
-            raise dialect.refusal(error, self._account_id, name) from None
+            refusal = dialect.refusal(error, self._account_id, name)
+            self._services.figures.invoked(name, refusal.status)
+            raise refusal from None
+        except AwsError as error:
+            self._services.figures.invoked(name, error.status)
+            raise
+        self._services.figures.invoked(name, response.status_code)
+        return response
 
     def _given(self, call: AwsRequest, operation: str, endpoint_name: str) -> Given:
         model = self._shapes.operation(operation)
