@@ -36,7 +36,17 @@ from seatrial.domain.commands import (
     Withdrawn,
 )
 from seatrial.domain.jobs import JobFilter, JobState
-from seatrial.testing.job_store import BUCKET, ENDPOINT, FAILURE, idempotency, part, submission, version
+from seatrial.testing.job_store import (
+    BUCKET,
+    ENDPOINT,
+    FAILURE,
+    arrival,
+    awaiting,
+    idempotency,
+    part,
+    submission,
+    version,
+)
 
 
 @pytest.fixture
@@ -146,6 +156,10 @@ def test_no_command_walks_a_whole_table(connection: Connection) -> None:
         GiveUp(job.job.id, FAILURE, 5),
         Withdrawn(job.job.id),
         Cancel(job.job.id, 5),
+        awaiting(job_id="upload-1"),
+        awaiting(job_id="upload-2"),
+        arrival("upload-1"),
+        Cancel("upload-2", 5),
         CloseServerSessions("other", 6),
         CloseServerSessions("other", 6, "home"),
         Beat("server", "home"),

@@ -83,6 +83,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         reports=unused,
         outside=unused,
         triggers=unused,
+        awaited=unused,
         waits=unused,
         backups=unused,
         canaries=unused,

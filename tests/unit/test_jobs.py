@@ -5,6 +5,10 @@ import pytest
 from seatrial.domain.jobs import TERMINAL, TRANSITIONS, IllegalTransition, JobEvent, JobState, after
 
 MOVES = """
+awaiting_upload arrived queued
+awaiting_upload decided publishing
+awaiting_upload failed failed
+awaiting_upload cancelled cancelled
 queued     taken     running
 queued     decided   publishing
 queued     failed    failed
@@ -36,7 +40,7 @@ def test_what_has_ended_never_moves() -> None:
 
 
 def test_every_state_is_reached_and_every_other_one_can_end() -> None:
-    reached = {JobState.QUEUED}
+    reached = {JobState.AWAITING_UPLOAD}
     while more := {to for (state, _), to in TRANSITIONS.items() if state in reached} - reached:
         reached |= more
     assert reached == set(JobState)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from seatrial.domain.failures import Failure
-from seatrial.domain.jobs import Job, JobState, NewJob
+from seatrial.domain.jobs import Job, JobInput, JobState, NewJob
 from seatrial.domain.limits import ATTEMPTS_MAX, WORKER_DEATHS_MAX
 from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, Sealed
@@ -37,7 +37,10 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Accept a job. The queue's depth counts the endpoint's queued and running client jobs."""
+    """Accept a job. The queue's depth counts the endpoint's queued and running client jobs.
+
+    For one whose input is still to come, it counts those that wait for theirs.
+    """
 
     job: NewJob
     queue_depth_max: int
@@ -79,6 +82,28 @@ class NameTaken:
 @dataclass(frozen=True, slots=True)
 class EndpointGone:
     """The endpoint no longer takes jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    """The object that a job waits for has come: queue the job with this input, from now on for `queue_ttl_ms`.
+
+    With a `failure` the object is not what was asked for, and the job ends. One that waits no more is left alone.
+    """
+
+    job_id: str
+    now_ms: int
+    input: JobInput
+    queue_ttl_ms: int
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The job as it now is; `moved` False: it had been queued, or had ended, before."""
+
+    job: Job
+    moved: bool = True
 
 
 # ---------------------------------------------------------------- sessions and claims
@@ -375,7 +400,7 @@ class NoSuchJob:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """Fail up to `limit` queued jobs whose queue TTL or decide_by has passed."""
+    """Fail up to `limit` queued jobs whose queue TTL or decide_by has passed, and those whose upload is overdue."""
 
     now_ms: int
     limit: int = 100
@@ -436,6 +461,7 @@ class Forgotten:
 
 JobCommand = (
     Submit
+    | Arrive
     | OpenSession
     | Take
     | Finish
@@ -460,6 +486,7 @@ JobOutcome = (
     | QueueFull
     | NameTaken
     | EndpointGone
+    | Arrived
     | Opened
     | Taken
     | SessionGone

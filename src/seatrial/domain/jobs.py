@@ -15,6 +15,7 @@ from seatrial.domain.delivery import Target
 from seatrial.domain.limits import PRIORITY_AGE_SECONDS
 from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef
+from seatrial.domain.triggers import Trigger
 
 HIDDEN_PREFIX = "hidden_"  # of attributes that only the job's worker sees: they may hold credentials
 
@@ -22,6 +23,7 @@ HIDDEN_PREFIX = "hidden_"  # of attributes that only the job's worker sees: they
 class JobState(StrEnum):
     """What a job is."""
 
+    AWAITING_UPLOAD = "awaiting_upload"  # accepted; the object that is its input is still to come
     QUEUED = "queued"
     RUNNING = "running"
     PUBLISHING = "publishing"
@@ -33,6 +35,7 @@ class JobState(StrEnum):
 class JobEvent(StrEnum):
     """What happened to a job."""
 
+    ARRIVED = "arrived"  # its input has come
     TAKEN = "taken"  # a session received it as a claim
     RELEASED = "released"  # handed back, or its attempt ended without a decision
     DECIDED = "decided"  # the one outcome is committed, its parts are staged
@@ -44,6 +47,10 @@ class JobEvent(StrEnum):
 # Where names and jobs are rows of one database, an ending is one transaction and `publishing` is never seen.
 # Where objects live elsewhere, the decision is committed first, and the ending once everything is visible.
 TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
+    (JobState.AWAITING_UPLOAD, JobEvent.ARRIVED): JobState.QUEUED,
+    (JobState.AWAITING_UPLOAD, JobEvent.DECIDED): JobState.PUBLISHING,
+    (JobState.AWAITING_UPLOAD, JobEvent.FAILED): JobState.FAILED,
+    (JobState.AWAITING_UPLOAD, JobEvent.CANCELLED): JobState.CANCELLED,
     (JobState.QUEUED, JobEvent.TAKEN): JobState.RUNNING,
     (JobState.QUEUED, JobEvent.DECIDED): JobState.PUBLISHING,
     (JobState.QUEUED, JobEvent.FAILED): JobState.FAILED,
@@ -85,11 +92,19 @@ class JobPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobInput:
-    """What a job was given: bytes kept in the job's row, or a pinned object. Exactly one is set."""
+    """What a job was given: bytes kept in the job's row, or a pinned object. Exactly one is set.
+
+    An object without an ETag is still to come, or never came.
+    """
 
     media_type: str
     inline: bytes | None = None
     ref: ObjectRef | None = None
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is anything that a handler could be given."""
+        return self.ref is None or bool(self.ref.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,8 @@ class NewJob:
     retry_of: str | None = None
     name_chosen: bool = False  # by the client: an earlier job's outcome may lie there, and is then superseded
     notify: tuple[Target, ...] = ()
+    upload: Trigger | None = None  # its input is still to come: what the object's arrival sets off
+    upload_by_ms: int | None = None  # and until when
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +208,7 @@ class Job:
     notify: tuple[Target, ...] = ()
     affinity: str | None = None
     exclusive: bool = False
+    upload_by_ms: int | None = None  # while its input is awaited: until when
 
     @property
     def shown_attributes(self) -> dict[str, str]:

@@ -24,7 +24,10 @@ HELD_BACK_LOOK_MS = 100  # how often a worker looks at jobs that a limit or an e
 IDEMPOTENCY_DAYS = 7  # after the end of the job (setting)
 IDEMPOTENCY_KEY_CHARS_MAX = 255  # a client's key
 AFFINITY_CHARS_MAX = 255  # a job's affinity
-UPLOAD_URL_SECONDS = 3_600  # how long a URL of POST /v1/uploads takes its PUT
+UPLOAD_URL_SECONDS = 3_600  # how long a URL of POST /v1/uploads takes its PUT, unless somebody says
+UPLOAD_SECONDS_MAX = 7 * 86_400  # how long a job may wait for its upload
+AWAITED_UPLOADS_MAX = 10_000  # jobs of one endpoint that wait for theirs
+UPLOAD_NAME_CHARS_MAX = 255  # of the file's name in the object's key
 
 # Bounds of a job
 QUEUE_TTL_SECONDS_DEFAULT = 21_600  # how long a job may wait for its first attempt, unless somebody says

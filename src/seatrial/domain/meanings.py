@@ -144,6 +144,9 @@ _WORKER = {
     ),
 }
 _JOB = {
+    e.UPLOAD_EXPIRED: Meaning(
+        "The object that the job waited for did not come in time.", "Ask for another upload: POST /v1/uploads."
+    ),
     e.QUEUE_TTL_EXPIRED: Meaning(
         "No worker took the job within its time to live.", "Add workers, or give the job a longer time to live."
     ),
@@ -201,6 +204,15 @@ _API = {
         "The server's database is a service with tools of its own for backups.", "Use its own, such as pg_dump."
     ),
     e.DELIVERY_NOT_FOUND: Meaning("There is no such delivery.", "Check the id: GET /v1/deliveries lists them."),
+    e.UPLOAD_NOT_AWAITED: Meaning(
+        "The job whose input the URL takes has it already, or has ended.", "Ask for another upload: POST /v1/uploads."
+    ),
+    e.UPLOADS_TOO_MANY: Meaning(
+        "Too many jobs of the endpoint wait for their uploads.", "Upload, cancel some, or try again later."
+    ),
+    e.NEVER_UPLOADED: Meaning(
+        "The job never got its input, so it cannot be run again.", "Ask for another upload: POST /v1/uploads."
+    ),
     e.TRIGGER_NOT_FOUND: Meaning("There is no such trigger.", "Check the id: GET /v1/triggers lists them."),
     e.TRIGGER_EXISTS: Meaning("The bucket has a trigger of that name.", "Remove it first, or choose another name."),
     e.TRIGGER_ELSEWHERE: Meaning(

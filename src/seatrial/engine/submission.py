@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from seatrial.domain.credentials import Reach
 from seatrial.domain.delivery import TargetKind
@@ -24,8 +24,24 @@ class StagedBody:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploading:
+    """An input that is still to come, as an object of that name. `body` is what the job is then given.
+
+    Without one it is given the object itself; `tells` an event that tells of it instead. In the name, and in the body's
+    texts, `{job_id}` stands for the job's id; in these `{bucket}`, `{key}`, `{uri}` and `{arrived_at}` too.
+    """
+
+    name: str  # s3://bucket/key
+    seconds: int  # until it must have come
+    bytes_max: int
+    media_type: str | None = None  # None: any
+    tells: bool = False
+    body: str | None = None  # JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
-    """A request for a job, as a door understood it. Exactly one of `body` and `object` is set.
+    """A request for a job, as a door understood it. Exactly one of `body`, `object` and `upload` is set.
 
     Without `media_type` an object is what it was stored as (JSON where that says nothing and `vague_is_json`), and a
     body is JSON. Without `output`, the result goes to the version's prefix (or the server's) as `<uuid>.out` and a
@@ -40,6 +56,7 @@ class Submission:
     media_type: str | None = None
     body: bytes | StagedBody | None = None
     object: ObjectName | None = None
+    upload: Uploading | None = None
     object_etag: str | None = None  # of the very bytes that are meant; None: those that it holds now
     vague_is_json: bool = False
     accept: str = "*/*"
@@ -73,6 +90,7 @@ class Submission:
             *([list(self.webhooks)] if self.webhooks else []),
             *([["result_name", self.result_name]] if self.result_name else []),
             *([["etag", self.object_etag]] if self.object_etag else []),
+            *([["upload", *astuple(self.upload)]] if self.upload else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -21,6 +21,7 @@ from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobInput, JobPurpose, JobState, NewJob, OutputPlan
 from seatrial.domain.limits import (
+    AWAITED_UPLOADS_MAX,
     HAND_OVER_SECONDS_MAX,
     INLINE_PAYLOAD_BYTES_MAX,
     INPUT_OBJECT_BYTES_MAX,
@@ -39,6 +40,7 @@ from seatrial.engine.prepare import REACH, Preparer, reach_of
 from seatrial.engine.result_names import JOB_ID, with_job_id
 from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.timeouts import job_timeout_seconds
+from seatrial.engine.uploading import told_body, upload_name, upload_trigger
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -141,6 +143,12 @@ class Submitter:
         old = await self._inspector.job(job_id)
         if not old.ended:
             raise Conflict(errors.JOB_NOT_ENDED, f"Job {job_id} is {old.state}: only an ended job can be retried.")
+        if not old.input.has_come:
+            raise Conflict(
+                errors.NEVER_UPLOADED,
+                f"Job {job_id} never got its input: there is nothing to run again.",
+                details={"remedy": "Ask for another upload: POST /v1/uploads."},
+            )
         endpoint = self._directory.endpoint(old.endpoint_name)
         asked_by = (old.owner, endpoint.id, RETRY)
         key = self._key(asked_by, idempotency_key, lambda: _retried(job_id))
@@ -242,10 +250,12 @@ class Submitter:
             raise BadInput(errors.INVALID_FIELD, "The priority is out of range.", field="priority", valid="0 to 9")
         deployed = self._directory.version(version_id)
         task = submission.task
-        if submission.check_now and isinstance(submission.body, bytes):
-            media_type = submission.media_type or JSON
+        body, media_type = submission.body, submission.media_type or JSON
+        if submission.upload is not None and submission.upload.body is not None:
+            body, media_type = told_body(submission.upload, job_id), JSON
+        if submission.check_now and isinstance(body, bytes):
             checked = self._preparer.check(
-                deployed.contract, media_type, submission.body, submission.task, job_id, submission.reach
+                deployed.contract, media_type, body, submission.task, job_id, submission.reach
             )
             task = checked or task
         return deployed.version, task
@@ -267,6 +277,9 @@ class Submitter:
                 pass  # it may be written without being listed
 
     async def _input(self, submission: Submission, endpoint: Endpoint, job_id: str) -> JobInput:
+        if submission.upload is not None:
+            media_type = submission.upload.media_type or "application/octet-stream"
+            return JobInput(media_type, ref=ObjectRef(upload_name(submission.upload, job_id), etag=""))
         if submission.object is not None:
             self._preparer.check_object(submission.object, submission.reach, "input")
             info = await self._stored(submission.object)
@@ -296,7 +309,7 @@ class Submitter:
 
     async def _forget(self, submission: Submission, job_input: JobInput) -> None:
         """No job came of it: a body that was kept as an object for it goes again."""
-        if submission.object is None and job_input.ref is not None:
+        if submission.object is None and job_input.ref is not None and job_input.has_come:
             await self._objects.delete(job_input.ref.name)
 
     async def _discard(self, submission: Submission) -> None:
@@ -346,6 +359,7 @@ class Submitter:
         contract = self._directory.version(version.id).contract
         timeout_seconds = job_timeout_seconds(version, contract, task, submission.invocation_timeout_seconds)
         now_ms = self._clock.now_ms()
+        upload_by_ms = None if submission.upload is None else now_ms + submission.upload.seconds * 1000
         attempt_seconds = timeout_seconds + settings.load_timeout_seconds + RESTART_BACKOFF_SECONDS_MAX
         run_seconds = self._bounds.attempts_max * (attempt_seconds + HAND_OVER_SECONDS_MAX)
         return NewJob(
@@ -358,7 +372,9 @@ class Submitter:
             submitted_at_ms=now_ms,
             queue_ttl_ms=ttl_seconds * 1000,
             invocation_timeout_ms=timeout_seconds * 1000,
-            decide_by_ms=now_ms + (ttl_seconds + run_seconds) * 1000,
+            decide_by_ms=(upload_by_ms or now_ms) + (ttl_seconds + run_seconds) * 1000,
+            upload=upload_trigger(submission, job_id, ttl_seconds * 1000, now_ms),
+            upload_by_ms=upload_by_ms,
             door=submission.door,
             task=task,
             accept=submission.accept,
@@ -384,7 +400,8 @@ class Submitter:
         return plan if self._home is None else OutputPlan(self._home.real(plan.result), self._home.real(plan.failure))
 
     async def _commit(self, job: NewJob, key: c.IdempotencyKey | None, version: EndpointVersion) -> Accepted:
-        command = c.Submit(job, version.settings.queue_depth_max, key)
+        depth_max = version.settings.queue_depth_max if job.upload is None else AWAITED_UPLOADS_MAX
+        command = c.Submit(job, depth_max, key)
         (outcome,) = await self._store.apply([command])
         reached(CrashPoint.SUBMIT_COMMITTED)
         match outcome:
@@ -396,6 +413,9 @@ class Submitter:
                 return Accepted(job.id, job.output)
             case c.KeyConflict(job_id):
                 raise _another_request(job_id)
+            case c.QueueFull(depth, limit) if job.upload is not None:
+                message = f"{depth} of {limit} jobs of {job.endpoint_name!r} wait for their uploads."
+                raise Busy(errors.UPLOADS_TOO_MANY, message)
             case c.QueueFull(depth, limit):
                 raise Busy(errors.QUEUE_FULL, f"The queue of {job.endpoint_name!r} is full: {depth} of {limit} jobs.")
             case c.NameTaken(name, job_id):

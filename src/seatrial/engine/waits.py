@@ -22,6 +22,8 @@ class Wait:
 
 def wait_of(job: Job) -> Wait | None:
     """As far as the job itself tells; None: it has ended."""
+    if job.state is JobState.AWAITING_UPLOAD:
+        return Wait("its input to be uploaded", job.upload_by_ms or job.decide_by_ms)
     if job.state is JobState.QUEUED:
         begun = job.attempt > 0  # the queue's TTL is for jobs that nobody has begun with
         until_ms = job.decide_by_ms if begun else min(job.queue_deadline_ms, job.decide_by_ms)

@@ -19,6 +19,7 @@ from seatrial.ports.triggers import TriggerStore
 
 if TYPE_CHECKING:
     from seatrial.engine.alarms import Alarms
+    from seatrial.engine.awaited import AwaitedUploads
     from seatrial.engine.backup import BackupTaker
     from seatrial.engine.canaries import Canaries
     from seatrial.engine.cancel import Canceller
@@ -72,5 +73,6 @@ class Services:
     streams: Streams
     outside: Outside
     triggers: TriggerStore
+    awaited: AwaitedUploads
     receivers: tuple[IpNetwork, ...] = ()  # networks, not public, that receivers may be in
     home: Home | None = None  # where the server's own buckets lie in an S3 service

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import pytest
 
 from seatrial.domain.commands import (
+    Arrive,
+    Arrived,
     Beat,
     Beaten,
     Cancel,
@@ -68,6 +70,7 @@ from seatrial.domain.limits import (
 )
 from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, ObjectRef, Sealed
+from seatrial.domain.triggers import Origin, Trigger, TriggerKind
 from seatrial.ports.job_store import JobStore
 from seatrial.ports.registry import Registry
 
@@ -131,6 +134,23 @@ def new_job(**changes: Any) -> NewJob:
 def submission(depth: int = 100_000, key: IdempotencyKey | None = None, **changes: Any) -> Submit:
     """A Submit of a new job."""
     return Submit(new_job(**changes), depth, key)
+
+
+UPLOAD = ObjectName("seatrial-inputs", "echo/uploads/plan.png")
+
+
+def awaiting(job_id: str, depth: int = 100_000, **changes: Any) -> Submit:
+    """A Submit of a job whose input is still to come, until 31,000."""
+    trigger = Trigger(
+        job_id, OWNER, UPLOAD.bucket, TriggerKind.UPLOAD, job_id, Origin.UPLOAD, job_id, 1_000, key=UPLOAD.key
+    )
+    job_input = JobInput("image/png", ref=ObjectRef(UPLOAD, ""))
+    return submission(depth, id=job_id, input=job_input, upload=trigger, upload_by_ms=31_000, **changes)
+
+
+def arrival(job_id: str, now_ms: int = 20_000, failure: Failure | None = None) -> Arrive:
+    """The object has come."""
+    return Arrive(job_id, now_ms, JobInput("image/png", ref=ObjectRef(UPLOAD, "etag")), 60_000, failure)
 
 
 KEY_LIFE_MS = 7 * 86_400_000
@@ -983,6 +1003,61 @@ class DeadlineExamples:
         assert await world.do(CancelQueued(ENDPOINT.id, 9_000)) == Expired(())
 
 
+class UploadExamples:
+    """Jobs whose input is still to come."""
+
+    async def test_it_waits_and_nobody_is_given_it(self, world: World) -> None:
+        await world.do(awaiting("u1"))
+        job = await job_of(world, "u1")
+        assert (job.state, job.input.has_come, job.upload_by_ms) == (JobState.AWAITING_UPLOAD, False, 31_000)
+        assert await take(world, await open_session(world), 1) == []
+        assert await world.store.next_deadline_ms() == 31_000
+        assert await world.store.counts(ENDPOINT.id) == {JobState.AWAITING_UPLOAD: 1}
+
+    async def test_what_has_come_is_queued_from_then_on(self, world: World) -> None:
+        earlier = await submit(world, submitted_at_ms=10_000)
+        await world.do(awaiting("u1"))
+        arrived = as_a(Arrived, await world.do(arrival("u1")))
+        assert (arrived.moved, arrived.job.state, arrived.job.upload_by_ms) == (True, JobState.QUEUED, None)
+        assert arrived.job.input == JobInput("image/png", ref=ObjectRef(UPLOAD, "etag"))
+        assert arrived.job.queue_deadline_ms == 80_000
+        again = as_a(Arrived, await world.do(arrival("u1", now_ms=25_000)))
+        assert again == Arrived(arrived.job, moved=False)
+        claims = await take(world, await open_session(world), 2, now_ms=21_000)
+        assert [claim.job.id for claim in claims] == [earlier, "u1"]
+
+    async def test_one_that_does_not_come_expires(self, world: World) -> None:
+        await world.do(awaiting("u1"))
+        assert await world.do(Expire(30_999)) == Expired(())
+        (job,) = as_a(Expired, await world.do(Expire(31_000))).jobs
+        assert (job.state, error_type(job), job.upload_by_ms) == (JobState.FAILED, "upload_expired", None)
+        assert "within the 30 seconds" in (job.failure or {})["message"]
+        assert await world.read(job.output.failure) is not None
+        assert as_a(Arrived, await world.do(arrival("u1"))) == Arrived(job, moved=False)
+
+    async def test_what_is_not_what_was_asked_for_ends_it(self, world: World) -> None:
+        await world.do(awaiting("u1"))
+        job = as_a(Arrived, await world.do(arrival("u1", failure=FAILURE))).job
+        assert (job.state, error_type(job)) == (JobState.FAILED, "handler_error")
+        assert await world.do(arrival("nobody")) == NoSuchJob()
+
+    async def test_it_is_cancelled_failed_and_purged_like_a_queued_one(self, world: World) -> None:
+        for name in ("u1", "u2", "u3"):
+            await world.do(awaiting(name))
+        assert as_a(CancelAccepted, await world.do(Cancel("u1", 5_000))).job.state is JobState.CANCELLED
+        gone = Failure("endpoint_deleted", "The endpoint was deleted.")
+        (job,) = as_a(Expired, await world.do(FailQueued(ENDPOINT.id, gone, 9_000, limit=1))).jobs
+        assert (job.state, error_type(job)) == (JobState.FAILED, "endpoint_deleted")
+        (rest,) = as_a(Expired, await world.do(CancelQueued(ENDPOINT.id, 9_000))).jobs
+        assert rest.state is JobState.CANCELLED
+
+    async def test_those_that_wait_have_a_limit_of_their_own(self, world: World) -> None:
+        await submit(world)
+        await world.do(awaiting("u1", depth=1))
+        assert await world.do(awaiting("u2", depth=1)) == QueueFull(1, 1)
+        as_a(Submitted, await world.do(submission(depth=2)))
+
+
 class ListingExamples:
     """Reading many."""
 
@@ -1075,6 +1150,7 @@ class JobStoreExamples(
     CancelExamples,
     SessionExamples,
     DeadlineExamples,
+    UploadExamples,
     ListingExamples,
     CallExamples,
 ):

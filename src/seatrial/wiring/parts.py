@@ -69,7 +69,9 @@ from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobPurpose
 from seatrial.domain.limits import STORE_POLL_MS
 from seatrial.domain.logs import LogLine
+from seatrial.domain.triggers import TriggerKind
 from seatrial.engine.arrivals import ARRIVALS, Arrivals
+from seatrial.engine.awaited import AwaitedUploads
 from seatrial.engine.backup import DATABASE, BackupTaker
 from seatrial.engine.bells import Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
@@ -312,7 +314,7 @@ async def put_together(
             reaper=Reaper(stores.jobs, watch, services.multipart, clock, deployer.end_session),
             publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
             retainer=_retainer(ground, stores, deployer, remains),
-            arrivals=_arrivals(ground, stores, doers, topics),
+            arrivals=_arrivals(ground, stores, doers, topics, services.awaited),
             leases=leases,
         )
 
@@ -540,13 +542,21 @@ async def _services(
         meters=meters,
         triggers=SqlTriggers(stores.database),
         receivers=ground.settings.receiver_networks,
+        awaited=_awaited(ground, stores),
         home=stores.kept.home,
         backups=_backups(ground, stores),
     )
 
 
-def _arrivals(ground: _Ground, stores: _Stores, doers: _Doers, topics: Topics) -> Arrivals:
-    acts = trigger_acts(doers.submitter, topics, S3EventWords(stores.keyring.credentials))
+def _awaited(ground: _Ground, stores: _Stores) -> AwaitedUploads:
+    words = S3EventWords(stores.keyring.credentials)
+    return AwaitedUploads(stores.jobs, SqlTriggers(stores.database), words, ground.watch, ground.bells, ground.clock)
+
+
+def _arrivals(ground: _Ground, stores: _Stores, doers: _Doers, topics: Topics, awaited: AwaitedUploads) -> Arrivals:
+    words = S3EventWords(stores.keyring.credentials)
+    acts = trigger_acts(doers.submitter, topics, words)
+    acts[TriggerKind.UPLOAD] = awaited.arrived
     return Arrivals(SqlTriggers(stores.database), acts, ground.bells, ground.clock)
 
 

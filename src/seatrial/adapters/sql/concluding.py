@@ -100,6 +100,7 @@ def _ended(one: Conclusion) -> Job:
             "failure": one.failure,
             "memory": one.memory,
             "publish_by_ms": None,
+            "upload_by_ms": None,
         },
     )
 

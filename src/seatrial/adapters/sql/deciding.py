@@ -131,6 +131,7 @@ def _decided(one: Decision, publish_within_ms: int) -> Job:
             "started_at_ms": one.started_at_ms,
             "memory": one.memory,
             "publish_by_ms": one.now_ms + publish_within_ms,
+            "upload_by_ms": None,
         },
     )
 

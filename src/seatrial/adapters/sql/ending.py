@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import bindparam, delete
+
 from seatrial.adapters.sql.concluding import Conclusion, conclude
 from seatrial.adapters.sql.deciding import Decision, decide
 from seatrial.adapters.sql.job_rows import JobRow, output_plan, visible_part
+from seatrial.adapters.sql.object_events import triggers
 from seatrial.adapters.sql.run import Run
 from seatrial.domain.commands import Outcome, StagedPart
 from seatrial.domain.errors import CANCELLED, PUBLISH_FAILED
@@ -18,6 +21,7 @@ from seatrial.domain.jobs import Job, JobEvent, JobState, after
 from seatrial.domain.memory import MemoryUse
 from seatrial.domain.objects import ObjectName, Sealed
 
+_DROP_UPLOADS = delete(triggers).where(triggers.c.id.in_(bindparam("ids", expanding=True)))
 WISHED = Failure(CANCELLED, "The job was cancelled.")
 
 _EVENTS = {
@@ -58,9 +62,16 @@ def cancelled(row: JobRow, now_ms: int) -> Ending:
 
 def end(run: Run, endings: Sequence[Ending]) -> list[Job]:
     """Carry endings out; the jobs as they now are: ended, or publishing where objects are not rows."""
+    drop_uploads(run, [one.row.id for one in endings if one.row.state == JobState.AWAITING_UPLOAD])
     if run.publish_within_ms is not None:
         return decide(run, [_decision(ending) for ending in endings], run.publish_within_ms)
     return conclude(run, [_shown(run, ending) for ending in endings])
+
+
+def drop_uploads(run: Run, job_ids: Sequence[str]) -> None:
+    """These jobs wait for no object any more."""
+    if job_ids:
+        run.connection.execute(_DROP_UPLOADS, {"ids": list(job_ids)})
 
 
 def ended_state(decided: JobState, outcome: Outcome) -> JobState:

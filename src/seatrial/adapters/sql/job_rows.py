@@ -60,7 +60,8 @@ NEW_COLUMNS = (
 def new_values(job: NewJob) -> dict[str, Any]:
     """The row of an accepted job, without `seq`."""
     ref = job.input.ref
-    queue_deadline_ms = job.submitted_at_ms + job.queue_ttl_ms
+    queue_deadline_ms = (job.upload_by_ms or job.submitted_at_ms) + job.queue_ttl_ms
+    state = JobState.QUEUED if job.upload is None else JobState.AWAITING_UPLOAD
     return {
         "id": job.id,
         "owner": job.owner,
@@ -70,7 +71,7 @@ def new_values(job: NewJob) -> dict[str, Any]:
         "purpose": job.purpose.value,
         "door": job.door,
         "task": job.task,
-        "state": JobState.QUEUED.value,
+        "state": state.value,
         "priority": job.priority,
         "affinity": job.affinity,
         "rank_ms": rank_ms(job.submitted_at_ms, job.priority),
@@ -84,7 +85,7 @@ def new_values(job: NewJob) -> dict[str, Any]:
         "queue_deadline_ms": queue_deadline_ms,
         "invocation_timeout_ms": job.invocation_timeout_ms,
         "decide_by_ms": job.decide_by_ms,
-        "expires_at_ms": min(queue_deadline_ms, job.decide_by_ms),
+        "expires_at_ms": job.upload_by_ms or min(queue_deadline_ms, job.decide_by_ms),
         "retry_of": job.retry_of,
         "result_bucket": job.output.result.bucket,
         "result_key": job.output.result.key,
@@ -124,6 +125,7 @@ def to_job(row: JobRow, changes: Mapping[str, Any] | None = None) -> Job:
         "queue_deadline_ms": row.queue_deadline_ms,
         "invocation_timeout_ms": row.invocation_timeout_ms,
         "decide_by_ms": row.decide_by_ms,
+        "upload_by_ms": row.expires_at_ms if row.state == JobState.AWAITING_UPLOAD else None,
         "started_at_ms": row.started_at_ms,
         "taken_by": row.taken_by,
         "ended_at_ms": row.ended_at_ms,

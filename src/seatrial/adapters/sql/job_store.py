@@ -25,8 +25,9 @@ _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _COUNTS = select(job_counts.c.state, job_counts.c.count).where(
     job_counts.c.endpoint_id == bindparam("endpoint_id"), job_counts.c.count > 0
 )
-_NEXT_DEADLINE = (  # not min(), which would walk the whole index
-    select(jobs.c.expires_at_ms).where(jobs.c.state == word(JobState.QUEUED)).order_by(jobs.c.expires_at_ms).limit(1)
+_NEXT_DEADLINE, _NEXT_UPLOAD_DEADLINE = (  # not min(), which would walk the whole index
+    select(jobs.c.expires_at_ms).where(jobs.c.state == word(state)).order_by(jobs.c.expires_at_ms).limit(1)
+    for state in (JobState.QUEUED, JobState.AWAITING_UPLOAD)
 )
 _AHEAD = select(jobs.c.seq).where(jobs.c.state == word(JobState.QUEUED))
 _OVERDUE = (  # of the few that are running
@@ -197,4 +198,5 @@ def _read_overdue(connection: Connection, until_ms: int) -> list[str]:
 
 
 def _read_next_deadline(connection: Connection) -> int | None:
-    return connection.execute(_NEXT_DEADLINE).scalar()
+    deadlines = (connection.execute(one).scalar() for one in (_NEXT_DEADLINE, _NEXT_UPLOAD_DEADLINE))
+    return min((one for one in deadlines if one is not None), default=None)

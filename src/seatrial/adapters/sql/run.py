@@ -89,13 +89,18 @@ class Run:
 
     def depth(self, endpoint_id: str) -> int:
         """Client jobs that are queued or running; of an endpoint that is kept."""
+        return self._counted(endpoint_id, JobState.QUEUED) + self._counted(endpoint_id, JobState.RUNNING)
+
+    def awaited(self, endpoint_id: str) -> int:
+        """Client jobs whose input is still to come; of an endpoint that is kept."""
+        return self._counted(endpoint_id, JobState.AWAITING_UPLOAD)
+
+    def _counted(self, endpoint_id: str, state: JobState) -> int:
         counts = self._counts.get(endpoint_id)
         if counts is None:
             rows = _COUNTS.all(self.connection, {"endpoint_id": endpoint_id})
             counts = self._counts[endpoint_id] = Counter(dict(rows))
-        waiting, running = JobState.QUEUED.value, JobState.RUNNING.value
-        moved = self._moves[endpoint_id, waiting] + self._moves[endpoint_id, running]
-        return counts[waiting] + counts[running] + moved
+        return counts[state.value] + self._moves[endpoint_id, state.value]
 
     def running(self, endpoint_id: str) -> int:
         """Client jobs that run; true while it is this transaction's turn to take."""

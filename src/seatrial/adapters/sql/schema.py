@@ -264,6 +264,9 @@ for _name, _columns, _which in (
 ):
     Index(f"ix_jobs_{_name}", *(jobs.c[one] for one in _columns), sqlite_where=_which, postgresql_where=_which)
 Index("ix_jobs_expiry", jobs.c.expires_at_ms, sqlite_where=_queued, postgresql_where=_queued)
+_awaited = jobs.c.state == word(JobState.AWAITING_UPLOAD)
+for _name, _column in (("awaited", jobs.c.expires_at_ms), ("awaited_endpoint", jobs.c.endpoint_id)):
+    Index(f"ix_jobs_{_name}", _column, sqlite_where=_awaited, postgresql_where=_awaited)
 Index(
     "ix_jobs_session",
     jobs.c.session,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from seatrial.adapters.sql.commands.arrive import arrive
 from seatrial.adapters.sql.commands.cancel import cancel
 from seatrial.adapters.sql.commands.expire import cancel_queued, expire, fail_queued
 from seatrial.adapters.sql.commands.finish import finish
@@ -41,6 +42,7 @@ EXECUTORS: dict[type, Executor] = {
     commands.ForgetKeys: forget_keys,
     commands.ForgetJobs: forget_jobs,
     commands.Submit: submit,
+    commands.Arrive: arrive,
     commands.Take: take,
 }
 

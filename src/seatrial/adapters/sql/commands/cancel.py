@@ -38,7 +38,7 @@ def _cancel(run: Run, command: Cancel) -> CancelAccepted | CancelRefused | NoSuc
     if row is None:
         return NoSuchJob()
     state = JobState(row.state)
-    if state is JobState.QUEUED:
+    if state in (JobState.QUEUED, JobState.AWAITING_UPLOAD):
         (job,) = end(run, [cancelled(row, command.now_ms)])
         return CancelAccepted(job)
     if state is JobState.RUNNING:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from seatrial.adapters.sql.job_rows import NEW_COLUMNS, new_values, to_job
+from seatrial.adapters.sql.object_events import trigger_values, triggers
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.query import Query
 from seatrial.adapters.sql.run import Run
@@ -95,6 +96,9 @@ class _Intake:
         _ADD_JOBS.run(connection, [new_values(command.job) for command in accepted])
         uris = [(uri, command.job.id) for command in accepted for uri in reserved_uris(command.job.output)]
         _RESERVE.run(connection, [{"uri": uri, "job_id": job_id} for uri, job_id in uris])
+        uploads = [trigger_values(command.job.upload) for command in accepted if command.job.upload is not None]
+        if uploads:
+            connection.execute(insert(triggers), uploads)
         if self._outlived:
             connection.execute(_DROP_KEYS, {"keys": sorted(self._outlived)})
             self._outlived.clear()
@@ -121,7 +125,8 @@ class _Intake:
             return EndpointGone()
         if command.job.purpose is not JobPurpose.CLIENT:
             return None  # a proof must not fail because clients are many
-        depth = self._run.depth(command.job.endpoint_id)
+        waits = command.job.upload is not None
+        depth = self._run.awaited(command.job.endpoint_id) if waits else self._run.depth(command.job.endpoint_id)
         return QueueFull(depth, command.queue_depth_max) if depth >= command.queue_depth_max else None
 
     def _refused_by_name(self, job: NewJob) -> NameTaken | None:
@@ -141,7 +146,8 @@ class _Intake:
         self._accepted.append(command)
         self._jobs[job.id] = None
         self._reserved.update(dict.fromkeys(reserved_uris(job.output), job.id))
-        self._run.moved(job.endpoint_id, job.purpose, None, JobState.QUEUED)
+        state = JobState.QUEUED if job.upload is None else JobState.AWAITING_UPLOAD
+        self._run.moved(job.endpoint_id, job.purpose, None, state)
         return Submitted(job.id)
 
     def _job(self, job_id: str) -> Job | None:

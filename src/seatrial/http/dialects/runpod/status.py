@@ -21,6 +21,7 @@ HANDLER_OUTPUT = "output"  # and what stood beside it
 NO_OUTPUT = object()
 
 _STATES: Mapping[JobState, str] = {
+    JobState.AWAITING_UPLOAD: IN_QUEUE,  # RunPod has no word for it
     JobState.QUEUED: IN_QUEUE,
     JobState.RUNNING: IN_PROGRESS,
     JobState.PUBLISHING: IN_PROGRESS,

@@ -107,9 +107,9 @@ def no_such_key(name: ObjectName) -> AwsError:
     return s3_error("NoSuchKey", Key=name.key)
 
 
-def entity_too_large(size_bytes: int | None = None) -> AwsError:
-    """One request carries at most 5 GiB; larger objects come in parts."""
-    members = {"MaxSizeAllowed": str(OBJECT_PUT_BYTES_MAX)}
+def entity_too_large(size_bytes: int | None = None, limit_bytes: int = OBJECT_PUT_BYTES_MAX) -> AwsError:
+    """One request carries at most 5 GiB, or what its URL was made for; larger objects come in parts."""
+    members = {"MaxSizeAllowed": str(limit_bytes)}
     if size_bytes is not None:
         members["ProposedSize"] = str(size_bytes)
     return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, members)

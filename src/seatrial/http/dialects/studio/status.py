@@ -15,6 +15,7 @@ from seatrial.http.dialects.studio.requests import NAME
 INFERENCE, TRAINING = "inference", "training"
 QUEUED, PROCESSING, COMPLETED, FAILED, TIMEOUT = "queued", "processing", "completed", "failed", "timeout"
 _STATES: Mapping[JobState, str] = {
+    JobState.AWAITING_UPLOAD: QUEUED,  # the protocol has no word for it
     JobState.QUEUED: QUEUED,
     JobState.RUNNING: PROCESSING,
     JobState.PUBLISHING: PROCESSING,

@@ -66,14 +66,14 @@ class Incoming:
         """In base64, once the body has been received."""
         return None if self._checksum is None else checksums.encoded(self._checksum.digest())
 
-    async def stage(self, objects: ObjectStore) -> Sealed:
+    async def stage(self, objects: ObjectStore, bytes_max: int = OBJECT_PUT_BYTES_MAX) -> Sealed:
         """Receive into the store.
 
         Raises:
             AwsError: the body is not the declared one.
-            TooLarge: over 5 GiB.
+            TooLarge: over 5 GiB, or what else is the most.
         """
-        sealed = await objects.stage(self._payload(), OBJECT_PUT_BYTES_MAX)
+        sealed = await objects.stage(self._payload(), bytes_max)
         try:
             self._check(sealed.size_bytes, sealed.etag, sealed.sha256)
         except AwsError:

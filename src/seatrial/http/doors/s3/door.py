@@ -50,7 +50,7 @@ class S3Door:
         self._own_host = urlsplit(services.base_url).hostname or ""
         self._acts = _acts(
             Buckets(services.objects, self._owner, credentials.region, services.home),
-            Objects(services.objects, self._owner),
+            Objects(services.objects, services.awaited, self._owner),
             Uploads(services.multipart, services.objects, self._owner, services.base_url),
             Notifications(services),
         )

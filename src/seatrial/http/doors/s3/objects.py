@@ -6,23 +6,41 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from seatrial.domain.errors import SeatrialError
+from seatrial.domain.limits import OBJECT_PUT_BYTES_MAX
 from seatrial.domain.objects import ObjectInfo, ObjectName
-from seatrial.http.dialects.s3 import conditions, documents, headers
+from seatrial.engine.awaited import AwaitedUploads
+from seatrial.http.dialects.s3 import conditions, documents, headers, uploads
 from seatrial.http.dialects.s3.address import read_copy_source
-from seatrial.http.dialects.s3.errors import invalid_argument, invalid_request, no_such_bucket, no_such_key, not_offered
+from seatrial.http.dialects.s3.errors import (
+    entity_too_large,
+    invalid_argument,
+    invalid_request,
+    no_such_bucket,
+    no_such_key,
+    not_offered,
+)
 from seatrial.http.doors.s3.buckets import XML
 from seatrial.http.doors.s3.call import Incoming, S3Call
 from seatrial.http.reading_response import ReadingResponse
-from seatrial.ports.object_store import ConditionFailed, NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
+from seatrial.ports.object_store import (
+    ConditionFailed,
+    NoSuchBucket,
+    NoSuchObject,
+    ObjectChanged,
+    ObjectStore,
+    TooLarge,
+)
 
 _TRIES = 5  # an object may be replaced between the look at it and the reading of it
 
 
 class Objects:
-    """Needs the store, and who owns it."""
+    """Needs the store, what jobs wait for, and who owns it."""
 
-    def __init__(self, objects: ObjectStore, owner: str) -> None:
+    def __init__(self, objects: ObjectStore, uploads: AwaitedUploads, owner: str) -> None:
         self._objects = objects
+        self._uploads = uploads
         self._owner = owner
 
     async def put(self, call: S3Call) -> Response:
@@ -31,7 +49,13 @@ class Objects:
         media_type, metadata = headers.read_description(call.words)
         condition = headers.read_put_condition(call.words)
         await self._objects.list(call.bucket, limit=1)  # before 5 GiB are sent to no bucket
-        sealed = await incoming.stage(self._objects)
+        bytes_max = OBJECT_PUT_BYTES_MAX
+        if (job_id := call.address.query.get(uploads.JOB)) is not None:
+            media_type, bytes_max = await self._awaited(call, job_id, media_type)
+        try:
+            sealed = await incoming.stage(self._objects, bytes_max)
+        except TooLarge:
+            raise entity_too_large(limit_bytes=bytes_max) from None
         kept = incoming.kept_checksum()
         try:
             info = await self._objects.reveal(sealed, call.name, media_type, metadata | kept, condition)
@@ -44,6 +68,16 @@ class Objects:
         for value in kept.values():
             told["x-amz-checksum-type"] = headers.checksum_type(value)
         return Response(headers=told)
+
+    async def _awaited(self, call: S3Call, job_id: str, media_type: str) -> tuple[str, int]:
+        """The media type, and the most bytes, of an object that a job waits for. Raises AwsError."""
+        said = call.words.get("x-amz-decoded-content-length") or call.words.get("content-length", "")
+        given = call.words.get("content-type")
+        try:
+            wanted = await self._uploads.check(job_id, call.name, given, int(said) if said.isdecimal() else None)
+        except SeatrialError as error:
+            raise uploads.refusal(error) from None
+        return wanted or media_type, await self._uploads.bytes_max(job_id) or OBJECT_PUT_BYTES_MAX
 
     async def get(self, call: S3Call) -> Response:
         """GetObject: all of it or a range, streamed."""
