@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from seatrial.domain.access import outside_object, reaches_object
+from seatrial.domain.credentials import Reach
 from seatrial.domain.errors import INVALID_FIELD, BadInput
+from seatrial.domain.home import Home
 from seatrial.domain.limits import KEY_BYTES_MAX
 from seatrial.domain.objects import ObjectName
 
@@ -23,6 +26,12 @@ def check_result_name(name: str) -> None:
     long = len(key.encode()) + _ID_CHARS + len("-error") > KEY_BYTES_MAX
     if JOB_ID not in key or long or any(step in ("", ".", "..") for step in steps):
         raise _unusable(name)
+
+
+def check_result_reach(name: str, reach: Reach, home: Home | None) -> None:
+    """Hold a bucket that is named for results to be in reach. Raises Forbidden."""
+    if name.startswith("s3://") and not reaches_object(reach, ObjectName.from_uri(name), home):
+        raise outside_object(reach, ObjectName.from_uri(name))
 
 
 def with_job_id(name: str, job_id: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from seatrial.domain.credentials import EVERYTHING
+from seatrial.domain.access import reach_document, read_reach
+from seatrial.domain.credentials import Reach
 from seatrial.domain.media_types import JSON
 from seatrial.domain.triggers import ObjectEvent, Trigger, TriggerKind
 from seatrial.engine.arrivals import Act
@@ -13,6 +14,7 @@ from seatrial.engine.submission import Submission
 from seatrial.engine.submit import Submitter
 from seatrial.engine.topics import Topics
 
+REACH = "reach"  # the option that has what who set the trigger up may touch; none: everything
 FUNCTION_DOOR = "lambda"
 TRIGGER_DOOR = "trigger"
 
@@ -43,7 +45,7 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
             Submission(
                 endpoint_name=trigger.options["endpoint"],
                 owner=trigger.owner,
-                reach=EVERYTHING,  # who set it up reaches the bucket
+                reach=read_reach(trigger.options.get(REACH)),
                 door=FUNCTION_DOOR,
                 media_type=JSON,
                 body=words.function_event(trigger, event),
@@ -61,7 +63,7 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
             Submission(
                 endpoint_name=trigger.target,
                 owner=trigger.owner,
-                reach=EVERYTHING,  # who set it up reaches the bucket
+                reach=read_reach(trigger.options.get(REACH)),
                 door=TRIGGER_DOOR,
                 media_type=options.get("media_type"),
                 object=event.name,
@@ -79,6 +81,11 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
         return f"message {await topics.publish(trigger.owner, trigger.target, body, subject)}"
 
     return {TriggerKind.FUNCTION: function, TriggerKind.ENDPOINT: endpoint, TriggerKind.TOPIC: topic}
+
+
+def kept_reach(reach: Reach) -> dict[str, str]:
+    """The option of a trigger that says what who set it up may touch."""
+    return {} if reach.whole else {REACH: reach_document(reach)}
 
 
 async def _submitted(submitter: Submitter, event: ObjectEvent, submission: Submission) -> str:

@@ -15,7 +15,8 @@ from seatrial.domain.errors import BadInput, Conflict, NotFound
 from seatrial.domain.limits import KEY_BYTES_MAX, OBJECT_EVENTS_SHOWN_MAX, TRIGGERS_PER_BUCKET_MAX
 from seatrial.domain.media_types import JSON
 from seatrial.domain.triggers import EventState, ObjectChange, ObjectEvent, Origin, Trigger, TriggerKind
-from seatrial.engine.result_names import JOB_ID, check_result_name
+from seatrial.engine.result_names import JOB_ID, check_result_name, check_result_reach
+from seatrial.engine.trigger_acts import REACH, kept_reach
 from seatrial.http.api.deployments import json_body
 from seatrial.http.api.views import instant
 from seatrial.http.auth import caller, needs
@@ -162,8 +163,8 @@ class TriggerRoutes:
         asked = await _asked(request)
         principal = caller(request)
         require(principal, KeyScope.DEPLOY, endpoint=asked.endpoint, bucket=asked.bucket)
-        await self._check(asked)
-        trigger = self._trigger(asked, principal.owner)
+        await self._check(asked, principal)
+        trigger = self._trigger(asked, principal)
         await self._check_loop(asked)
         if not await self._services.triggers.add(trigger):
             raise Conflict(errors.TRIGGER_EXISTS, f"There is a trigger {trigger.name!r} on {trigger.bucket!r} already.")
@@ -196,7 +197,7 @@ class TriggerRoutes:
             raise NotFound(errors.TRIGGER_NOT_FOUND, f"There is no trigger {trigger_id[:200]!r}.")
         return trigger
 
-    async def _check(self, asked: TriggerRequest) -> None:
+    async def _check(self, asked: TriggerRequest, principal: Principal) -> None:
         await self._services.deployer.endpoint(asked.endpoint)
         try:
             await self._services.objects.list(asked.bucket, limit=1)
@@ -215,6 +216,7 @@ class TriggerRoutes:
                 )
         if asked.result is not None:
             check_result_name(asked.result)
+            check_result_reach(asked.result, principal.reach, self._services.home)
         if len(await self._services.triggers.triggers(asked.bucket)) >= TRIGGERS_PER_BUCKET_MAX:
             raise Conflict(
                 errors.TRIGGERS_TOO_MANY,
@@ -235,8 +237,8 @@ class TriggerRoutes:
                     valid="another bucket, or a prefix or suffix that results do not have",
                 )
 
-    def _trigger(self, asked: TriggerRequest, owner: str) -> Trigger:
-        keys = self._services.keyring.credentials
+    def _trigger(self, asked: TriggerRequest, principal: Principal) -> Trigger:
+        owner, keys = principal.owner, self._services.keyring.credentials
         is_object = asked.event == "object"
         options = {"task": asked.task, "media_type": asked.media_type, "result": asked.result}
         if not is_object:
@@ -254,7 +256,7 @@ class TriggerRoutes:
             events=frozenset(asked.events),
             prefix=asked.prefix,
             suffix=asked.suffix,
-            options={key: value for key, value in options.items() if value is not None},
+            options={key: value for key, value in options.items() if value is not None} | kept_reach(principal.reach),
         )
 
 
@@ -283,7 +285,7 @@ def _members(trigger: Trigger) -> dict[str, Any]:
         "kind": trigger.kind,
         "target": trigger.target,
         "origin": trigger.origin,
-        "options": dict(trigger.options),
+        "options": {name: value for name, value in trigger.options.items() if name != REACH},
         "created_at": instant(trigger.created_at_ms),
     }
 

@@ -32,7 +32,7 @@ from seatrial.domain.limits import (
 )
 from seatrial.domain.media_types import JSON
 from seatrial.domain.objects import ObjectName
-from seatrial.engine.result_names import JOB_ID, check_result_name
+from seatrial.engine.result_names import JOB_ID, check_result_name, check_result_reach
 from seatrial.engine.submission import Submission, Uploading
 from seatrial.engine.submit import INPUTS_BUCKET
 from seatrial.engine.uploading import upload_name
@@ -178,7 +178,7 @@ class UploadRoutes:
             raise AssertionError("an order for an upload has none")
         name = ObjectName.from_uri(wanted.upload.name)
         if not reaches_object(principal.reach, name, self._services.home):
-            raise outside_object(principal, name)
+            raise outside_object(principal.reach, name)
         await self._check_bucket(name.bucket)
         accepted = await self._services.submitter.submit(wanted)
         job = await self._services.inspector.job(accepted.job_id)
@@ -207,6 +207,7 @@ class UploadRoutes:
     ) -> Submission:
         if asked.result is not None:
             check_result_name(asked.result)
+            check_result_reach(asked.result, principal.reach, self._services.home)
         tells = asked.event == "s3"
         keys = self._services.keyring.credentials
         extras = json.dumps({"function_arn": arn(endpoint, keys.region, keys.account_id)})
@@ -225,6 +226,7 @@ class UploadRoutes:
         return Submission(
             endpoint_name=endpoint,
             owner=principal.owner,
+            reach=principal.reach,
             door=DOOR,
             upload=upload,
             task=asked.task,

@@ -10,6 +10,7 @@ from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import NotFound
 from seatrial.domain.triggers import Origin, Trigger, TriggerKind
+from seatrial.engine.trigger_acts import kept_reach
 from seatrial.http.dialects.aws_errors import AwsError
 from seatrial.http.dialects.aws_lambda import names
 from seatrial.http.dialects.s3 import event_records
@@ -65,7 +66,7 @@ class Notifications:
             events=rule.events,
             prefix=rule.prefix,
             suffix=rule.suffix,
-            options={} if endpoint is None else {"endpoint": endpoint},
+            options=kept_reach(principal.reach) | ({} if endpoint is None else {"endpoint": endpoint}),
         )
 
     async def _check_topic(self, owner: str, arn: str) -> None:
