@@ -1,7 +1,7 @@
 """Tell receivers of what is in the outbox: at least once, signed, with the same id each time.
 
-A receiver that is slow or away takes at most DELIVERIES_PER_RECEIVER_MAX of the tasks that do this, and after a
-failure it is left alone for a while as a whole; so it delays only what is meant for itself.
+A receiver that is slow takes at most DELIVERIES_PER_RECEIVER_MAX of the tasks that do this, and one that does not
+answer is left alone for a while as a whole (`circuits.py`); so it delays only what is meant for itself.
 """
 
 from __future__ import annotations
@@ -28,15 +28,19 @@ from seatrial.domain.delivery import (
 )
 from seatrial.domain.errors import DELIVERY_NOT_FOUND, NotFound
 from seatrial.domain.limits import (
+    DEAD_LETTER_KEPT_DAYS,
     DELIVERIES_AT_ONCE_MAX,
     DELIVERIES_FORGOTTEN_AT_ONCE,
     DELIVERIES_PER_RECEIVER_MAX,
     DELIVERY_HOLD_MS,
     DELIVERY_KEPT_DAYS,
     DELIVERY_POLL_MS,
+    RECEIVER_AWAY_HOURS_MAX,
+    RECEIVERS_TRIED_AT_ONCE,
     WEBHOOK_ANSWER_CHARS_KEPT,
 )
 from seatrial.engine.bells import Bells
+from seatrial.engine.circuits import Circuits
 from seatrial.engine.receivers import OwnReceivers
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -47,8 +51,10 @@ from seatrial.ports.urls import NotPosted, Posted, UrlPoster
 log = structlog.get_logger()
 
 OUTBOX = "outbox"  # the bell that says that something may be due
-_FORGET_INTERVAL_MS = 3_600_000
-_RECEIVER_PAUSE_MS = 1_000
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_FORGET_INTERVAL_MS = _HOUR_MS
+_BUSY_STATUSES = frozenset({408, 429})  # of a receiver that is there and cannot take anything now
 _AT_A_TIME = DELIVERIES_PER_RECEIVER_MAX  # so that one receiver's backlog never takes more than its share
 
 
@@ -101,7 +107,7 @@ class Deliverer:
         self._chance = random.SystemRandom()
         self._at_work: set[asyncio.Task[None]] = set()
         self._per_receiver: Counter[str] = Counter()
-        self._paused: dict[str, int] = {}  # receiver -> until when, on the monotonic clock
+        self._circuits = Circuits()
 
     # ------------------------------------------------------------ looks
 
@@ -121,7 +127,7 @@ class Deliverer:
         again = await self._outbox.replay(delivery_id, self._clock.now_ms())
         if again is None:
             raise _unknown(delivery_id)
-        self._paused.pop(again.target.receiver, None)
+        self._circuits.answered(again.target.receiver)  # or so it is hoped
         self._bells.ring(OUTBOX)
         return again
 
@@ -154,6 +160,8 @@ class Deliverer:
         now_ms = self._clock.now_ms()
         most = min(room, _AT_A_TIME)
         taken = await self._outbox.take(now_ms, now_ms + DELIVERY_HOLD_MS, most, self._busy(), self._own.names)
+        for receiver in self._to_try()[: room - len(taken)]:
+            taken += await self._outbox.take(now_ms, now_ms + DELIVERY_HOLD_MS, 1, only=receiver)
         for delivery in taken:
             self._per_receiver[delivery.target.receiver] += 1
             task = asyncio.create_task(self._deliver(delivery))
@@ -174,14 +182,19 @@ class Deliverer:
             task.cancel()
 
     def _busy(self) -> frozenset[str]:
-        now_ms = self._clock.monotonic_ms()
-        self._paused = {receiver: until_ms for receiver, until_ms in self._paused.items() if until_ms > now_ms}
         full = {receiver for receiver, count in self._per_receiver.items() if count >= DELIVERIES_PER_RECEIVER_MAX}
-        return frozenset(full | self._paused.keys())
+        return self._circuits.broken | full
+
+    def _to_try(self) -> list[str]:
+        """Receivers that did not answer and may be asked again, each with one delivery."""
+        due = [one for one in self._circuits.to_try(self._clock.monotonic_ms()) if not self._per_receiver[one]]
+        return due[:RECEIVERS_TRIED_AT_ONCE]
 
     async def _forget(self) -> None:
-        before_ms = self._clock.now_ms() - DELIVERY_KEPT_DAYS * 86_400_000
-        while await self._outbox.forget(before_ms, DELIVERIES_FORGOTTEN_AT_ONCE) == DELIVERIES_FORGOTTEN_AT_ONCE:
+        self._circuits.forget(self._clock.monotonic_ms())
+        now_ms, most = self._clock.now_ms(), DELIVERIES_FORGOTTEN_AT_ONCE
+        delivered_ms, failed_ms = now_ms - DELIVERY_KEPT_DAYS * _DAY_MS, now_ms - DEAD_LETTER_KEPT_DAYS * _DAY_MS
+        while await self._outbox.forget(delivered_ms, failed_ms, most) == most:
             pass
 
     # ------------------------------------------------------------ one delivery
@@ -233,18 +246,30 @@ class Deliverer:
 
     async def _record(self, delivery: Delivery, attempt: Attempt, asked_seconds: int | None) -> None:
         tries = delivery.tries + 1
+        await self._judge(delivery.target.receiver, attempt)
         if attempt.succeeded:
             await self._outbox.record(delivery.id, attempt, DeliveryState.DELIVERED, tries, None)
             return
         log.info("delivery.failed", id=delivery.id, status=attempt.status, error=attempt.error, tries=tries)
-        if attempt.error != EXPIRED:
-            self._paused[delivery.target.receiver] = self._clock.monotonic_ms() + _RECEIVER_PAUSE_MS
         if is_final(tries, attempt):
             await self._outbox.record(delivery.id, attempt, DeliveryState.FAILED, tries, None)
             return
         wait_ms = retry_after_ms(tries, self._chance.random(), asked_seconds)
         next_at_ms = self._clock.now_ms() + wait_ms
         await self._outbox.record(delivery.id, attempt, DeliveryState.PENDING, tries, next_at_ms)
+
+    async def _judge(self, receiver: str, attempt: Attempt) -> None:
+        """Whether the receiver is there at all; what it says of one delivery is that delivery's own matter."""
+        if attempt.error == EXPIRED:
+            return
+        if attempt.status is not None and attempt.status < 500 and attempt.status not in _BUSY_STATUSES:
+            self._circuits.answered(receiver)
+            return
+        away_ms = self._circuits.failed(receiver, self._clock.monotonic_ms())
+        if away_ms >= RECEIVER_AWAY_HOURS_MAX * _HOUR_MS:
+            now_ms = self._clock.now_ms()
+            given_up = await self._outbox.give_up(receiver, now_ms - RECEIVER_AWAY_HOURS_MAX * _HOUR_MS, now_ms)
+            log.warning("delivery.receiver_away", receiver=receiver, hours=away_ms // _HOUR_MS, given_up=given_up)
 
 
 def _unknown(delivery_id: str) -> NotFound:

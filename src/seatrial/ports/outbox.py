@@ -21,8 +21,9 @@ class Outbox(Protocol):
         limit: int,
         busy: frozenset[str] = frozenset(),
         own: frozenset[str] = frozenset(),
+        only: str | None = None,
     ) -> list[Delivery]:
-        """Pending deliveries that are due, those of busy receivers left out, oldest first.
+        """Pending deliveries that are due, those of busy receivers left out, oldest first; or those of `only`.
 
         Of the receivers of trials only those in `own`: another server's cannot be reached from here.
 
@@ -52,7 +53,11 @@ class Outbox(Protocol):
         """Make it pending again, due now, under the same id; None: there is none of that id."""
         ...
 
-    async def forget(self, ended_before_ms: int, limit: int) -> int:
+    async def give_up(self, receiver: str, created_before_ms: int, now_ms: int) -> int:
+        """End what has waited that long for a receiver, as failed; how many."""
+        ...
+
+    async def forget(self, delivered_before_ms: int, failed_before_ms: int, limit: int) -> int:
         """Remove some that ended before that, with their attempts, or are of a trial as old as that; how many."""
         ...
 

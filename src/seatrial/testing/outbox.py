@@ -85,8 +85,8 @@ class OutboxExamples:
     async def test_what_a_trial_left_behind_is_forgotten(self, world: World, outbox: Outbox) -> None:
         claim = await held(world, notify=(Target(TargetKind.TRIAL, "http://127.0.0.1:4000/word/1"), *told(QUICK)))
         await world.do(success(claim))
-        assert await outbox.forget(3_000, 10) == 0
-        assert await outbox.forget(3_001, 10) == 1
+        assert await outbox.forget(3_000, 3_000, 10) == 0
+        assert await outbox.forget(3_001, 3_001, 10) == 1
         assert [one.target.address for one in await outbox.deliveries(DeliveryFilter())] == [QUICK]
 
     async def test_what_was_taken_is_held_for_a_while(self, world: World, outbox: Outbox) -> None:
@@ -153,7 +153,27 @@ class OutboxExamples:
         await ended(world, SLOW)
         delivery = await one_taken(outbox)
         await outbox.record(delivery.id, attempt(200), DeliveryState.DELIVERED, 1, None)
-        assert await outbox.forget(10_005, 10) == 0
-        assert await outbox.forget(10_006, 10) == 1
+        assert await outbox.forget(10_005, 10_005, 10) == 0
+        assert await outbox.forget(10_006, 0, 10) == 1
         assert await outbox.delivery(delivery.id) is None
         await outbox.record(delivery.id, attempt(200), DeliveryState.DELIVERED, 1, None)  # too late to matter
+
+    async def test_what_was_given_up_is_kept_longer(self, world: World, outbox: Outbox) -> None:
+        await ended(world, SLOW)
+        delivery = await one_taken(outbox)
+        await outbox.record(delivery.id, attempt(500), DeliveryState.FAILED, 12, None)
+        assert await outbox.forget(20_000, 10_005, 10) == 0
+        assert await outbox.forget(20_000, 10_006, 10) == 1
+
+    async def test_one_receiver_can_be_asked_for(self, world: World, outbox: Outbox) -> None:
+        await ended(world, SLOW, QUICK)
+        (only,) = await outbox.take(10_000, HELD_UNTIL_MS, 10, only="https://quick.example:8443")
+        assert only.target.address == QUICK
+
+    async def test_what_waits_for_a_receiver_that_is_away_is_given_up(self, world: World, outbox: Outbox) -> None:
+        await ended(world, SLOW, QUICK)
+        assert await outbox.give_up("https://slow.example", 3_000, 20_000) == 0
+        assert await outbox.give_up("https://slow.example", 3_001, 20_000) == 1
+        (dead,) = await outbox.deliveries(DeliveryFilter(state=DeliveryState.FAILED))
+        assert (dead.target.address, dead.ended_at_ms) == (SLOW, 20_000)
+        assert await outbox.replay(dead.id, 30_000) is not None

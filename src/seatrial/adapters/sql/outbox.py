@@ -26,6 +26,22 @@ _DUE = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_DUE_OF = (
+    select(deliveries)
+    .where(_PENDING, deliveries.c.next_at_ms <= bindparam("now_ms"), deliveries.c.receiver == bindparam("only"))
+    .order_by(deliveries.c.next_at_ms)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_GIVE_UP = (
+    update(deliveries)
+    .where(
+        _PENDING,
+        deliveries.c.receiver == bindparam("of_receiver"),
+        deliveries.c.created_at_ms < bindparam("before_ms"),
+    )
+    .values(state=DeliveryState.FAILED.value, next_at_ms=None, ended_at_ms=bindparam("now_ms"))
+)
 _HOLD = (
     update(deliveries)
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
@@ -55,7 +71,14 @@ _OLD = (
     select(deliveries.c.id)
     .where(
         or_(
-            and_(deliveries.c.ended_at_ms.is_not(None), deliveries.c.ended_at_ms < bindparam("before_ms")),
+            and_(
+                deliveries.c.ended_at_ms.is_not(None),
+                deliveries.c.ended_at_ms < bindparam("before_ms"),
+                or_(
+                    deliveries.c.state == DeliveryState.DELIVERED.value,
+                    deliveries.c.ended_at_ms < bindparam("failed_before_ms"),
+                ),
+            ),
             and_(_PENDING, _OF_TRIALS, deliveries.c.created_at_ms < bindparam("before_ms")),
         )
     )
@@ -79,9 +102,11 @@ class SqlOutbox:
         limit: int,
         busy: frozenset[str] = frozenset(),
         own: frozenset[str] = frozenset(),
+        only: str | None = None,
     ) -> list[Delivery]:
         """See the port."""
-        which = {"now_ms": now_ms, "busy": sorted(busy), "own": sorted(own), "most": limit}
+        which: dict[str, Any] = {"now_ms": now_ms, "most": limit}
+        which |= {"busy": sorted(busy), "own": sorted(own)} if only is None else {"only": only}
         return await self._database.write(partial(_take, which=which, until_ms=until_ms))
 
     async def record(
@@ -110,9 +135,15 @@ class SqlOutbox:
         """See the port."""
         return await self._database.write(partial(_replay, delivery_id=delivery_id, now_ms=now_ms))
 
-    async def forget(self, ended_before_ms: int, limit: int) -> int:
+    async def give_up(self, receiver: str, created_before_ms: int, now_ms: int) -> int:
         """See the port."""
-        return await self._database.write(partial(_forget, before_ms=ended_before_ms, limit=limit))
+        which = {"of_receiver": receiver, "before_ms": created_before_ms, "now_ms": now_ms}
+        return await self._database.write(lambda connection: connection.execute(_GIVE_UP, which).rowcount)
+
+    async def forget(self, delivered_before_ms: int, failed_before_ms: int, limit: int) -> int:
+        """See the port."""
+        which = {"before_ms": delivered_before_ms, "failed_before_ms": failed_before_ms, "most": limit}
+        return await self._database.write(partial(_forget, which=which))
 
     async def drop(self, receiver: str) -> None:
         """See the port."""
@@ -124,7 +155,7 @@ def _drop(connection: Connection, receiver: str) -> None:
 
 
 def _take(connection: Connection, which: dict[str, Any], until_ms: int) -> list[Delivery]:
-    rows = connection.execute(_DUE, which).all()
+    rows = connection.execute(_DUE_OF if "only" in which else _DUE, which).all()
     if rows:
         connection.execute(_HOLD, {"ids": [row.id for row in rows], "until_ms": until_ms})
     return [to_delivery(row) for row in rows]
@@ -173,8 +204,8 @@ def _replay(connection: Connection, delivery_id: str, now_ms: int) -> Delivery |
     return _read(connection, delivery_id)
 
 
-def _forget(connection: Connection, before_ms: int, limit: int) -> int:
-    ids = list(connection.execute(_OLD, {"before_ms": before_ms, "most": limit}).scalars())
+def _forget(connection: Connection, which: dict[str, int]) -> int:
+    ids = list(connection.execute(_OLD, which).scalars())
     if ids:
         connection.execute(_FORGET, {"ids": ids})
     return len(ids)

@@ -36,6 +36,10 @@ class GuardedPosts:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotPosted(f"the answer broke off: {str(error) or type(error).__name__}") from None
         wanted = response.headers.get("retry-after", "")
+        if response.is_redirect:
+            where = response.headers.get("location", "?")
+            answer = f"A redirect to {where} is not followed: give that URL instead.\n{answer}"
+            answer = answer[:WEBHOOK_ANSWER_CHARS_KEPT]
         return Posted(response.status_code, answer, int(wanted) if wanted.isdecimal() and len(wanted) < 9 else None)
 
 
