@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
-APPS := floorplan
+APPS := floorplan gen3d
 
 PROCESSES ?= 2
 SECONDS ?= 60
@@ -53,11 +53,12 @@ test-all: check test-apps
 test-apps: $(APPS:%=apps/%/.venv/.ready)
 	$(foreach app,$(APPS),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
 
-apps/%/.venv/.ready: apps/%/requirements.txt $(STAMP)
-	@echo 'test-apps: an environment for $*'
-	@$(BIN)/python -m venv $(@D)
-	@$(@D)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $< pytest jsonschema
-	@touch $@
+apps/%/.venv/.ready: scripts/setup-app $(STAMP)
+	@scripts/setup-app $*
+
+# An environment is made anew when what it is made of changes.
+apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
+apps/gen3d/.venv/.ready: apps/gen3d/code/requirements.txt apps/torch.txt
 
 torture: setup
 	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
