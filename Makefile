@@ -3,7 +3,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
-APPS := floorplan gen3d
+APPS := floorplan
+TORCH_APPS := gen3d
 
 PROCESSES ?= 2
 SECONDS ?= 60
@@ -11,13 +12,14 @@ OBJECTS ?= rows
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
+.PHONY: help setup demo test test-apps apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
 	@echo 'make demo [PLAN=plan.png]    a server, a model, its trial and a job through boto3'
 	@echo 'make check                   ruff, mypy, import-linter'
 	@echo 'make test                    check, then the tests that are not slow'
+	@echo 'make apps                    the apps over torch: their tests, and their stories on a real server'
 	@echo 'make test-all                check, then all the tests'
 	@echo 'make torture [SECONDS=60] [SEED=...] [OBJECTS=rows|s3] [DATABASE=sqlite|postgres]   kills; judged from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
@@ -46,12 +48,18 @@ check: setup
 test: check test-apps
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not slow and not bench' $(ARGS)
 
-test-all: check test-apps
+test-all: check
+	$(MAKE) test-apps APPS='$(APPS) $(TORCH_APPS)'
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not bench' $(ARGS)
 
 # Each package is tested in an environment of its own, as it is served.
 test-apps: $(APPS:%=apps/%/.venv/.ready)
 	$(foreach app,$(APPS),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
+
+# The apps over torch, each by itself and on a real server: some minutes, so not in `make test`.
+apps: setup
+	$(MAKE) test-apps APPS='$(TORCH_APPS)'
+	$(BIN)/python -m pytest tests/apps $(ARGS)
 
 apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 	@scripts/setup-app $*

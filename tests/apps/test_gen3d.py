@@ -23,7 +23,7 @@ LITERAL = {  # the report's own payload; the data of its picture is corrupt
     "+M9Qz0AEYBxVSF+FAAD4AQMBGQdDkQAAAABJRU5ErkJggg==",
 }
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]  # torch is installed, and loaded by several workers
 
 
 @pytest.fixture
