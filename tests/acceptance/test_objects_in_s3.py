@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 
@@ -208,3 +209,33 @@ def test_objects_stay_where_they_were_put(keep: Callable[..., Kept]) -> None:
     assert f"give --objects s3://{kept.bucket}/seatrial" in done.stderr
     done = subprocess.run([*command, *kept.options, "--objects", "s3://nowhere"], capture_output=True, timeout=60)
     assert done.returncode == 1
+
+
+def test_objects_that_others_put_there_set_jobs_off(keep: Callable[..., Kept], api_of: Any, eventually: Any) -> None:
+    kept = keep()
+    api = api_of(kept.server)
+    api.serve("e", "obedient")
+    bucket = free_bucket("arriving")
+    kept.s3.create_bucket(Bucket=bucket)
+    kept.s3.put_object(Bucket=bucket, Key="other/early", Body=b'{"code": "0"}', ContentType="application/json")
+    wanted = {"bucket": bucket, "endpoint": "e", "prefix": "in/", "result": f"s3://{bucket}/out/{{job_id}}.json"}
+    trigger = api.http.post("/v1/triggers", json=wanted)
+    assert trigger.status_code == 201, trigger.text
+    kept.s3.put_object(Bucket=bucket, Key="in/one", Body=b'{"code": "6 * 7"}', ContentType="application/json")
+
+    def jobs() -> Any:
+        found = api.http.get("/v1/jobs", params={"endpoint": "e"}).json()["jobs"]
+        return [one for one in found if one["door"] == "trigger"]
+
+    (job,) = eventually(jobs)
+    assert api.ended(job["id"])["status"] == "succeeded"
+    assert json.loads(kept.read(f"s3://{bucket}/out/{job['id']}.json"))["value"] == 42
+
+    told = api.http.post("/v1/uploads", json={"endpoint": "e", "media_type": "application/json"}).json()
+    assert httpx.put(told["url"], content=b'{"code": "3 * 3"}').status_code == 200
+    ended = api.ended(told["id"])
+    assert ended["status"] == "succeeded", ended
+    assert json.loads(kept.read(told["result"]))["value"] == 9
+    assert len(jobs()) == 1
+    removed = {**wanted, "event": "s3", "events": ["s3:ObjectRemoved:*"]}
+    assert api.http.post("/v1/triggers", json=removed).json()["field"] == "events"

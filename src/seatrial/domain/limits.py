@@ -92,6 +92,9 @@ OBJECT_EVENT_RETRY_MS_FIRST = 1_000  # until an event whose endpoint could not t
 OBJECT_EVENT_RETRY_MS_MAX = 300_000  # the longest pause between two tries
 OBJECT_EVENT_SECONDS_MAX = 21_600  # of trying; then it is given up, as at AWS
 OBJECT_EVENT_KEPT_DAYS = 7  # after it was acted upon or given up
+FIND_INTERVAL_MS = 2_000  # between two looks for objects that came, where they are kept in an S3 service
+FIND_PAGES_MAX = 10  # of a bucket's listing in one look; the next one goes on there
+FIND_UPLOADS_MAX = 100  # awaited objects that are asked for in one look
 OBJECT_EVENTS_SHOWN_MAX = 100  # of a trigger, the newest
 
 # Retention

@@ -83,6 +83,7 @@ from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
 from seatrial.engine.figures import Figures
+from seatrial.engine.finding import Finder
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.keyring import Keyring
 from seatrial.engine.keys import Keys
@@ -167,6 +168,7 @@ class Server:
     publisher: Publisher
     retainer: Retainer
     arrivals: Arrivals
+    finder: Finder | None  # where objects' names are no rows
     leases: Leases | None  # where other servers share the database
 
     def rounds(self) -> list[asyncio.Task[None]]:
@@ -185,7 +187,8 @@ class Server:
             services.alarms,
         )
         runs = [one.run() for one in parts]
-        return [asyncio.create_task(run) for run in [*runs, *([self.leases.run()] if self.leases else [])]]
+        further = [one.run() for one in (self.leases, self.finder) if one is not None]
+        return [asyncio.create_task(run) for run in [*runs, *further]]
 
     async def wind_up(self, rounds: Sequence[asyncio.Task[None]]) -> None:
         """End the rounds, once the workers are gone; those who wait for jobs hear of it."""
@@ -315,6 +318,7 @@ async def put_together(
             publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
             retainer=_retainer(ground, stores, deployer, remains),
             arrivals=_arrivals(ground, stores, doers, topics, services.awaited),
+            finder=None if stores.kept.home is None else Finder(objects, services.triggers, ground.bells, clock),
             leases=leases,
         )
 

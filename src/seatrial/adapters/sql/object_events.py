@@ -88,6 +88,7 @@ _ADD = Prepared(
     "ON CONFLICT DO NOTHING",
 )
 _NOTED = "seatrial.noted"
+_FOUND_RESOLUTION_MS = 1_000  # S3 tells when an object came in whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +108,17 @@ class Change:
         return f"{self.etag or 'gone'}@{self.at_ms}"
 
 
-def note_change(conn: Connection, change: Change) -> None:
-    """Write down what one changed name sets off."""
-    found = _STANDING.all(conn, {"buckets": [change.name.bucket]})
-    found += _OF_KEY.all(conn, {"bucket": change.name.bucket, "key": change.name.key})
-    _write(conn, [(read_trigger(row), change) for row in found])
+def note_change(conn: Connection, change: Change, *, found: bool = False) -> None:
+    """Write down what one changed name sets off.
+
+    Of an object that was `found` by a listing, only the clock tells whether a trigger was there before it.
+    """
+    rows = _STANDING.all(conn, {"buckets": [change.name.bucket]})
+    rows += _OF_KEY.all(conn, {"bucket": change.name.bucket, "key": change.name.key})
+    known = [read_trigger(row) for row in rows]
+    if found:
+        known = [one for one in known if one.created_at_ms < change.at_ms + _FOUND_RESOLUTION_MS]
+    _write(conn, [(one, change) for one in known])
 
 
 def note_changes(conn: Connection, changes: Sequence[Change]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.object_events import (
     Change,
-    note_changes,
+    note_change,
     noted,
     object_events,
     read_trigger,
@@ -143,13 +143,11 @@ def _add(conn: Connection, trigger: Trigger) -> bool:
 
 
 def _note(conn: Connection, found: Sequence[ObjectInfo]) -> int:
-    note_changes(conn, [_change(one) for one in found])
+    for info in found:
+        sealed, media_type = info.sealed, info.media_type or None
+        how, at_ms = change_of(sealed), info.modified_at_ms
+        note_change(conn, Change(info.name, how, at_ms, sealed.size_bytes, sealed.etag, media_type), found=True)
     return noted(conn)
-
-
-def _change(info: ObjectInfo) -> Change:
-    sealed, media_type = info.sealed, info.media_type or None
-    return Change(info.name, change_of(sealed), info.modified_at_ms, sealed.size_bytes, sealed.etag, media_type)
 
 
 def _forget(conn: Connection, before_ms: int, limit: int) -> int:

@@ -208,7 +208,8 @@ class TriggerRoutes:
                 field="bucket",
                 valid=f"a bucket that is there: aws s3 mb s3://{asked.bucket}",
             ) from None
-        valid = _CREATED if asked.event == "object" else (*_CREATED, *_REMOVED)
+        unseen = asked.event == "object" or self._services.home is not None  # that objects go
+        valid = _CREATED if unseen else (*_CREATED, *_REMOVED)
         for event in asked.events:
             if event not in valid:
                 raise BadInput(

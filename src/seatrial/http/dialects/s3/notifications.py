@@ -78,6 +78,12 @@ def check_overlaps(triggers: Sequence[Trigger]) -> None:
             )
 
 
+def refuse_removals(rules: Sequence[Rule]) -> None:
+    """Where objects are found by listing, nobody sees them go. Raises AwsError: NotImplemented."""
+    if any(event.startswith("s3:ObjectRemoved:") for rule in rules for event in rule.events):
+        raise not_offered("s3:ObjectRemoved with objects kept in an S3 service")
+
+
 def unknown_destination(arn: str, why: str) -> AwsError:
     """The destination cannot be told."""
     return _invalid(f"Unable to validate the following destination configurations: {arn}: {why}")

@@ -37,6 +37,8 @@ class Notifications:
         """PutBucketNotificationConfiguration: every destination has to be there, and none may overlap."""
         rules = dialect.read_configuration(await Incoming(call).document())
         await self._services.objects.list(call.bucket, limit=1)
+        if self._services.home is not None:
+            dialect.refuse_removals(rules)
         wanted = [await self._trigger(call, rule) for rule in rules]
         dialect.check_overlaps(wanted)
         known = {one.id for one in await self._services.triggers.triggers(call.bucket, Origin.NOTIFICATION)}
