@@ -113,6 +113,13 @@ def test_from_zero_to_the_maximum_and_back(scaled, make_gate, eventually):
     assert [one.api.value(job) for job in jobs] == [1, 2, 3]
     eventually(lambda: one.counts == (0, 0))
 
+    left = one.api.submit("tide", "8")
+    one.api.server.kill()
+    one.api.server.start()
+    one.api.reconnect()
+    assert one.api.value(left) == 8, "the plan outlives the server, and wakes it again"
+
+    one = Scaled(one.api, "tide")
     causes = [(activity["Cause"], activity["StatusCode"]) for activity in reversed(one.activities())]
     assert causes[0][0].startswith("no more than 0 were wanted for 1 s")
     assert causes[1] == ("a job waits and there is no worker", "Successful")
@@ -151,8 +158,13 @@ def test_figures_alarm_and_a_step_that_wakes(scaled, eventually, aws_command):
     summaries = sorted(item["HistorySummary"] for item in history["AlarmHistoryItems"])
     assert summaries[0].startswith(f"Successfully executed action {policy}: 0 to 1 workers")
     assert summaries[1].startswith(f"Successfully executed action {topic}: message ")
-    with pytest.raises(ClientError, match="not offered here"):
-        one.cloudwatch.put_metric_alarm(**{**alarm, "Statistic": "Average"}, ExtendedStatistic="p99")
+    for more, said in (
+        ({"ExtendedStatistic": "p99"}, "ExtendedStatistic is not offered here"),
+        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "valid: scaling policies and SNS topics"),
+        ({"AlarmActions": [policy.replace("scalingPolicy:", "scalingPolicy:0")]}, "There is no scaling policy"),
+    ):
+        with pytest.raises(ClientError, match=said):
+            one.cloudwatch.put_metric_alarm(**alarm, **more)
 
     told = aws(one.api, aws_command, "cloudwatch", "describe-alarms", "--alarm-names", "waker-has-backlog")
     assert told["MetricAlarms"][0]["AlarmActions"] == [policy, topic]

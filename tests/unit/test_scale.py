@@ -97,7 +97,9 @@ class World:
             return await self.scaler.step(arn.removeprefix(POLICY), 0, change.alarm.name)
 
         self.alarms.on_action(lambda arn: arn.startswith(POLICY), step, again=True)
-        self.scaler.on_wake(lambda policy_id: self.alarms.wakes(lambda arn: arn == POLICY + policy_id))
+        self.scaler.on_wake(
+            lambda name, policy_id: self.alarms.patience_seconds(name, lambda arn: arn == POLICY + policy_id)
+        )
 
     async def look(self, seconds: int = 1) -> int:
         """A look in each of the next seconds; the workers that there should be then."""
@@ -173,6 +175,28 @@ async def test_an_alarm_that_wakes_decides_when_as_long_as_it_can(world: World) 
     await world.alarm("wakes", NO_CAPACITY, policy.id, actions_enabled=False)
     await world.submit()
     assert await world.look() == 1, "nobody else would wake it"
+
+    await world.end_all()
+    await world.fleet.scale(NAME, 0)
+    await world.look(120)
+    await world.scaler.put_policy(NAME, "wake", Stepping(Adjustment.CHANGE, (Step(5, None, 1),), cooldown_seconds=0))
+    await world.alarm("wakes", NO_CAPACITY, policy.id)
+    await world.submit()
+    assert await world.look(230) == 0
+    assert await world.look(20) == 1, "the alarm's policy has no step for it: the server sees to it, late"
+
+
+async def test_what_was_set_by_hand_is_where_it_goes_on_from(world: World) -> None:
+    await world.scaler.set_plan(NAME, ScalingSettings(0, 5, 1, scale_in_seconds=20, scale_out_seconds=600))
+    await world.submit(3)
+    assert await world.look() == 3
+    await world.fleet.scale(NAME, 1)  # a new version begins with one, or somebody said so
+    assert await world.look() == 3, "no cooldown of another number's"
+    await world.end_all()
+    assert await world.look(22) == 0
+    await world.submit(2)
+    assert await world.look() == 1, "the same growth again has to wait for its cooldown; a job at zero must not"
+    assert (await world.scaler.standing(NAME)).held_back == "the cooldown of the last scaling out lasts"
 
 
 async def test_who_pulls_from_outside_is_capacity(world: World) -> None:

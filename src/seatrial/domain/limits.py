@@ -363,6 +363,7 @@ SCALING_LOOK_MS = 1_000  # between two looks at what each endpoint's workers hav
 SCALING_COOLDOWN_SECONDS_DEFAULT = 300  # before workers leave, unless somebody says; as at AWS
 SCALING_COOLDOWN_SECONDS_MAX = 7 * 86_400  # the most that may be asked for
 SCALING_BACKLOG_DEFAULT = 2  # jobs, queued and running, that one worker is meant to have
+SCALING_WAKE_LATE_SECONDS = 120  # beyond what its alarm takes: then a job at zero wakes a worker without it
 SCALING_POLICIES_MAX = 20  # of one endpoint
 SCALING_STEPS_MAX = 20  # of one policy, as at AWS
 SCALING_WORKERS_PER_CORE_MAX = 4  # that are added for a backlog; more only by a minimum, or by hand

@@ -17,7 +17,6 @@ from seatrial.domain.limits import SCALING_BACKLOG_DEFAULT, SCALING_COOLDOWN_SEC
 BACKLOG = "ApproximateBacklogSize"
 BACKLOG_PER_INSTANCE = "ApproximateBacklogSizePerInstance"
 NO_CAPACITY = "HasBacklogWithoutCapacity"
-TRACKED = (BACKLOG_PER_INSTANCE, BACKLOG)  # metrics that a target may be set for
 OWN_POLICY = "seatrial"  # the name of the policy that settings of our own make
 
 

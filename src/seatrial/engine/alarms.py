@@ -15,8 +15,8 @@ from seatrial.domain.alarms import Alarm, AlarmEvent, AlarmState, Verdict, evalu
 from seatrial.domain.errors import ALARM_NOT_FOUND, INVALID_FIELD, BadInput, NotFound, SeatrialError
 from seatrial.domain.limits import ALARM_HISTORY_KEPT, ALARMS_MAX, SCALING_LOOK_MS, STORE_RETRY_MS
 from seatrial.domain.scaling import NO_CAPACITY
-from seatrial.domain.series import MINUTE_MS, NAMESPACE
-from seatrial.engine.figures import Figures
+from seatrial.domain.series import MINUTE_MS, NAMESPACE, metric
+from seatrial.engine.figures import ENDPOINT, Figures
 from seatrial.ports.clock import Clock
 from seatrial.ports.registry import NotThere, Registry
 from seatrial.ports.storage import StoreUnavailable
@@ -153,12 +153,15 @@ class Alarms:
         """Alarms that act so when they are in alarm."""
         return [one for one in self.alarms() if any(action(arn) for arn in one.actions.get(AlarmState.ALARM, ()))]
 
-    def wakes(self, action: Callable[[str], bool]) -> bool:
-        """Whether an alarm acts so when there is a backlog without capacity."""
-        return any(
-            one.actions_enabled and (one.rule.metric.namespace, one.rule.metric.name) == (NAMESPACE, NO_CAPACITY)
+    def patience_seconds(self, endpoint_name: str, action: Callable[[str], bool]) -> int | None:
+        """How long the quickest alarm takes that acts so on an endpoint's backlog without capacity; None: none does."""
+        which = metric(NAMESPACE, NO_CAPACITY, {ENDPOINT: endpoint_name})
+        able = [
+            one.rule.evaluation_periods * one.rule.period_seconds
             for one in self.acting(action)
-        )
+            if one.actions_enabled and one.rule.metric == which and one.rule.breaches(1)
+        ]
+        return min(able, default=None)
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -168,6 +171,8 @@ class Alarms:
             except StoreUnavailable as error:
                 log.warning("alarms.store_unavailable", error=str(error))
                 await self._clock.sleep_ms(STORE_RETRY_MS)
+            except Exception:  # the named edge: a defect in one look must not end alarms for good
+                log.exception("alarms.defect")
             await self._clock.sleep_ms(SCALING_LOOK_MS)
 
     async def look(self) -> None:

@@ -3,7 +3,7 @@
 Each look takes every endpoint's backlog once, records it, and moves the number of desired workers if the plan says so.
 Workers that leave end what they run; a job that comes while the last one leaves waits for the next look, no longer.
 With no worker, nothing that pulls from outside and no alarm that is to wake it, an endpoint wakes at once for a job,
-whatever its policies say: at AWS such a job waits until the backlog exceeds the target.
+whatever its policies and their cooldowns say: at AWS such a job waits until the backlog exceeds the target.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from seatrial.domain.limits import (
     SCALING_LOOK_MS,
     SCALING_MEMORY_KEPT_BYTES,
     SCALING_POLICIES_MAX,
+    SCALING_WAKE_LATE_SECONDS,
     SCALING_WORKERS_PER_CORE_MAX,
     STORE_RETRY_MS,
     WORKERS_PER_ENDPOINT_MAX,
@@ -88,6 +89,7 @@ class _Watched:
     """What is remembered of one endpoint between looks."""
 
     wishes: dict[str, Wishes]  # by policy id
+    set_to: int | None = None  # workers, by the last change of ours
     grown: Scaled | None = None
     shrunk: Scaled | None = None
     backlog: Backlog = field(default_factory=Backlog)
@@ -97,7 +99,7 @@ class _Watched:
 class Scaler:
     """Plans of endpoints, and the looks that carry them out.
 
-    `wakes` tells whether an alarm is there that will run that policy when jobs wait without a worker.
+    `outside_workers` counts those that pull an endpoint's jobs from elsewhere.
     """
 
     def __init__(
@@ -122,11 +124,12 @@ class Scaler:
         self._watched: dict[str, _Watched] = {}  # by endpoint id
         self._names: dict[str, str] = {}  # endpoint id -> name, of the last look
         self._turn = asyncio.Lock()  # of changes to plans and numbers
-        self._wakes: Callable[[str], bool] = lambda policy_id: False
+        self._patience_seconds: Callable[[str, str], int | None] = lambda endpoint_name, policy_id: None
 
-    def on_wake(self, wakes: Callable[[str], bool]) -> None:
-        """Ask this whether an alarm runs a policy when there is a backlog without capacity."""
-        self._wakes = wakes
+    def on_wake(self, patience_seconds: Callable[[str, str], int | None]) -> None:
+        """Ask this how long the alarm takes that runs a policy (its id) when an endpoint has a backlog and nobody for
+        it; None: there is no such alarm."""
+        self._patience_seconds = patience_seconds
 
     async def load(self) -> None:
         """Read the plans, at start."""
@@ -250,6 +253,14 @@ class Scaler:
         endpoint = await self._deployer.endpoint(endpoint_name)
         return await self._registry.events(EventFilter(endpoint.id, EventKind.SCALING, limit=limit))
 
+    async def endpoint_of(self, policy_id: str) -> str | None:
+        """The endpoint whose plan has the policy; None: there is none."""
+        for endpoint in await self._deployer.endpoints():
+            plan = await self._plan_of(endpoint)
+            if plan is not None and any(one.id == policy_id for one in plan.policies):
+                return endpoint.name
+        return None
+
     async def _plan_of(self, endpoint: Endpoint) -> Plan | None:
         kept = self._kept.get(endpoint.id)
         if kept is not None and (kept.plan is not None or kept.version_id == endpoint.active_version):
@@ -289,6 +300,8 @@ class Scaler:
             except StoreUnavailable as error:
                 log.warning("scale.store_unavailable", error=str(error))
                 await self._clock.sleep_ms(STORE_RETRY_MS)
+            except Exception:  # the named edge: a defect in one look must not leave jobs at zero workers for good
+                log.exception("scale.defect")
             await self._clock.sleep_ms(SCALING_LOOK_MS)
 
     async def look(self) -> None:
@@ -303,9 +316,7 @@ class Scaler:
             self._figures.backlog(endpoint.name, backlog, self._capacity(endpoint))
             watched = self._watch(endpoint)
             watched.backlog = backlog
-            if endpoint.active_version is None:
-                continue
-            plan = await self._plan_of(endpoint)
+            plan = await self._plan_of(endpoint) if endpoint.active_version is not None else None
             if plan is not None:
                 async with self._turn:
                     await self._follow(endpoint, plan, watched)
@@ -349,6 +360,8 @@ class Scaler:
         """One look at one endpoint."""
         endpoint = await self._deployer.endpoint(endpoint.name)
         now_ms, desired = self._clock.now_ms(), endpoint.workers_desired
+        if desired != watched.set_to:  # by hand, or by a new version: what was ours is over
+            watched.grown = watched.shrunk = None
         if desired != plan.within(desired):
             cause = f"its limits are {plan.minimum} to {plan.maximum}"
             await self._move(endpoint, watched, plan.within(desired), cause)
@@ -356,19 +369,20 @@ class Scaler:
         watched.held_back = None
         wanted, cause, cooldown = self._wanted(endpoint, plan, watched)
         wanted = plan.within(wanted)
+        if wanted > desired and not may_grow(wanted, watched.grown, cooldown, now_ms):
+            watched.held_back = "the cooldown of the last scaling out lasts"
+            wanted = desired
+        if wanted == 0 and self._must_wake(endpoint, plan, watched):
+            wanted, cause = plan.within(1), WOKEN
         if wanted > desired:
-            if may_grow(wanted, watched.grown, cooldown, now_ms):
-                await self._grow(endpoint, plan, watched, wanted, cause)
-            else:
-                watched.held_back = "the cooldown of the last scaling out lasts"
+            await self._grow(endpoint, plan, watched, wanted, cause)
         else:
             await self._relax(endpoint, plan, watched)
 
     def _wanted(self, endpoint: Endpoint, plan: Plan, watched: _Watched) -> tuple[int, str, int]:
-        """How many workers are wanted now, why, and the cooldown that goes with it."""
+        """How many workers the tracking policies want, if more than there are; why, and the cooldown of that."""
         backlog, now_ms = watched.backlog.size, self._clock.now_ms()
         best = (endpoint.workers_desired, "", 0)
-        waking = backlog > 0 and endpoint.workers_desired == 0 and not self._outside_workers(endpoint.name)
         for policy, rule in _tracking(plan):
             wish = tracked(rule.target, backlog)
             watched.wishes.setdefault(policy.id, Wishes(now_ms)).add(wish, now_ms)
@@ -376,9 +390,17 @@ class Scaler:
             if wish > best[0] and not asleep:
                 cause = f"{backlog} jobs queued and running, {rule.target:g} wanted for each worker"
                 best = (wish, f"{cause} (policy {policy.name})", rule.scale_out_seconds)
-        if best[0] == 0 and waking and not any(self._wakes(one.id) for one in plan.policies):
-            return 1, WOKEN, 0
         return best
+
+    def _must_wake(self, endpoint: Endpoint, plan: Plan, watched: _Watched) -> bool:
+        """A job waits, nobody is there to take it, and no alarm sees to that in its time."""
+        backlog = watched.backlog
+        if backlog.oldest_ms is None or self._outside_workers(endpoint.name):
+            return False
+        patiences = (self._patience_seconds(endpoint.name, one.id) for one in plan.policies)
+        patience = min((one for one in patiences if one is not None), default=None)
+        waited_ms = self._clock.now_ms() - backlog.oldest_ms
+        return patience is None or waited_ms >= (patience + SCALING_WAKE_LATE_SECONDS) * 1000
 
     async def _relax(self, endpoint: Endpoint, plan: Plan, watched: _Watched) -> None:
         """Scale in to what the tracking policies have wanted at the most for as long as each of them waits."""
@@ -426,6 +448,7 @@ class Scaler:
             await self._deployer.scale(endpoint.name, wanted)
         except SeatrialError as error:  # it was deleted meanwhile
             return error.message
+        watched.set_to = wanted
         scaled, out = Scaled(now_ms, before, wanted), wanted > before
         if out:
             watched.grown = scaled

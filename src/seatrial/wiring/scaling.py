@@ -49,7 +49,7 @@ async def open_scaling(
     await alarms.load()
     alarms.on_action(autoscaling.is_policy_arn, partial(_step, scaler), again=True)
     alarms.on_action(cloudwatch.is_topic_arn, partial(_tell, topics, credentials))
-    scaler.on_wake(partial(_wakes, alarms))
+    scaler.on_wake(partial(_patience_seconds, alarms))
     return Scaling(figures, scaler, alarms)
 
 
@@ -67,8 +67,10 @@ async def _tell(topics: Topics, credentials: Credentials, arn: str, change: Chan
     return f"message {await topics.publish(change.alarm.owner, arn, message, subject)}"
 
 
-def _wakes(alarms: Alarms, policy_id: str) -> bool:
-    return alarms.wakes(lambda arn: autoscaling.is_policy_arn(arn) and autoscaling.policy_id(arn) == policy_id)
+def _patience_seconds(alarms: Alarms, endpoint_name: str, policy_id: str) -> int | None:
+    return alarms.patience_seconds(
+        endpoint_name, lambda arn: autoscaling.is_policy_arn(arn) and autoscaling.policy_id(arn) == policy_id
+    )
 
 
 def _variant_of(directory: Directory, endpoint_name: str) -> str | None:

@@ -18,7 +18,7 @@ from seatrial.domain.limits import (
     SCALING_STEPS_MAX,
 )
 from seatrial.domain.scaling import (
-    TRACKED,
+    BACKLOG_PER_INSTANCE,
     Adjustment,
     Plan,
     Policy,
@@ -109,16 +109,16 @@ def _tracking(config: Mapping[str, Any], meant: Resource) -> Tracking:
     if "PredefinedMetricSpecification" in config:
         raise invalid(
             "PredefinedMetricSpecification is not offered here: an asynchronous endpoint is scaled by its backlog. "
-            f"Use CustomizedMetricSpecification with {METRICS} {TRACKED[0]}."
+            f"Use CustomizedMetricSpecification with {METRICS} {BACKLOG_PER_INSTANCE}."
         )
     metric = config.get("CustomizedMetricSpecification")
     if metric is None:
         raise invalid("TargetTrackingScalingPolicyConfiguration needs a CustomizedMetricSpecification.")
     if metric.get("Metrics"):
         raise invalid("CustomizedMetricSpecification.Metrics (metric math) is not offered here: name one metric.")
-    if (metric.get("Namespace"), metric.get("MetricName") in TRACKED) != (METRICS, True):
+    if (metric.get("Namespace"), metric.get("MetricName")) != (METRICS, BACKLOG_PER_INSTANCE):
         named = f"{metric.get('Namespace')} {metric.get('MetricName')}"
-        raise invalid(f"The metric {named} cannot be tracked here; valid: {METRICS} {' or '.join(TRACKED)}.")
+        raise invalid(f"The metric {named} cannot be tracked here; valid: {METRICS} {BACKLOG_PER_INSTANCE}.")
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions", ())}
     own = {"EndpointName": meant.endpoint, "VariantName": meant.variant}
     if "EndpointName" not in dimensions or any(own.get(name) != value for name, value in dimensions.items()):

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from seatrial.domain.access import outside
+from seatrial.domain.access import outside, require
 from seatrial.domain.alarms import Alarm, AlarmState
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import BadInput, NotFound
@@ -21,6 +21,7 @@ from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects import cloudwatch as dialect
+from seatrial.http.dialects.autoscaling import is_policy_arn, policy_id
 from seatrial.http.dialects.aws_errors import AwsError
 from seatrial.http.services import Services
 
@@ -38,6 +39,7 @@ class CloudWatchDoor:
         self._shapes = ServiceShapes("cloudwatch")
         self._figures = services.figures
         self._alarms = services.alarms
+        self._scaler = services.scaler
         self._clock = services.clock
         self._account_id = services.keyring.credentials.account_id
         self._operations: Mapping[str, Operation] = {
@@ -102,8 +104,22 @@ class CloudWatchDoor:
         alarm = dialect.alarm(request, call.principal.owner, self._clock.now_ms())
         _reached(call.principal, alarm.rule.metric)
         self._reached_alarms(call.principal, [alarm.name])
+        for arn in sorted({arn for arns in alarm.actions.values() for arn in arns}):
+            await self._check_action(call.principal, arn)
         await self._alarms.put(alarm)
         return {}
+
+    async def _check_action(self, principal: Principal, arn: str) -> None:
+        """An alarm does nothing that who made it may not do. Raises AwsError, Forbidden."""
+        if is_policy_arn(arn):
+            endpoint = await self._scaler.endpoint_of(policy_id(arn))
+            if endpoint is None:
+                raise dialect.invalid(f"There is no scaling policy {arn}: put it first (PutScalingPolicy).")
+            require(principal, KeyScope.DEPLOY, endpoint=endpoint)
+        elif not dialect.is_topic_arn(arn):
+            raise dialect.invalid(f"The action {arn} is not offered here; valid: scaling policies and SNS topics.")
+        elif principal.endpoints is not None:
+            raise outside(principal, "topic", arn)
 
     async def _describe_alarms(self, call: AwsRequest, request: Request) -> Request:
         found = [one for one in self._shown(call.principal) if dialect.is_asked_for(one, request)]
