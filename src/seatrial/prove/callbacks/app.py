@@ -207,13 +207,14 @@ class _Looking:
         """All callbacks, oldest first. `?since=CHANGE&wait=S` waits for news, `?newest=N` leaves out older ones."""
         try:
             asked = {name: float(request.query_params.get(name, 0)) for name in ("since", "wait", "newest")}
-        except ValueError:
+            newest = int(asked["newest"])
+        except (ValueError, OverflowError):
             return JSONResponse({"error": "since, wait and newest are numbers"}, 422)
         inbox = self.desk.inbox
         await _news(inbox, asked["since"], min(asked["wait"], CALLBACK_WAIT_SECONDS_MAX))
         change = inbox.change
         kept = inbox.callbacks()
-        shown = kept[-int(asked["newest"]) :] if asked["newest"] >= 1 else kept
+        shown = kept[-newest:] if newest >= 1 else kept
         told = {"change": change, "kept": len(kept), "callbacks": [one.told() for one in shown]}
         return JSONResponse(told, 200, _CAREFUL)
 

@@ -100,10 +100,10 @@ def _read_json(body: bytes) -> Said:
         said.problem = f"the JSON cannot be read: {error}"
         return said
     if isinstance(document, dict):
-        said.fields = {str(name): _shown(value) for name, value in list(document.items())[:CALLBACK_PARTS_MAX]}
+        said.fields = {_whole(name): _shown(value) for name, value in list(document.items())[:CALLBACK_PARTS_MAX]}
         said.words = _words(document)
     for picture in pictures_in(document, CALLBACK_PARTS_MAX):
-        said.contents.append(Content(picture.file_name, picture.media_type, picture.data))
+        said.contents.append(Content(_whole(picture.file_name), picture.media_type, picture.data))
     return said
 
 
@@ -120,5 +120,10 @@ def _words(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _whole(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= CALLBACK_TEXT_CHARS_KEPT else text[:CALLBACK_TEXT_CHARS_KEPT] + "…"
+
+
+def _whole(text: str) -> str:
+    """A text that can be shown and written: JSON may bring half a surrogate pair, which has no UTF-8."""
+    return text.encode(errors="replace").decode()
