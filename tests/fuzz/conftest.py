@@ -16,6 +16,7 @@ from tests.conftest import RunningServer
 OWN, THEIRS = "own", "theirs"
 OWN_BUCKET, THEIR_BUCKET = "own-bucket", "their-bucket"
 SECRET = "zanzibar"  # in all that belongs to THEIRS, and in no answer to a key that does not reach it
+OUR_CODE = b"/src/seatrial/"  # in no answer; tracebacks of handlers are theirs to show
 SCOPES = ("submit", "read", "deploy", "worker")
 
 

@@ -25,14 +25,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fuzz.conftest import OWN, OWN_BUCKET, SECRET, THEIR_BUCKET, THEIRS, Ground, Key
+from tests.fuzz.conftest import OUR_CODE, OWN, OWN_BUCKET, SECRET, THEIR_BUCKET, THEIRS, Ground, Key
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))  # of each wire; FUZZ_EXAMPLES=5000 looks further, at random
 ANSWER_SECONDS = 30
 JSON_11 = "application/x-amz-json-1.1"
 FORM = "application/x-www-form-urlencoded"
 NOT_OFFERED = 501  # the one 5xx that is an answer to what was asked
-OUR_CODE = b"/src/seatrial/"  # tracebacks of handlers are theirs to show
 
 
 @dataclass(frozen=True)

@@ -145,11 +145,10 @@ def _show() -> dict[str, Any]:
 
 
 def _result() -> dict[str, Any]:
+    problem = {MEDIA_TYPE: {"schema": _ref(Problem)}}
     failed = _answer("The job has no result: 422 input, 409 cancelled, 504 timeouts, 500 the rest", FailureDocument)
-    gone = {
-        "description": "The result object was deleted or replaced",
-        "content": {MEDIA_TYPE: {"schema": _ref(Problem)}},
-    }
+    failed["content"].update(problem)  # the request may be at fault too: a part that is none
+    gone = {"description": "The result object was deleted or replaced", "content": problem}
     part = {"type": "string", "default": "result", "description": "A part's name, such as overlay."}
     return _operation(
         "jobs",
@@ -157,7 +156,7 @@ def _result() -> dict[str, Any]:
         "The bytes, with their media type.",
         [_parameter("id", "path", {"type": "string"}), _wait(), _parameter("part", "query", part)],
         {
-            "200": {"description": "The bytes", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+            "200": {"description": "The bytes", "content": {"*/*": {"schema": {}}}},  # of any kind, JSON too
             "202": _answer("Not ended yet", JobView),
             "409": failed,
             "410": gone,
