@@ -194,6 +194,17 @@ def test_answers_errors_and_side_by_side(outside: Any, workers: Workers) -> None
     assert api.ended(api.post(name, {"x": 1}).json()["id"])["status"] == "succeeded"
 
 
+def test_a_worker_with_a_key_for_that_alone(outside: Any, own: Any, workers: Workers) -> None:
+    _, name, client = outside
+    owner = {"Authorization": own.variables["SEATRIAL_API_KEY"]}
+    wanted = {"scopes": ["worker"], "endpoints": [name]}
+    key = httpx.post(f"{own.url}/v1/keys", json=wanted, headers=owner).json()["api_key"]
+    workers.start(name, SEATRIAL_API_KEY=key)
+    assert ended(client, run(client, {"n": 1}))["status"] == "COMPLETED"
+    refused = httpx.get(f"{client.base_url}requests", headers={"Authorization": key})
+    assert refused.json()["error_type"] == "missing_scope"
+
+
 def test_a_stream_without_a_whole(outside: Any, workers: Workers) -> None:
     _, name, client = outside
     workers.start(name, STREAM)
