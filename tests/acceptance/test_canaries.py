@@ -48,8 +48,12 @@ class World:
     def hook(self) -> str:
         return f"http://127.0.0.1:{self._hook.server_address[1]}/"
 
-    def package(self, endpoint: str) -> dict[str, str]:
-        code = f"fail(OwnError('it rains')) if gate({self._asked.server_address[1]}) else 42"
+    @property
+    def gate(self) -> str:
+        return f"gate({self._asked.server_address[1]})"
+
+    def package(self, endpoint: str, code: str = "") -> dict[str, str]:
+        code = code or f"fail(OwnError('it rains')) if {self.gate} else 42"
         files = {name: (OBEDIENT / name).read_text() for name in ("obedient.py", "seatrial.toml")}
         files["seatrial.toml"] += f"\n[endpoint]\n{endpoint}\n"
         return files | {"samples/sum.json": json.dumps({"code": code}), "samples/sum.expect.json": "{}"}
@@ -111,8 +115,10 @@ def test_a_canary_on_demand(api: Any, world: World, eventually: Callable[..., An
     assert {one["version"] for one in events} == {1}
 
 
-def test_metrics_count_jobs_and_canaries(api: Any, world: World) -> None:
-    api.serve("meter")
+def test_metrics_count_jobs_and_canaries(make_server: Any, api_of: Any, world: World) -> None:
+    """And a canary answers as its sample did in the trial, where the drill found it to be the same each time."""
+    api = api_of(make_server("--drill-seconds", "0.1"))
+    api.serve("meter", world.package("", world.gate))
     api.run("meter")
     api.ended(api.submit("meter", "fail(OwnError('dark'))"))
     api.server.cli("canary", "meter")
@@ -131,6 +137,14 @@ def test_metrics_count_jobs_and_canaries(api: Any, world: World) -> None:
     ):
         assert line in lines, answer.text
     assert httpx.get(f"{api.server.url}/metrics", trust_env=False).status_code == 401
+
+    world.says = "something else"
+    done = api.server.cli("canary", "meter", check=False)
+    assert done.returncode == 1
+    assert "Sample 'sum' of task 'do' answered otherwise than in its trial: 'value'." in done.stderr
+    assert "`varying`" in done.stderr
+    world.says = ""
+    api.server.cli("canary", "meter")
 
 
 def test_where_there_is_nothing_to_run(api: Any) -> None:

@@ -4,6 +4,7 @@ import io
 import itertools
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,19 @@ def test_pickles_made_to_deceive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f" + b"short") == [("pickles", "error")]  # claims 2**63 bytes
     monkeypatch.setattr(pickles_module, "PICKLE_OPCODES_MAX", 50)
     assert found(pickle.dumps(list(range(500)))) == dangerous  # too long to be judged whole
+
+
+@pytest.mark.parametrize("cut", ["", "pickle", "checksum"])
+def test_the_pickle_inside_of_a_whole_torch_file_is_whole(cut: str) -> None:
+    data = pickle.dumps({"weights": list(range(100))}, protocol=2)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("model/data.pkl", data[:-20] if cut == "pickle" else data)
+        archive.writestr("model/data/0", bytes(4_000))
+    content = bytearray(file.getvalue())
+    content[100] ^= 0xFF if cut == "checksum" else 0
+    found = judge(StoredFile("model.pt", len(content), io.BytesIO(bytes(content))))
+    assert [(one.id, one.level) for one in found] == ([("pickles", "error")] if cut else [])
 
 
 def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:

@@ -182,6 +182,10 @@ def test_the_dockerfile_of_a_field_report(context: Path) -> None:
         ("FROM a@sha256:0\nCMD ['x']\n", ("image_command", "error", 2)),
         ("FROM a@sha256:0\nCMD python \\\n  # why not\n  serve.py\n", ("image_command", "warning", 2)),
         ("FROM a@sha256:0\n", ("image_command", "warning", 1)),
+        ("FROM a@sha256:0\nCMD [\"python\", \"lambda_handler.py\"]\n", ("image_command", "error", 2)),
+        ("FROM a@sha256:0\nWORKDIR /x\nCOPY lambda_handler.py /y/\nENTRYPOINT [\"python\", \"lambda_handler.py\"]\n",
+         ("image_command", "error", 4)),
+        ("FROM a@sha256:0\nCMD [\"python\", \"not_here.py\"]\n", ("image_command", "warning", 2)),
         ("FROM --platform=linux/arm64 a@sha256:0\nCMD [\"x\"]\n", ("image_platform", "error", 1)),
     ],
 )  # fmt: skip
@@ -196,8 +200,11 @@ def test_dockerfiles_that_are_fine(context: Path) -> None:
         'ENTRYPOINT ["/app/x"]\n'
     )
     assert dockerfile(context, stages) == []
-    heredoc = 'FROM a@sha256:0\nRUN <<EOF\nCMD not an instruction\nEOF\nCOPY *.py /app/\nCMD ["python", "/app/x.py"]\n'
+    heredoc = (
+        'FROM a@sha256:0\nRUN <<EOF\nCMD not an instruction\nEOF\nCOPY *.py /app/\nCMD ["/app/lambda_handler.py"]\n'
+    )
     assert dockerfile(context, heredoc) == []
+    assert dockerfile(context, 'FROM a@sha256:0\nRUN curl -o serve.py https://x\nCMD ["python", "serve.py"]\n') == []
 
 
 def test_the_command_line_tells_images_from_packages(tmp_path: Path, context: Path) -> None:

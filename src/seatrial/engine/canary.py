@@ -12,10 +12,11 @@ from seatrial.domain.contract import Contract, Sample, Task
 from seatrial.domain.endpoint import EndpointVersion, TrialStage
 from seatrial.domain.errors import Busy, Conflict, NotFound, SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
-from seatrial.domain.limits import CANARY_PRIORITY, CANARY_QUEUE_SECONDS_MAX, LONG_POLL_SECONDS_MAX
+from seatrial.domain.limits import CANARY_PRIORITY, CANARY_QUEUE_SECONDS_MAX, LONG_POLL_SECONDS_MAX, NAMES_SHOWN_MAX
 from seatrial.engine.submission import Submission
 from seatrial.engine.trial.court import Court
 from seatrial.engine.trial.prove import check_latency, named, tasks_of
+from seatrial.engine.trial.proved_answer import proved_answer
 from seatrial.engine.trial.reason import failure_of, failure_reason, unproven
 from seatrial.engine.trial.runs import handler_seconds
 from seatrial.engine.trial.samples import OutsideSamples, SampleRequests
@@ -105,8 +106,23 @@ class Sampler:
             raise unproven(CANARY, f"{where} failed", failure)
         await requests.expect(job, sample, where)
         check_latency(task, where, handler_seconds(job), job)
+        await self._check_likeness(version, task, sample, job)
         for part in job.parts:
             await self._court.objects.delete(part.object)
+
+    async def _check_likeness(self, version: EndpointVersion, task: Task, sample: Sample, job: Job) -> None:
+        """Raises Unproven: what was the same each time in the trial is another answer now."""
+        proved = await proved_answer(self._court.reports, version, task, sample)
+        paths = await proved.differing(self._court.objects, task, job) if proved is not None else []
+        if not paths:
+            return
+        told = ", ".join(repr(path) if path else "its whole answer" for path in paths[:NAMES_SHOWN_MAX])
+        message = f"{named(task, sample)} answered otherwise than in its trial: {told}."
+        remedy = (
+            "See what has changed since (`seatrial trial NAME`, its job), and deploy it again to prove what it "
+            "answers now. What may differ from run to run is named in `varying` of the task's output."
+        )
+        raise Unproven(CANARY, message, details={"remedy": remedy, "differing": paths, "job_id": job.id})
 
     async def _ended(self, submission: Submission) -> Job:
         accepted = await self._court.submitter.submit(submission)

@@ -61,7 +61,7 @@ def examine_dockerfile(path: Path, chosen: ImageChosen) -> Report:
     found = [
         *check_image_sources(instructions, stage, context),
         *check_stage_platform(stage, chosen.platform),
-        *check_stage_command(stage),
+        *check_stage_command(stage, context),
         *check_stage_handler(stage, context, chosen.handler),
     ]
     return Report(tuple(in_order(found)), layout="dockerfile")

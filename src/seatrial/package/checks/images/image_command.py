@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from seatrial.package.checks.extension_modules import machine_of
 from seatrial.package.checks.start_command import shebang_fault
-from seatrial.package.finding import Finding
-from seatrial.package.image.dockerfile import Stage
+from seatrial.package.finding import Finding, Level
+from seatrial.package.image.copied import copied, working_folder
+from seatrial.package.image.dockerfile import Instruction, Stage
 from seatrial.package.image.layers import Files, ImageFile
 from seatrial.package.image.store import Image
 
 ID = "image_command"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+SCRIPTS = (".py", ".sh")
+BRINGING = ("git clone", "curl", "wget", "tar ", "unzip", "mv ", "cp ", "ln ", "<<")  # what a RUN makes files with
 SHELL = ["/bin/sh", "-c"]
 EXEC_REMEDY = 'Write it as a JSON array, the exec form: ["python", "serve.py"]; signals then reach the program itself.'
 LAMBDA_BASES = ("public.ecr.aws/lambda/", "amazon/aws-lambda-")
@@ -47,8 +51,8 @@ def check_image_command(image: Image, files: Files) -> Iterator[Finding]:
     yield from _scripts(words[1:], image, files)
 
 
-def check_stage_command(stage: Stage) -> Iterator[Finding]:
-    """What a Dockerfile shows of it."""
+def check_stage_command(stage: Stage, context: Path) -> Iterator[Finding]:
+    """What a Dockerfile and its build context show of it."""
     given = [one for one in (stage.last("ENTRYPOINT"), stage.last("CMD")) if one is not None]
     for one in given:
         if one.rest and one.exec_form is None:
@@ -59,6 +63,37 @@ def check_stage_command(stage: Stage) -> Iterator[Finding]:
     if not given and not any(base in stage.base.rest for base in LAMBDA_BASES):
         message = f"The Dockerfile says neither ENTRYPOINT nor CMD: what {stage.base.rest} starts is started."
         yield Finding(ID, "warning", message, EXEC_REMEDY, line=stage.base.line)
+    for one in given:
+        yield from _stage_scripts(one, stage, context)
+
+
+def _stage_scripts(command: Instruction, stage: Stage, context: Path) -> Iterator[Finding]:
+    """Files of Python or shell that the command names and no COPY brings."""
+    brought = [target for target, _ in copied(stage, context)]
+    for word in command.exec_form or ():
+        path = posixpath.normpath(posixpath.join(working_folder(stage), stage.expanded(word)))
+        name = posixpath.basename(path)
+        if not word.endswith(SCRIPTS) or path in brought or _is_made_otherwise(name, stage):
+            continue
+        elsewhere = next((one for one in brought if posixpath.basename(one) == name), None)
+        is_here = any(context.glob(name))
+        hint = f" It goes to {elsewhere}." if elsewhere else f" {name} lies in the build context." if is_here else ""
+        message = f"Line {command.line}: {command.word} names {word!r}, and no COPY brings {path}.{hint}"
+        level: Level = "error" if hint else "warning"
+        remedy = f"COPY it to {posixpath.dirname(path)}/, or correct {command.word} or WORKDIR."
+        remedy += "" if hint else " A base image may bring it."
+        yield Finding(ID, level, message, remedy, line=command.line)
+
+
+def _is_made_otherwise(name: str, stage: Stage) -> bool:
+    """Whether another stage, an address or a RUN may bring the file."""
+    for one in stage.instructions:
+        is_copy = one.word in ("COPY", "ADD")
+        if is_copy and ("from" in one.flags or "://" in one.rest or "<<" in one.rest):
+            return True
+        if one.word == "RUN" and (name in one.rest or any(word in one.rest for word in BRINGING)):
+            return True
+    return False
 
 
 def _program(program: str, image: Image, files: Files) -> Iterator[Finding]:
@@ -104,7 +139,7 @@ def _runs(path: str, file: ImageFile, image: Image, files: Files) -> Iterator[Fi
 def _scripts(words: Sequence[str], image: Image, files: Files) -> Iterator[Finding]:
     """Files of Python or shell among the arguments."""
     for word in words:
-        if str(word).endswith((".py", ".sh")) and files.find(_absolute(str(word), image)) is None:
+        if str(word).endswith(SCRIPTS) and files.find(_absolute(str(word), image)) is None:
             message = (
                 f"The command names {word!r}, which is not in the image (looked for {_absolute(str(word), image)})."
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seatrial.package.checks.images.image_command import LAMBDA_BASES, variables
 from seatrial.package.finding import Finding
+from seatrial.package.image.copied import copied, working_folder
 from seatrial.package.image.dockerfile import Stage
 from seatrial.package.image.layers import Files
 from seatrial.package.image.store import Image
@@ -52,12 +53,12 @@ def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Itera
         yield _no_handler(handler)
         return
     module = handler.rpartition(".")[0].replace(".", "/")
-    root = stage.variables.get("LAMBDA_TASK_ROOT", _working_folder(stage))
-    copied = list(_copied(stage, context))
+    root = stage.variables.get("LAMBDA_TASK_ROOT", working_folder(stage))
+    brought = list(copied(stage, context))
     wanted = posixpath.join(root, f"{module}.py")
-    sources = [source for target, source in copied if target in (wanted, posixpath.join(root, module, "__init__.py"))]
+    sources = [source for target, source in brought if target in (wanted, posixpath.join(root, module, "__init__.py"))]
     if not sources:
-        elsewhere = [target for target, _ in copied if posixpath.basename(target) == posixpath.basename(wanted)]
+        elsewhere = [target for target, _ in brought if posixpath.basename(target) == posixpath.basename(wanted)]
         hint = f" It goes to {elsewhere[0]}." if elsewhere else ""
         message = f"No COPY brings {wanted}, where the runtime looks for {handler}.{hint}"
         yield Finding(ID, "error", message, f"COPY it to {root}/.", line=stage.base.line)
@@ -102,40 +103,3 @@ def _function(handler: str, content: bytes, place: str) -> Iterator[Finding]:
 def _no_handler(handler: str) -> Finding:
     message = f"{handler!r} is no handler: the runtime splits it into a module and a function."
     return Finding(ID, "error", message, "Write module.function, such as app.handler.")
-
-
-def _working_folder(stage: Stage) -> str:
-    folder = "/"
-    for one in stage.instructions:
-        if one.word == "WORKDIR":
-            folder = posixpath.join(folder, stage.expanded(one.rest))
-    return folder
-
-
-def _copied(stage: Stage, context: Path) -> Iterator[tuple[str, Path]]:
-    """Every file that a COPY brings from the build context: path in the image, file on disk."""
-    folder = "/"
-    for one in stage.instructions:
-        if one.word == "WORKDIR":
-            folder = posixpath.join(folder, stage.expanded(one.rest))
-        if one.word not in ("COPY", "ADD") or "from" in one.flags:
-            continue
-        words = list(one.exec_form or stage.expanded(one.rest).split())
-        if len(words) < 2:
-            continue
-        target = posixpath.join(folder, stage.expanded(words[-1]))
-        for word in words[:-1]:
-            yield from _files(context, stage.expanded(word), target, len(words) > 2)
-
-
-def _files(context: Path, word: str, target: str, several: bool) -> Iterator[tuple[str, Path]]:
-    pattern = word.lstrip("/").removeprefix("./").rstrip("/")
-    found = [context] if pattern in ("", ".") else sorted(context.glob(pattern))
-    for path in found:
-        if path.is_dir():
-            for inner in sorted(one for one in path.rglob("*") if one.is_file()):
-                yield posixpath.normpath(posixpath.join(target, inner.relative_to(path).as_posix())), inner
-        else:
-            into = target.endswith("/") or several or target == "."
-            place = posixpath.join(target, path.name) if into else target
-            yield posixpath.normpath(place), path

@@ -37,9 +37,19 @@ COMPRESSED: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
     (b"\xfd7zXZ\x00", lambda body: cast(IO[bytes], lzma.LZMAFile(body))),  # noqa: SIM115  # as long as the body is
 )
 ZLIB_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+TORCH_OBJECT = "/data.pkl"  # what torch.save keeps of an object, beside its tensors' bytes
 TORCH_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 TORCH_LEGACY_PICKLES = 5  # magic, protocol, system, the object, keys of its storages; raw bytes follow
 UNKNOWN = "unknown"  # a name that is only made while the pickle is loaded
+UNREADABLE = (
+    ValueError,
+    EOFError,
+    OSError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 INFLATED_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -67,7 +77,8 @@ def check(file: StoredFile) -> Iterator[Finding]:
         if dangerous:
             told = ", ".join(dangerous[:NAMES_SHOWN_MAX])
             yield Finding(ID, "warning", f"{where} is a pickle that calls {told} when it is loaded.", REMEDY, file.name)
-        if found.broken and file.suffix in ALWAYS_PICKLES and not _has_raw_arrays(found):
+        is_pickle = file.suffix in ALWAYS_PICKLES or place.endswith(TORCH_OBJECT)
+        if found.broken and is_pickle and not _has_raw_arrays(found):
             yield Finding(ID, "error", f"{where} is no whole pickle: {found.broken}.", CUT_OFF, file.name)
         if found.unread:
             message = f"{where} is a pickle too long to be judged whole; its beginning is harmless."
@@ -146,7 +157,7 @@ def _read(stream: IO[bytes]) -> _Read:
         found.unread = True
     except NotHeld:
         found.unread = True
-    except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeDecodeError, OverflowError) as error:
+    except UNREADABLE as error:
         if pickles == 0:
             found.broken = str(error) or "it breaks off"
     return found
