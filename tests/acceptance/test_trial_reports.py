@@ -227,6 +227,9 @@ def test_it_is_stale_once_something_changes_and_a_start_finds_that_out(own_api: 
     stored.write_text("{}")
     (changed,) = trial(api, "shapes")["stale_because"]
     assert changed.startswith("package: content ")
+    told = api.server.cli("endpoints", "history", "shapes", "--kind", "report", *data).stdout.splitlines()[1:]
+    assert [line.split("\t")[1:3] for line in told] == [["report", "stale"], ["report", "holds"], ["report", "stale"]]
+    assert "environment: seafaring none → 2.0" in told[-1]
 
 
 def test_samples_from_outside_are_a_part_of_it(api: Any) -> None:

@@ -1,4 +1,4 @@
-"""What happened to an endpoint: its statuses, its canaries and its scaling, kept in the order of their happening."""
+"""What happened to an endpoint: statuses, canaries, scaling and its report, kept in the order of their happening."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ class EventKind(StrEnum):
     STATUS = "status"
     CANARY = "canary"
     SCALING = "scaling"
+    REPORT = "report"  # that the version in service is proved by
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointEvent:
-    """`word` is the status that began, how a canary ended, or which way it was scaled (out, in); `message` says why."""
+    """`word` is what happened, `message` says why.
+
+    The status that began; how a canary ended; which way it was scaled (out, in); whether its report is stale or holds.
+    """
 
     id: str
     endpoint_id: str

@@ -101,6 +101,10 @@ class Directory:
         self._endpoints[endpoint.name] = endpoint
         self._bells.ring(endpoint.name)
 
+    async def note(self, event: EndpointEvent) -> None:
+        """Keep what happened; an event that is kept already adds nothing."""
+        await self._registry.add_events([event])
+
     async def save_version(self, version: EndpointVersion) -> None:
         """The version is now so."""
         await self._registry.save_version(version)

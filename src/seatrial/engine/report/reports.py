@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import structlog
 from seatrial import __version__
 from seatrial.domain.endpoint import EndpointVersion, StageState
 from seatrial.domain.errors import SeatrialError
+from seatrial.domain.history import EndpointEvent, EventKind
 from seatrial.domain.limits import LIST_KEYS_MAX
 from seatrial.domain.objects import ObjectInfo, ObjectName
 from seatrial.engine.bells import Bells
@@ -157,6 +159,7 @@ class Reports:
 
         Raises:
             StoreUnavailable
+            NotFound: its endpoint was deleted meanwhile.
         """
         report = report or await self.read(version.id)
         if report is None or (report.flaw is None and report.document["state"] != PASSED):
@@ -167,8 +170,29 @@ class Reports:
             then = report.document["bound_to"]
             async with self._looking:
                 found = tuple(changes(then, await self.surroundings.now(version, then)))
+        await self._note(version, report, found)
         self._learn(version, found)
         return found
+
+    async def _note(self, version: EndpointVersion, report: Report, found: tuple[str, ...]) -> None:
+        """Keep in the history of an endpoint that the report it is in service by has become stale, or holds again."""
+        endpoint = self._directory.endpoint(version.endpoint_name)
+        held = not self._known.get(version.id)
+        if endpoint.active_version != version.id or held == (not found):
+            return
+        made_at_ms = report.document.get("made_at_ms")
+        told = json.dumps([version.id, made_at_ms, held, found])  # told once, however often a server starts
+        event = EndpointEvent(
+            id=str(uuid.uuid5(uuid.NAMESPACE_OID, told)),
+            endpoint_id=endpoint.id,
+            version_id=version.id,
+            at_ms=self._clock.now_ms(),
+            kind=EventKind.REPORT,
+            word="stale" if found else "holds",
+            message="; ".join(found),
+            details={"changed": list(found)},
+        )
+        await self._directory.note(event)
 
     async def look_at_all(self) -> None:
         """Look at every version in service, one after the other. What cannot be looked at now stays unknown."""

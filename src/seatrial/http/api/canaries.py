@@ -21,7 +21,9 @@ class EventView(BaseModel):
     id: str
     at: str
     kind: EventKind
-    what: str = Field(description="The status that began, or how a canary ended.")
+    what: str = Field(
+        description="The status that began, how a canary ended, out or in (scaling), stale or holds (report)."
+    )
     version: int | None = Field(None, description="The number of the version that it was about.")
     message: str = ""
     details: dict[str, Any] = {}
