@@ -13,6 +13,7 @@ from PIL import Image
 from seatrial.adapters.system.signing_key import load_or_create_signing_key
 from seatrial.domain.limits import REPORT_CELL_CHARS_MAX, REPORT_ROWS_MAX
 from seatrial.engine.report import sealed
+from seatrial.engine.report.meshes import drawable
 from seatrial.engine.report.page import CHANGED, GONE, Page, page
 from seatrial.engine.report.tables import Grid, Media, Text, cell_of
 
@@ -119,3 +120,21 @@ def test_kept_bytes_that_were_not_signed_are_not_shown(tmp_path: Path, content: 
     text = drawn(tmp_path, content, **kept(PNG.getvalue(), "image/png"))
     assert words in text
     assert "data:image" not in text.partition("</head>")[2]
+
+
+PLY = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+PLY += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+
+
+@pytest.mark.parametrize(("form", "text"), [("ply", PLY), ("obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")])
+def test_meshes_of_other_formats_are_drawn_as_gltf(form: str, text: str) -> None:
+    made = drawable(text.encode(), form)
+    assert isinstance(made, bytes)
+    assert made.startswith(b"glTF")
+    assert drawable(text[:-12].encode(), "stl") == "not kept: it is no STL that can be drawn"
+
+
+def test_a_mesh_that_says_too_much_is_not_read() -> None:
+    assert drawable(PLY.replace("vertex 3", "vertex 3000000000").encode(), "ply") == (
+        "not kept: it is no PLY that can be drawn"
+    )

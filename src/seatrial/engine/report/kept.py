@@ -22,12 +22,12 @@ from seatrial.domain.limits import (
 from seatrial.domain.media_types import BEGINNING_BYTES, UNSPECIFIC, essence, is_json, type_by_beginning
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.images import HAS_PILLOW
+from seatrial.engine.report.meshes import DRAWN_FORMS, GLB, drawable
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MESH = "model/gltf-binary"
 _PICTURES = frozenset(
     {"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp", "image/svg+xml"}
 )
@@ -96,7 +96,7 @@ class Keeping:
     async def _copied(self, kind: str, content: bytes) -> dict[str, Any]:
         picture = kind.startswith("image/")
         text = kind.startswith("text/")
-        viewable = kind in _PICTURES or text or is_json(kind) or kind == MESH or kind.startswith(("video/", "audio/"))
+        viewable = kind in _PICTURES or text or is_json(kind) or kind == GLB or kind.startswith(("video/", "audio/"))
         if viewable and len(content) <= (REPORT_TEXT_BYTES_MAX if text else REPORT_ITEM_BYTES_MAX):
             return await self._put(kind, content)
         if text or is_json(kind):
@@ -104,6 +104,13 @@ class Keeping:
             return await self._put("text/plain", content[:REPORT_TEXT_BYTES_MAX], note)
         if picture and (preview := await asyncio.to_thread(_preview, content)):
             return await self._put("image/png", preview, f"a preview of at most {REPORT_PREVIEW_PIXELS} pixels a side")
+        if form := DRAWN_FORMS.get(kind):
+            drawn = await asyncio.to_thread(drawable, content, form)
+            return (
+                {"note": drawn}
+                if isinstance(drawn, str)
+                else await self._put(GLB, drawn, f"drawn of its {form.upper()}")
+            )
         return {"note": "not kept: too large" if viewable else f"not kept: there is no view of {kind}"}
 
     async def _put(self, media_type: str, content: bytes, note: str | None = None) -> dict[str, Any]:
@@ -131,7 +138,7 @@ class Keeping:
 def _kind(media_type: str, content: bytes) -> str:
     """The media type; what the bytes themselves say where it says nothing, or where they are a mesh."""
     said, found = essence(media_type), type_by_beginning(content[:BEGINNING_BYTES])
-    return found if found is not None and (said in UNSPECIFIC or found == MESH) else said
+    return found if found is not None and (said in UNSPECIFIC or found == GLB) else said
 
 
 def _in_bytes(image: Image) -> Image:
