@@ -136,6 +136,13 @@ def test_a_letterbox_a_frame_and_thin_lines_are_left_alone(photo: Pixels) -> Non
     assert all(looked_at(encoded(one)).is_valid for one in (film, print_, line))
 
 
+def test_a_frame_whose_colour_losses_have_changed_is_left_alone(photo: Pixels) -> None:
+    framed = np.full((photo.shape[0] + 60, photo.shape[1] + 16, 3), 250, dtype=np.uint8)
+    framed[8:-52, 8:-8] = photo
+    framed[:8, :, 1] -= 1  # thin bars come out a level away from thick ones
+    assert looked_at(encoded(framed)).is_valid
+
+
 def test_a_letterboxed_film_that_was_cut_is_found(photo: Pixels) -> None:
     photo[:30] = photo[-120:] = 0
     assert failed(looked_at(encoded(photo))) == ["image.edge_band"]

@@ -160,3 +160,19 @@ def test_a_compressed_mesh_is_not_judged() -> None:
     verdict = validate_bytes(compressed, "a.glb")
     assert verdict.is_valid
     assert any("KHR_draco_mesh_compression" in one.message for one in verdict.findings)
+
+
+def test_faces_that_share_vertices_and_no_edges_lack_those_between_them() -> None:
+    side = np.arange(20 * 20).reshape(20, 20)
+    corners = [side[:-1, :-1], side[:-1, 1:], side[1:, :-1]]
+    x, y = np.meshgrid(np.arange(20.0), np.arange(20.0))
+    vertices = np.stack([x, y, np.sin(x)], -1).reshape(-1, 3)
+    half = np.stack(corners, -1).reshape(-1, 3)  # of each square one triangle
+    other = np.stack([side[:-1, 1:], side[1:, 1:], side[1:, :-1]], -1).reshape(-1, 3)
+    assert failed(looked_at(trimesh.Trimesh(vertices, half, process=False), "ply")) == ["mesh.gaps"]
+    whole = trimesh.Trimesh(vertices, np.concatenate([half, other]), process=False)
+    ribbon = trimesh.Trimesh(vertices[:40], np.concatenate([half[:19], other[:19]]), process=False)
+    cards = whole.copy()
+    cards.unmerge_vertices()
+    for sound in (whole, ribbon, cards):
+        assert looked_at(sound, "ply").is_valid, looked_at(sound, "ply").reason

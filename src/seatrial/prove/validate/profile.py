@@ -42,6 +42,7 @@ class MeshSettings:
     points_allowed: bool = True  # PLY and GLB may hold points without faces
     degenerate_share_max: float = 0.05  # faces without area
     unreferenced_share_max: float = 0.05  # vertices that no face uses
+    lone_edges_share_max: float = 0.75  # edges of one face only, where faces share vertices; of a ribbon it is 0.5
     texture_required: bool = False
 
 

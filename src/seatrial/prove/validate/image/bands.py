@@ -29,7 +29,7 @@ FULL_WIDTH_SHARE, FULL_WIDTH_SHARE_FILL = 0.75, 0.6  # of the samples, for which
 HARD_RATIO = 0.55  # of the distance to the band's colour, right beside it and DEPTH lines further
 HARD_LEVELS = 6.0
 BEYOND = 1.5  # times NEARS: nearer than that, the content may come near the band little by little
-CLEAR_LEVELS = 40.0  # from this distance on the steepest step over it counts too
+CLEAR_LEVELS, CLEAR_LEVELS_GREY = 40.0, 9.0  # from this distance on the steepest step over it counts too
 STEP_LINES_FILL = 3  # over which codecs with coarser colours than brightness spread a step; skies are never such a fill
 DEPTH = 8
 COLOUR_SAMPLES = 65  # of a line, whose median is taken for its colour
@@ -51,6 +51,7 @@ class Band:
     """A band of constant lines at the end of a picture."""
 
     lines: int
+    levels: tuple[int, ...]  # of its colour
     share: float  # of all lines
     colour: str  # black, transparent, grey (127 to 129), white, or the levels
     full_width_share: float
@@ -59,6 +60,11 @@ class Band:
     beside_share: float  # of the content's samples beside it, those that differ from a neighbour
     shaded_share: float  # of all content's samples, those of no common colour
     flat_share: float  # of all content's samples, those of the two levels that stand out most
+
+    def is_like(self, other: Band) -> bool:
+        """Whether both have one colour, as far as losses leave it one."""
+        near = (abs(one - another) for one, another in zip(self.levels, other.levels, strict=True))
+        return self.colour == other.colour or all(levels <= NAMED for levels in near)
 
     @property
     def is_fill(self) -> bool:
@@ -110,7 +116,10 @@ def band_at_end(lines: Lines, stray: tuple[int, float] = STRAY) -> Band | None:
     best = max(borders, key=lambda one: (_is_hard(*one[1:]), one[0]))
     apart = BLOCK_LINES if len(content) >= 3 * BLOCK_LINES else 0  # losses disturb flat areas beside an edge
     beside = _differing_share(content[-2 * BLOCK_LINES - apart : len(content) - apart])
-    return Band(count, count / len(lines), name_of(colour), *best, beside, _shaded_share(content), _flat_share(content))
+    levels = tuple(int(level) for level in colour)
+    return Band(
+        count, levels, count / len(lines), name_of(colour), *best, beside, shaded_share(content), _flat_share(content)
+    )
 
 
 def blurred_bar(lines: Lines) -> Band | None:
@@ -141,7 +150,9 @@ def _is_hard(ratio: float, levels: float) -> bool:
 
 def _border(content: Lines, colour: NDArray[np.int16], near: int, window: int) -> tuple[float, float, float]:
     """How the content meets the band: full_width_share, hard_ratio, hard_levels. `near`: still the band's colour."""
-    over = STEP_LINES_FILL if name_of(colour) in FILLS else 1
+    name = name_of(colour)
+    over = STEP_LINES_FILL if name in FILLS else 1
+    clear = CLEAR_LEVELS_GREY if name == "grey" else CLEAR_LEVELS  # black ends little by little in many a dark picture
     far = greatest(np.abs(content[-window - DEPTH - 1 :] - colour))[::-1]
     beyond = far > near
     reached = beyond[:window].any(axis=0)
@@ -154,9 +165,7 @@ def _border(content: Lines, colour: NDArray[np.int16], near: int, window: int) -
     beside, deep = far[first, samples], far[behind, samples]
     levels, behind_levels = float(np.median(beside)), float(np.median(deep))
     ratio = levels / max(behind_levels, 1.0)
-    if (
-        behind_levels >= CLEAR_LEVELS and len(far) > over
-    ):  # losses blur the edge, but leave one step in it that no lens leaves
+    if behind_levels >= clear and len(far) > over:  # losses blur the edge, but leave one step in it that no lens leaves
         near_by = far[: window + over, samples].astype(np.int16)
         step = float(np.median((near_by[over:] - near_by[:-over]).max(axis=0)))
         if step / behind_levels >= HARD_RATIO:
@@ -173,7 +182,7 @@ def _differing_share(content: Lines) -> float:
     return float((along | across).mean())
 
 
-def _shaded_share(content: Lines) -> float:
+def shaded_share(content: Lines) -> float:
     """Of the samples, those whose colour (of 32 levels a channel) few others have."""
     codes = np.zeros(content.shape[:2], dtype=np.int32)
     for channel in range(content.shape[2]):

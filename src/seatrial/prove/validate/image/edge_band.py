@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,8 +32,8 @@ def read_inside(subject: Subject) -> Inside:
     bars = {edge: band.lines for edge, band in bands.items() if framed(bands, edge)}
     if not bars:
         return Inside(picture.rows, picture.columns, bands)
-    alike = Counter(band.colour for band in bands.values()).most_common(1)[0]
-    ground = alike[0] if alike[1] >= FRAME_EDGES else ""
+    alike = max(bands.values(), key=lambda band: _alike(bands, band))
+    ground = alike.colour if _alike(bands, alike) >= FRAME_EDGES else ""
     rows, columns = len(picture.rows), len(picture.columns)
     down = slice(bars.get("top", 0), rows - bars.get("bottom", 0))
     across = slice(bars.get("left", 0), columns - bars.get("right", 0))
@@ -43,17 +42,21 @@ def read_inside(subject: Subject) -> Inside:
     inner_rows = picture.rows[down, _samples(across, columns, picture.rows.shape[1])]
     inner_columns = picture.columns[across, _samples(down, rows, picture.columns.shape[1])]
     inner = _bands(inner_rows, inner_columns)
-    rest = {edge: band for edge, band in inner.items() if edge not in bars or band.colour != bands[edge].colour}
+    rest = {edge: band for edge, band in inner.items() if edge not in bars or not band.is_like(bands[edge])}
     return Inside(inner_rows, inner_columns, rest, ground)
 
 
 def framed(bands: Mapping[str, Band], edge: str) -> bool:
     """Whether the edge's band is one of a letterbox, a frame or a margin all round."""
     band, opposite = bands[edge], bands.get(_OPPOSITE[edge])
-    if opposite is None or opposite.colour != band.colour:
+    if opposite is None or not band.is_like(opposite):
         return False
-    alike = sum(one.colour == band.colour for one in bands.values())
-    return alike >= FRAME_EDGES or band.share <= LETTERBOX_RATIO * opposite.share + LETTERBOX_SHARE
+    return _alike(bands, band) >= FRAME_EDGES or band.share <= LETTERBOX_RATIO * opposite.share + LETTERBOX_SHARE
+
+
+def _alike(bands: Mapping[str, Band], band: Band) -> int:
+    """At how many edges there is a band of its colour."""
+    return sum(one.is_like(band) for one in bands.values())
 
 
 def _bands(rows: Lines, columns: Lines) -> dict[str, Band]:

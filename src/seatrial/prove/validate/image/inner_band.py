@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seatrial.prove.validate.check import Check, NotApplicable, Passed, Subject, Unfit
-from seatrial.prove.validate.image.bands import EXACT, Band, band_at_end, constant_lines
+from seatrial.prove.validate.image.bands import (
+    BLOCK_LINES,
+    EXACT,
+    NAMED,
+    SHADED_SHARE,
+    Band,
+    band_at_end,
+    constant_lines,
+    shaded_share,
+)
 from seatrial.prove.validate.image.decodes import DECODED
 from seatrial.prove.validate.image.edge_band import SIDE_MIN, read_inside
 from seatrial.prove.validate.image.picture import Lines, read_picture, small
@@ -54,9 +63,22 @@ def _lost_bands(lines: Lines, share_min: float, ground: str) -> list[tuple[int, 
         above, below = band_at_end(lines[:stop]), band_at_end(lines[start:][::-1])
         if above is None or below is None or not above.is_fill or above.colour == ground:
             continue
-        if above.is_cut and below.is_cut and above.cuts_content and below.cuts_content:
+        if (
+            above.is_cut
+            and below.is_cut
+            and ((above.cuts_content and below.cuts_content) or _is_lost_in_flat(lines, start, stop, above))
+        ):
             found.append((start, stop, above))
     return found
+
+
+def _is_lost_in_flat(lines: Lines, start: int, stop: int, band: Band) -> bool:
+    """Whether a band of just a decoder's grey parts what is one flat area of a picture that has shades elsewhere."""
+    if band.colour != "grey" or min(start, len(lines) - stop) < 2 * BLOCK_LINES:
+        return False
+    above, below = lines[start - 2 * BLOCK_LINES : start - BLOCK_LINES], lines[stop + BLOCK_LINES :][:BLOCK_LINES]
+    apart = np.abs(np.median(above, axis=(0, 1)) - np.median(below, axis=(0, 1))).max()
+    return bool(apart <= NAMED) and shaded_share(lines) >= SHADED_SHARE
 
 
 def _is_gutter(lines: Lines, at: int, across: Lines) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.prove.validate.mesh import area, degenerate, faces, parses, texture, unreferenced, vertices
+from seatrial.prove.validate.mesh import area, degenerate, faces, gaps, parses, texture, unreferenced, vertices
 
 CHECKS = (
     parses.CHECK,
@@ -11,5 +11,6 @@ CHECKS = (
     area.CHECK,
     degenerate.CHECK,
     unreferenced.CHECK,
+    gaps.CHECK,
     texture.CHECK,
 )
