@@ -94,6 +94,21 @@ async def test_a_declared_form_that_fails_names_how_to_narrow_the_contract(
     assert narrow in endpoint.failure_reason
 
 
+async def test_an_orientation_that_is_not_heeded_is_found_by_the_answer(engine: Any, png: Any) -> None:
+    toml = TOML.format(declared="exif_rotated = true").replace('expect = "samples/expect.json"', "")
+    heedless = (
+        "class Model:\n    def look(self, photo):\n        return {'width': int.from_bytes(photo[16:20], 'big')}\n"
+    )
+    folder = engine.package({"seatrial.toml": toml, "model.py": heedless})
+    (folder / "samples").mkdir()
+    (folder / "samples" / "one.png").write_bytes(png(40, 20))
+    await engine.create(folder)
+    endpoint = await engine.settled()
+    assert endpoint.status is EndpointStatus.FAILED
+    assert "turned by EXIF: the answer is the one to the same pixels without the orientation" in endpoint.failure_reason
+    assert "take `exif_rotated` out in [tasks.look.input.photo]" in endpoint.failure_reason
+
+
 async def test_what_is_not_declared_is_not_tried(engine: Any, png: Any) -> None:
     endpoint, found = await tried(engine, png, "")
     assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason

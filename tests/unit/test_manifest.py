@@ -169,6 +169,7 @@ def test_everything_that_the_format_holds(package: Package) -> None:
                 formats=("png", "jpeg"),
                 bytes_max=1000,
                 pixels_max=2000,
+                pixels_max_declared=True,
                 key_field="plan_key",
                 bucket_field="bucket",
                 bucket_default="plans",

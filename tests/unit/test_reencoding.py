@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from seatrial.domain.contract import IMAGE_MODES, Field, FieldType
-from seatrial.domain.limits import TRIAL_PICTURE_PIXELS_MAX
+from seatrial.domain.limits import IMAGE_PIXELS_MAX_DEFAULT, TRIAL_PICTURE_PIXELS_MAX
 from seatrial.engine.images import check_image, mode_of
 from seatrial.engine.trial.reencoding import ORIENTATION, NotMade, Variant, variants
 from seatrial.package.fields import IMAGE_FORMATS
@@ -76,6 +76,12 @@ def test_a_format_has_only_the_modes_that_are_declared() -> None:
     assert {words: mode_of(image.mode) for words, (image, _) in found.items()} == {"as JPEG": "grey", "as grey": "grey"}
 
 
+def test_a_size_that_is_declared_counts_even_if_it_is_the_default() -> None:
+    (largest,) = variants(field(pixels_max=IMAGE_PIXELS_MAX_DEFAULT, pixels_max_declared=True), picture())
+    assert isinstance(largest, NotMade)
+    assert list(variants(field(pixels_max=IMAGE_PIXELS_MAX_DEFAULT), picture())) == []
+
+
 def test_turned_by_exif_it_shows_as_before() -> None:
     image, _ = made(field(exif_rotated=True), picture(name="JPEG"))["turned by EXIF"]
     assert (image.format, image.size, image.getexif()[ORIENTATION]) == ("JPEG", (40, 60), 6)
@@ -87,7 +93,7 @@ def test_turned_by_exif_it_shows_as_before() -> None:
 
 
 def test_the_smallest_and_the_largest_size() -> None:
-    found = made(field(pixels_min=301, pixels_max=40_001), picture())
+    found = made(field(pixels_min=301, pixels_max=40_001, pixels_max_declared=True), picture())
     sizes = {words: image.size for words, (image, _) in found.items()}
     assert sizes == {"at the smallest size, 301 pixels": (22, 14), "at the largest size, 40,001 pixels": (244, 163)}
 
@@ -95,7 +101,11 @@ def test_the_smallest_and_the_largest_size() -> None:
 @pytest.mark.parametrize(
     ("declared", "content", "why"),
     [
-        (field(pixels_max=TRIAL_PICTURE_PIXELS_MAX + 1), picture(), "pictures of more than 25,000,000 pixels are not"),
+        (
+            field(pixels_max=TRIAL_PICTURE_PIXELS_MAX + 1, pixels_max_declared=True),
+            picture(),
+            "pictures of more than 25,000,000 pixels are not",
+        ),
         (field(formats=("png", "heic")), picture(), "nothing here writes that format"),
         (field(formats=("png", "webp"), modes=("grey",)), picture("L"), "it has none of the modes grey"),
         (field(formats=("jpeg",), modes=("rgb", "rgba")), picture(name="JPEG"), "none of the formats jpeg has it"),

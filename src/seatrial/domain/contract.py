@@ -70,6 +70,7 @@ class Field:
     bytes_max: int = MEDIA_BYTES_MAX_DEFAULT
     pixels_min: int = 1
     pixels_max: int = IMAGE_PIXELS_MAX_DEFAULT
+    pixels_max_declared: bool = False  # by the contract, even if it is the default: then it is tried
     key_field: str | None = None  # another request field that carries an object key for this one
     bucket_field: str | None = None
     bucket_default: str | None = None

@@ -58,6 +58,7 @@ def _media_field(name: str, media: MediaTable, table: str, problems: Problems) -
         bytes_max=media.bytes_max,
         pixels_min=media.pixels_min,
         pixels_max=media.pixels_max,
+        pixels_max_declared="pixels_max" in media.model_fields_set,
         key_field=media.key_field,
         bucket_field=media.bucket_field,
         bucket_default=media.bucket_default,

@@ -15,7 +15,7 @@ from seatrial.domain.contract import Contract, Field, FieldType, Sample, Task
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.jobs import Job, JobState
 from seatrial.engine.submission import Submission
-from seatrial.engine.trial.answer import Answer, read_answer
+from seatrial.engine.trial.answer import Answer, differing, read_answer
 from seatrial.engine.trial.callbacks import Callbacks
 from seatrial.engine.trial.court import Court
 from seatrial.engine.trial.estimate import Estimate
@@ -24,6 +24,7 @@ from seatrial.engine.trial.reencoding import NotMade, Variant, variants
 from seatrial.engine.trial.runs import Runs, handler_seconds
 from seatrial.engine.trial.samples import SampleRequests
 from seatrial.ports.object_store import NoSuchBucket
+from seatrial.prove.differences import tells_of_the_run
 
 STAGE = "prove"
 Progress = Callable[[str, int, int | None], None]
@@ -192,13 +193,37 @@ class Proving:
         if len(content) > declared.bytes_max:
             left_out.append(f"{request.words}: it has {len(content):,} bytes, and bytes_max is {declared.bytes_max:,}")
             return []
-        variant = {"contents": {request.of_field: (picture.file_name, content)}}
         try:
-            return [await self._prove(replace(request, variant=variant))]
+            run = await self._prove(_sent(request, picture, content))
+            return [run, *await self._check_heeded(request, picture, run["job_id"])]
         except Unproven as error:
             remedy = f"Let the handler take such a picture; or {picture.narrow} in "
             remedy += f"[tasks.{request.task.name}.input.{request.of_field}], so that clients are refused it."
             raise Unproven(STAGE, error.message, details=error.extra | {"remedy": remedy}) from None
+
+    async def _check_heeded(self, request: _Request, picture: Variant, job_id: str) -> list[dict[str, Any]]:
+        """A further run, of the same pixels without what was to be heeded; none where the sample's answer came.
+
+        Raises:
+            Unproven: its answer is the same.
+        """
+        if picture.unheeded is None:
+            return []
+        task, output = request.task, request.task.output
+        alone = next(one.answer for one in self.proofs if one.task is task and one.sample is request.sample)
+        heeded = await self._answer(job_id)
+        if not await differing(alone, heeded, output, frozenset()):
+            return []
+        without = replace(request, words=f"{request.words}, without its orientation")
+        run = await self._prove(_sent(without, picture, await asyncio.to_thread(picture.unheeded)))
+        paths = await differing(heeded, await self._answer(run["job_id"]), output, frozenset())
+        if all(tells_of_the_run(path) for path in paths):
+            message = f"{request.words}: the answer is the one to the same pixels without the orientation."
+            raise Unproven(STAGE, f"{message} It is not heeded.", details={"job_id": job_id})
+        return [run]
+
+    async def _answer(self, job_id: str) -> Answer:
+        return await read_answer(self._court.objects, await self._court.inspector.job(job_id))
 
     def _quickest(self, task: Task, samples: Sequence[Sample]) -> Sample:
         return min(samples, key=lambda sample: self._cost(task, sample))
@@ -234,6 +259,10 @@ class Proving:
         if callbacks is not None and ticket is not None:
             reported["callback"] = await callbacks.check(ticket, job, where)
         return reported
+
+
+def _sent(request: _Request, picture: Variant, content: bytes) -> _Request:
+    return replace(request, variant={"contents": {request.of_field: (picture.file_name, content)}})
 
 
 def _has_picture(task: Task, sample: Sample, one: Field) -> bool:

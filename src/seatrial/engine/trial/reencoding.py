@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seatrial.domain.contract import Field
-from seatrial.domain.limits import IMAGE_PIXELS_MAX_DEFAULT, TRIAL_PICTURE_PIXELS_MAX
+from seatrial.domain.limits import TRIAL_PICTURE_PIXELS_MAX
 from seatrial.engine.images import HAS_PILLOW, PILLOW_NAMES, formats_of, mode_of
 
 if TYPE_CHECKING:
@@ -42,13 +42,17 @@ SAVED_AS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One picture to be made. `narrow` is how a contract refuses such ones; `ratio` is that of its pixels."""
+    """One picture to be made. `narrow` is how a contract refuses such ones; `ratio` is that of its pixels.
+
+    `unheeded` makes the same pixels without what the handler has to heed: an equal answer shows that it did not.
+    """
 
     words: str
     narrow: str
     ratio: float
     file_name: str
     make: Callable[[], bytes]
+    unheeded: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,12 @@ def variants(field: Field, content: bytes) -> Iterator[Variant | NotMade]:
         yield _rotated(field, original)
     if 1 < field.pixels_min < original.width * original.height:
         yield _resized(field, original, "the smallest size", field.pixels_min, "pixels_min higher")
-    if original.width * original.height < field.pixels_max < IMAGE_PIXELS_MAX_DEFAULT:
+    if field.pixels_max_declared and original.width * original.height < field.pixels_max:
         yield _resized(field, original, "the largest size", field.pixels_max, "pixels_max lower")
 
 
 def _declares(field: Field) -> bool:
-    says_size = field.pixels_min > 1 or field.pixels_max < IMAGE_PIXELS_MAX_DEFAULT
+    says_size = field.pixels_min > 1 or field.pixels_max_declared
     return bool(field.formats or field.modes or field.exif_rotated or says_size)
 
 
@@ -137,7 +141,14 @@ def _rotated(field: Field, original: _Original) -> Variant | NotMade:
     if name is None:
         return NotMade(words, f"none of the formats {', '.join(formats_of(field))} has EXIF")
     narrow = "take `exif_rotated` out"
-    return Variant(words, narrow, 1.0, f"variant.{name}", lambda: _encoded(original, name, mode, turned=True))
+    return Variant(
+        words,
+        narrow,
+        1.0,
+        f"variant.{name}",
+        lambda: _encoded(original, name, mode, turned=True),
+        lambda: _encoded(original, name, mode, turned=True, told=False),
+    )
 
 
 def _resized(field: Field, original: _Original, what: str, pixels: int, narrow: str) -> Variant | NotMade:
@@ -190,8 +201,15 @@ def _writes(name: str) -> bool:
 
 
 def _encoded(
-    original: _Original, name: str, mode: str, size: tuple[int, int] | None = None, *, turned: bool = False
+    original: _Original,
+    name: str,
+    mode: str,
+    size: tuple[int, int] | None = None,
+    *,
+    turned: bool = False,
+    told: bool = True,
 ) -> bytes:
+    """`turned`: stored on its side; `told`: with the orientation that sets it right."""
     from PIL import Image, ImageOps  # noqa: PLC0415 - an extra
 
     with Image.open(io.BytesIO(original.content)) as opened:
@@ -202,6 +220,7 @@ def _encoded(
     options = dict(SAVED_AS.get(name, {}))
     if turned:
         image = image.transpose(Image.Transpose.ROTATE_90)
+    if turned and told:
         exif = Image.Exif()
         exif[ORIENTATION] = TURNED_RIGHT
         options["exif"] = exif
