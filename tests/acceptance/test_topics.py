@@ -128,7 +128,7 @@ def test_what_is_not_offered_is_said(shared_server: Any) -> None:
     assert "262,144" in refused(sns.publish, TopicArn=topic, Message="x" * 262_145)
 
 
-def asynchronous(server: Any, archive: Callable[[str], Any], topics: dict[str, Any]) -> None:
+def asynchronous(server: Any, archive: Callable[[str], Any], topics: dict[str, Any], **tags: str) -> None:
     """An endpoint `told` of SageMaker's door, in service."""
     s3, sagemaker = server.client("s3"), server.client("sagemaker")
     s3.create_bucket(Bucket="told")
@@ -142,7 +142,8 @@ def asynchronous(server: Any, archive: Callable[[str], Any], topics: dict[str, A
         ProductionVariants=[{"VariantName": "AllTraffic", "ModelName": "told", "InitialInstanceCount": 1}],
         AsyncInferenceConfig={"OutputConfig": output},
     )
-    sagemaker.create_endpoint(EndpointName="told", EndpointConfigName="told")
+    tagged = [{"Key": f"seatrial:{name}", "Value": value} for name, value in tags.items()]
+    sagemaker.create_endpoint(EndpointName="told", EndpointConfigName="told", Tags=tagged)
     waiting = {"Delay": 1, "MaxAttempts": 60}
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="told", WaiterConfig=waiting)
     described = sagemaker.describe_endpoint(EndpointName="told")["AsyncInferenceConfig"]["OutputConfig"]

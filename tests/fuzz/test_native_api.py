@@ -13,7 +13,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 from tests.fuzz.conftest import OUR_CODE, OWN, SECRET, Ground
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4"))  # of each operation
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))  # of each operation
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 ANSWER_SECONDS = 30
 LONG = frozenset({"wait", "Prefer"})  # how long to wait is tried where waiting is tested

@@ -31,6 +31,7 @@ TAG_DEDUPLICATE = "seatrial:deduplicate-inference-id"
 TAG_UPDATE = "seatrial:update"
 TAG_CANARY_MINUTES = "seatrial:canary-minutes"
 TAG_CANARY_POLICY = "seatrial:canary-policy"
+TAG_WEBHOOK = "seatrial:webhook"
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -238,6 +239,12 @@ def check_deployment_config(request: Mapping[str, Any]) -> None:
         raise invalid(f"TrafficRoutingConfiguration.Type {routing['Type']} is not offered yet; valid: ALL_AT_ONCE.")
 
 
+def _webhooks(tags: Mapping[str, str]) -> dict[str, Any]:
+    """URLs that are told of every job's end, separated by spaces; whether they may be told is the door's to say."""
+    urls = tuple(tags.get(TAG_WEBHOOK, "").split())
+    return {"webhooks": urls} if urls else {}
+
+
 def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str, str]) -> Plan:
     """The deployment that a configuration, its model and the endpoint's tags describe.
 
@@ -267,7 +274,7 @@ def plan(config: Mapping[str, Any], model: Mapping[str, Any], tags: Mapping[str,
         settings["canary_minutes"] = _number(TAG_CANARY_MINUTES, tags[TAG_CANARY_MINUTES], CANARY_MINUTES_MAX)
     if TAG_CANARY_POLICY in tags:
         settings["canary_policy"] = _one_of(CanaryPolicy, TAG_CANARY_POLICY, tags[TAG_CANARY_POLICY])
-    settings.update(_output_settings(config))
+    settings.update(_output_settings(config) | _webhooks(tags))
     configuration = {
         "name": config["EndpointConfigName"],
         "variant": variant["VariantName"],

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from seatrial.domain.access import outside_object, reaches_object, require
 from seatrial.domain.credentials import KeyScope
+from seatrial.domain.delivery import read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
 from seatrial.domain.errors import BadInput, Conflict, NotFound
 from seatrial.domain.objects import ObjectName
@@ -39,6 +40,7 @@ class SageMakerDoor:
         self._shapes = ServiceShapes("sagemaker")
         self._deployer = services.deployer
         self._topics = services.topics
+        self._receivers = services.receivers
         self._registry = services.registry
         self._objects = services.objects
         self._home = services.home
@@ -330,6 +332,10 @@ class SageMakerDoor:
         for name in ("success_topic", "error_topic"):
             if name in plan.settings:
                 await self._check_topic(call.principal.owner, plan.settings[name])
+        try:
+            read_webhooks(plan.settings.get("webhooks", ()), allow=self._receivers, field=dialect.TAG_WEBHOOK)
+        except BadInput as error:
+            raise dialect.invalid(f"The tag {dialect.TAG_WEBHOOK}: {error.message}") from None
         return plan
 
     async def _check_topic(self, owner: str, arn: str) -> None:
