@@ -83,7 +83,7 @@ def test_canaries_may_be_named_by_tags() -> None:
 @pytest.mark.parametrize(
     ("container", "words"),
     [
-        ({"Image": "i"}, "containers do not run here"),
+        ({"Image": "i"}, "what runs is the package"),
         ({"ModelDataUrl": "https://b.s3.amazonaws.com/m.tar.gz"}, "s3://bucket/key.tar.gz"),
         ({"ModelDataUrl": "s3://b/m.tar.gz", "Mode": "MultiModel"}, "MultiModel is not offered"),
         ({"ModelPackageName": "p"}, "ModelPackageName is not offered"),

@@ -673,3 +673,42 @@ def test_what_cannot_be_said_of_a_server(tmp_path: Path, text: str, said: str) -
     with pytest.raises(Unproven) as refused:
         read_manifest(tmp_path)
     assert said in str(refused.value.details["problems"]) + refused.value.message
+
+
+DIGEST = "sha256:" + "0a" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (f"image = 'hub.example:5000/team/model:1@{DIGEST}'", ("serve",)),
+        (f"image = '{DIGEST}'\ncommand = []", ()),
+        ("image = 'images/model.tar'\ncommand = ['--quiet']", ("--quiet",)),
+        ("image = 'layout'", ("serve",)),
+    ],
+)
+def test_an_image_that_cannot_be_another_one_tomorrow(tmp_path: Path, text: str, command: tuple[str, ...]) -> None:
+    for name in ("images/model.tar", "layout/oci-layout", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "seatrial.toml").write_text(f"[package]\n{text}\n")
+    manifest = read_manifest(tmp_path)
+    assert (manifest.layout, manifest.command, manifest.requirements) == ("http", command, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image = 'model:latest'", "as a tag may be another image tomorrow"),
+        ("image = 'model'", "as a tag may be another image tomorrow"),
+        ("image = '../model.tar'", "as a tag may be another image tomorrow"),
+        ("image = 'folder'", "neither an OCI layout nor a saved image"),
+        (f"image = '{DIGEST}'\nlayout = 'sagemaker'", "does not go with the layout sagemaker"),
+    ],
+)
+def test_an_image_that_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "seatrial.toml").write_text(f"[package]\n{text}\n")
+    with pytest.raises(Unproven) as refused:
+        read_manifest(tmp_path)
+    assert said in str(refused.value.details["problems"])

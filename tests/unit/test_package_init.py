@@ -184,3 +184,37 @@ def test_without_a_handler_the_remedy_is_named(tmp_path: Path) -> None:
     (tmp_path / "sample.json").write_text("[1]")
     with pytest.raises(Unproven, match="no JSON object"):
         initialise(tmp_path, tmp_path / "sample.json")
+
+
+SERVER = "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.post('/invocations')\ndef answer(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"app.py": SERVER}, ("python", "app.py")),
+        ({"predictor.py": SERVER, "serve": "#!/usr/bin/env python\n"}, ("./serve",)),
+        ({"web.py": SERVER, "other.py": ""}, ("python", "web.py")),
+        (
+            {
+                "predictor.py": SERVER,
+                "Dockerfile": 'FROM x\nCOPY . /opt/program\nENTRYPOINT ["python3", "/opt/program/predictor.py"]\n',
+            },
+            ("python3", "predictor.py"),
+        ),
+        ({"app.py": SERVER, "Dockerfile": 'FROM x\nCMD ["gunicorn", "app:app"]\n'}, ("gunicorn", "app:app")),
+        ({"app.py": SERVER, "Dockerfile": "FROM x\nCMD gunicorn app:app\n"}, ("python", "app.py")),
+    ],
+)
+def test_a_serving_container_is_known_by_what_it_answers(
+    tmp_path: Path, files: dict[str, str], command: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "box"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    done = initialise(folder, payload(folder, {"text": "ahoy"}))
+    manifest = read_manifest(folder)
+    assert (manifest.layout, manifest.command) == ("http", command)
+    assert [one.input for one in manifest.contract.loose_samples] == ["samples/pay-load.json"]
+    assert any("start command" in note for note in done.to_fill_in)

@@ -182,6 +182,17 @@ class Settings(BaseSettings):
     secrets_dir: Path | None = _setting(
         None, "folder", "Folder of the files that `[secrets]` entries of the form file:NAME read."
     )
+    container_engine: str | None = _setting(
+        None,
+        "command",
+        "Runs the images of packages: a program with its options, such as `podman --runtime=crun`. Unset: podman, or "
+        "else docker, if it is in PATH.",
+    )
+    container_options: str | None = _setting(
+        None,
+        "options",
+        "More options of the engine's `run`, such as `--shm-size=2g --ulimit=nofile=4096:4096`. Unset: none.",
+    )
     python: str | None = _setting(
         None, "path", "Base interpreter of packages that name none (3.9 or newer). Unset: the server's own."
     )

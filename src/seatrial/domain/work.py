@@ -15,6 +15,15 @@ FIELD_LAYOUTS = frozenset({"python", "cog"})  # whose handlers take fields; all 
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """An image that this machine's engine holds: `engine` is the program with its options, `options` are for `run`."""
+
+    engine: tuple[str, ...]
+    options: tuple[str, ...]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """The server of a package of the layout "http".
 
@@ -27,6 +36,7 @@ class Program:
     network: str | None = None
     port: int | None = None
     slots: int = 1
+    image: ContainerImage | None = None  # then the command is what its entry point is given
 
 
 @dataclass(frozen=True, slots=True)

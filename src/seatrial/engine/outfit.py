@@ -10,11 +10,11 @@ from pathlib import Path
 from seatrial.domain.credentials import KeyPair
 from seatrial.domain.endpoint import EndpointVersion, VersionSettings
 from seatrial.domain.errors import Unproven
-from seatrial.domain.work import Program, WorkerSpec
+from seatrial.domain.work import ContainerImage, Program, WorkerSpec
 from seatrial.engine.keyring import Keyring
 from seatrial.package.manifest import Manifest, read_manifest
 from seatrial.package.target import Target
-from seatrial.ports.packages import Environments, PackageStore, Progress, WeightStore
+from seatrial.ports.packages import Environments, Images, PackageStore, Progress, WeightStore
 
 SecretSource = Callable[[str], str]  # "env:NAME" or "file:PATH" -> the value; raises Unproven
 
@@ -27,6 +27,7 @@ class Outfit:
     package: Path
     python: Path
     weights: Mapping[str, Path] = field(default_factory=dict)
+    image: ContainerImage | None = None
 
 
 class Outfitter:
@@ -37,6 +38,7 @@ class Outfitter:
         packages: PackageStore,
         environments: Environments,
         weights: WeightStore,
+        images: Images,
         secrets: SecretSource,
         keyring: Keyring,
         scratch: Path,
@@ -47,6 +49,7 @@ class Outfitter:
         self._packages = packages
         self._environments = environments
         self._weights = weights
+        self._images = images
         self._secrets = secrets
         self._keyring = keyring
         self._scratch = scratch
@@ -75,6 +78,12 @@ class Outfitter:
         python = version.settings.python or manifest.python
         return await self._environments.prepare(manifest.requirements, python, progress, manifest.packages)
 
+    async def image(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> ContainerImage | None:
+        """Its container image, if it has one, pulled or loaded if need be. Raises Unproven."""
+        if manifest.image is None:
+            return None
+        return await self._images.prepare(manifest.image, self._packages.path(version.package), progress)
+
     async def weights(self, version: EndpointVersion, manifest: Manifest, progress: Progress) -> dict[str, Path]:
         """Its weights, fetched if need be: path inside the package -> read-only content. Raises Unproven."""
         root = self._packages.path(version.package)
@@ -84,8 +93,9 @@ class Outfitter:
         """Everything at once, for a version that was proved before. Raises Unproven."""
         manifest = self.manifest(version)
         python = await self.python(version, manifest, progress)
+        image = await self.image(version, manifest, progress)
         weights = await self.weights(version, manifest, progress)
-        return Outfit(manifest, self._packages.path(version.package), python, weights)
+        return Outfit(manifest, self._packages.path(version.package), python, weights, image)
 
     def spec(self, version: EndpointVersion, outfit: Outfit) -> WorkerSpec:
         """A spec for one more worker, with a scratch folder of its own. Raises Unproven: a secret is missing."""
@@ -110,7 +120,7 @@ class Outfitter:
             memory_bytes_max=settings.memory_bytes_max,
             memory_growth_bytes_max=settings.memory_growth_bytes_max,
             device=settings.device,
-            program=_program(manifest),
+            program=_program(manifest, outfit.image),
             remains=self._remains(version),
         )
 
@@ -125,11 +135,13 @@ class Outfitter:
         }
 
 
-def _program(manifest: Manifest) -> Program | None:
-    """Its own server, where it has one."""
+def _program(manifest: Manifest, image: ContainerImage | None) -> Program | None:
+    """Its own server, where it has one. A container has no network unless the package says so."""
     if manifest.layout != "http":
         return None
-    return Program(manifest.command, manifest.http.network, manifest.http.port, manifest.http.concurrency)
+    said = manifest.http
+    network = said.network or ("own" if image is not None else None)
+    return Program(manifest.command, network, said.port, said.concurrency, image)
 
 
 def _own_secret(settings: VersionSettings, keys: KeyPair) -> dict[str, str]:

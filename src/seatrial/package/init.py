@@ -16,10 +16,15 @@ from seatrial.package.checks.sagemaker_functions import ARGUMENTS
 from seatrial.package.guess import ONLY_TASK, GuessedField, GuessedTask, guess_from_functions, guess_from_signatures
 from seatrial.package.problems import MANIFEST_NAME
 from seatrial.package.refusal import refusal
+from seatrial.package.serving import start_command
 from seatrial.package.source import Source, Unparsable, read_source
 from seatrial.package.tables import NAME_PATTERN
 
 TASK_FIELD = "task"
+NO_SAMPLE = "Add a request to samples/, such as samples/one.json: it proves the server."
+NO_TASKS = (
+    "Without tasks only the server knows a bad request: declare [tasks.NAME] to have those refused before they run."
+)
 SAGEMAKER_MODULE = "inference.py"
 SAGEMAKER_ENTRY = f"code/{SAGEMAKER_MODULE}"
 MODULES = ("handler.py", "predict.py", "model.py", "main.py", "app.py")
@@ -54,7 +59,7 @@ def initialise(directory: Path, sample: Path | None = None) -> Initialised:
     _refuse_existing(manifest, target, sample)
     payload = _read_payload(sample)
     draft = _draft(directory)
-    task = _place_payload(draft, payload)
+    task = _place_payload(draft, payload) if draft.tasks else None
     text = _manifest_text(directory, draft, task, target.name if target is not None else None)
     written = [manifest]
     if target is not None and sample is not None:
@@ -67,7 +72,10 @@ def initialise(directory: Path, sample: Path | None = None) -> Initialised:
     bare = ", ".join(name for name in draft.tasks if name != task)
     if bare:
         draft.notes.append(f"Add a sample for every task ({bare}): each is proved by one, or deployed --unproven.")
-    draft.notes.append("Check each field's type, limits and whether it is required, and describe each task.")
+    if draft.tasks:
+        draft.notes.append("Check each field's type, limits and whether it is required, and describe each task.")
+    else:
+        draft.notes.append(NO_TASKS if sample is not None else f"{NO_SAMPLE} {NO_TASKS}")
     return Initialised(tuple(written), tuple(draft.notes))
 
 
@@ -99,6 +107,10 @@ def _draft(directory: Path) -> _Draft:
     if entry.is_file():
         tasks = guess_from_functions(_source(directory, entry), TASK_FIELD)
         return _named_tasks(_Draft([], tasks, []))
+    command = start_command(directory)
+    if command is not None:
+        words = ", ".join(_quoted(word) for word in command)
+        return _Draft(['layout = "http"', f"command = [{words}]"], {}, ["Check the start command: it is a guess."])
     _refuse_misplaced(directory, directory / SAGEMAKER_MODULE)
     modules = [directory / name for name in MODULES if (directory / name).is_file()]
     others = sorted(directory.glob("*.py"))

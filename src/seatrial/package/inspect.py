@@ -15,6 +15,7 @@ from seatrial.package.checks.device import check_device
 from seatrial.package.checks.entry_point import find_entry_point
 from seatrial.package.checks.extension_modules import check_extension_modules
 from seatrial.package.checks.hard_coded_paths import check_hard_coded_paths
+from seatrial.package.checks.images.package_image import check_package_image
 from seatrial.package.checks.interpreter import check_interpreter
 from seatrial.package.checks.lambda_function import check_lambda_function
 from seatrial.package.checks.pins import check_pins
@@ -65,8 +66,11 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
     carried = Carried(root, [file.name for file in files])
     found += check_interpreter(target)
-    found += check_start_command(manifest, root, files, declares, target)
-    if entry.wanted:
+    if manifest.image is None:
+        found += check_start_command(manifest, root, files, declares, target)
+    elif contents is None:  # the image is all there
+        found += check_package_image(manifest, root, target)
+    if entry.wanted and manifest.image is None:
         found += _of_the_code(manifest, root, files, target, entry, declares, carried)
     found += check_cog_build(manifest, root, target) if manifest.layout == "cog" else ()
     found += check_requirements(lines, target)

@@ -24,9 +24,9 @@ HANDLER_FORMS = {
 }
 
 
-def detect_layout(root: Path, handler: str | None, command: tuple[str, ...]) -> str:
+def detect_layout(root: Path, handler: str | None, command: tuple[str, ...], image: str | None = None) -> str:
     """The layout of a package that names none."""
-    if command:
+    if command or image is not None:
         return "http"
     if handler is not None:
         return "python"

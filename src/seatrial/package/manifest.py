@@ -20,6 +20,7 @@ from seatrial.domain.scaling import ScalingSettings, problem_of_limits
 from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
 from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
+from seatrial.package.image.reference import read_image
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
@@ -41,6 +42,7 @@ OUTSIDE = "The samples from outside"  # their folder is a copy, under a name tha
 OUTSIDE_REMEDY = "Correct the samples that you named (--samples DIR), or the package's tasks, and deploy again."
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 GIVEN_TO_SERVERS = ("PORT", "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_SAFE_PORT_RANGE")
+SERVE = ("serve",)  # as in `docker run IMAGE serve`
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
 WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
@@ -76,6 +78,7 @@ class Manifest:
     secrets: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[WeightsSpec, ...] = ()
     command: tuple[str, ...] = ()
+    image: str | None = None
     http: HttpTable = field(default_factory=HttpTable)
     worker: Mapping[str, Any] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
     endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] and [scaling] set, likewise
@@ -196,11 +199,12 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
     package = problems.parse(PackageTable, tables.get("package", {}), "[package]") or PackageTable()
     endpoint = problems.parse(EndpointTable, tables.get("endpoint", {}), "[endpoint]") or EndpointTable()
     worker = problems.parse(WorkerTable, tables.get("worker", {}), "[worker]") or WorkerTable()
-    layout = package.layout or detect_layout(root, package.handler, tuple(package.command))
+    layout = package.layout or detect_layout(root, package.handler, _command(package), package.image)
     cog = cog_file(root) if layout == "cog" else CogFile()
     handler = _read_handler(package, layout, root, problems)
     env = _read_env(tables.get("env", {}), problems)
-    requirements = _requirements(root, package.requirements, layout, cog, problems)
+    brings_all = package.image is not None
+    requirements = None if brings_all else _requirements(root, package.requirements, layout, cog, problems)
     return Manifest(
         layout=layout,
         contract=_read_contract(root, tables, package, layout, handler, problems),
@@ -213,7 +217,8 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         env=dict(one.split("=", 1) for one in cog.environment if "=" in one) | env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
         weights=_read_weights(tables.get("weights", []), problems),
-        command=tuple(package.command),
+        command=_command(package),
+        image=read_image(root, package.image, problems),
         http=_read_http(tables, layout, env, problems),
         worker=({"device": "cuda"} if cog.gpu else {}) | _worker_settings(worker, problems),
         endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)}
@@ -231,6 +236,13 @@ def _read_scaling(tables: Mapping[str, Any], problems: Problems) -> dict[str, An
     if problem is not None:
         problems.add("[scaling]", "max", f"is below min: {said.maximum} < {said.minimum}", "min or more")
     return {"scaling": ScalingSettings(**said.model_dump())}
+
+
+def _command(package: PackageTable) -> tuple[str, ...]:
+    """The start command; of an image, what its entry point is given: SageMaker's word unless it says another."""
+    if package.command is None:
+        return SERVE if package.image is not None else ()
+    return tuple(package.command)
 
 
 def _read_http(tables: Mapping[str, Any], layout: str, env: Mapping[str, str], problems: Problems) -> HttpTable:
@@ -254,8 +266,10 @@ def _worker_settings(worker: WorkerTable, problems: Problems) -> dict[str, Any]:
 
 def _read_handler(package: PackageTable, layout: str, root: Path, problems: Problems) -> str | None:
     """The handler in the words of its layout; its usual name where the layout has one."""
-    if layout == "http" and not package.command:
+    if layout == "http" and not package.command and package.image is None:
         problems.add("[package]", "command", "is missing", 'a list of words such as ["python", "serve.py"]')
+    if layout != "http" and package.image is not None:
+        problems.add("[package]", "image", f"does not go with the layout {layout}", 'layout = "http"')
     if package.handler is None:
         usual = default_handler(layout, root)
         if usual is None and layout in ("python", "aws_lambda"):

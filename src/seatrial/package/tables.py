@@ -67,7 +67,8 @@ class PackageTable(Table):
     handler: Text | None = Field(
         None, description="'module:Class' or 'module:function'; leave it out for SageMaker's code/inference.py"
     )
-    command: list[Text] = Field([], description="a start command as a list of words, for the layout http")
+    command: list[Text] | None = Field(None, description="a start command as a list of words, for the layout http")
+    image: Text | None = Field(None, description="an image by its digest, or the path of one in the package")
     requirements: Text | None = Field(None, description="the path of a requirements file in the package")
     python: Annotated[str, StringConstraints(pattern=r"^(3\.(9|[1-9]\d+)(\.\d+)?|/.+)$")] | None = Field(
         None, description="a version from '3.9' on, or the absolute path of an interpreter"

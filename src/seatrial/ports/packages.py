@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seatrial.domain.endpoint import PackageRef
+from seatrial.domain.work import ContainerImage
 from seatrial.package.manifest import WeightsSpec
 from seatrial.package.target import Target
 
@@ -70,6 +71,18 @@ class Environments(Protocol):
 
         Raises:
             Unproven: there is no such interpreter.
+        """
+        ...
+
+
+class Images(Protocol):
+    """Container images, as an engine of this machine holds them."""
+
+    async def prepare(self, image: str, package: Path, progress: Progress) -> ContainerImage:
+        """The image that a package names: pulled by its digest, or loaded from the package, unless it is there.
+
+        Raises:
+            Unproven: there is no engine, or no such image; `error_type` is "environment", with the engine's last lines.
         """
         ...
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from seatrial import __version__
+from seatrial.adapters.containers.images import EngineImages
 from seatrial.adapters.environments.uv import UvEnvironments
 from seatrial.adapters.metrics.prometheus import PrometheusMeters
 from seatrial.adapters.objects.blobs import BlobFiles
@@ -443,6 +444,7 @@ def _deployer(
         stores.packages,
         stores.environments,
         stores.weights,
+        EngineImages(settings.container_engine, settings.container_options or ""),
         SecretReader(settings.secrets_dir),
         stores.keyring,
         folders.made("scratch"),

@@ -15,6 +15,7 @@ import sys
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple  # noqa: UP035  (Python 3.9)
 
 # ruff: noqa: TID252, UP006, UP045  (private package name; Python 3.9)
+from . import session
 from .vitals import cuda
 
 CUDA = "cuda"
@@ -264,14 +265,10 @@ def _bytes_on(library: Any, listed: Callable[..., int], index: int, pids: Frozen
 
 def _own_pids() -> FrozenSet[int]:
     """This process and those of its session, by every number that this system may know them by (pid namespaces)."""
-    session = os.getsid(0)
-    found = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    found: set[int] = set()
+    for pid in (os.getpid(), *session.others()):
         try:
-            if os.getsid(int(name)) == session:
-                found.update(_numbers_of(int(name)))
+            found.update(_numbers_of(pid))
         except OSError:
             pass  # gone meanwhile, or not ours to ask about
     return frozenset(found)

@@ -78,10 +78,12 @@ class Program(TypedDict):
     """The server of a package of the layout "http": how it is started, and what of the network it has."""
 
     command: List[str]  # noqa: UP006
+    model: str  # the folder of the package, as the server sees it
     port: Optional[int]  # noqa: UP045  where it listens if it cannot be told
     network: Optional[str]  # noqa: UP045  what the package asks for: "own" or "host"
     own_network: bool  # what it has
     slots: int  # requests at once
+    follow: Optional[str]  # noqa: UP045  the variable whose value its processes have, where they leave the session
     answer_bytes_max: int
 
 

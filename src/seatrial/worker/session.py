@@ -10,6 +10,7 @@ from typing import Iterator, List, Optional, Set, Tuple  # noqa: UP035  (Python 
 # ruff: noqa: UP006, UP045  (Python 3.9)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LISTENS = "0A"  # proc(5), /proc/net/tcp: the state of a socket that waits for connections
+_marks: List[str] = []
 _TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6))
 
 
@@ -19,11 +20,16 @@ def started_at() -> float:
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def follow(variable: str) -> None:
+    """From now on those belong to it too that have this one's value of a variable: a container's, say."""
+    _marks.append(f"{variable}={os.environ.get(variable, '')}")
+
+
 def others() -> List[int]:
     """Process ids of this session's other members, also of those that lost their parent on the way."""
     session, own = os.getsid(0), os.getpid()
     everyone = map(int, filter(str.isdigit, os.listdir("/proc")))
-    return [pid for pid in everyone if pid != own and _session(pid) == session]
+    return [pid for pid in everyone if pid != own and (_session(pid) == session or _is_marked(pid))]
 
 
 def memory_bytes() -> int:
@@ -42,6 +48,10 @@ def _session(pid: int) -> Optional[int]:
         return os.getsid(pid)
     except OSError:
         return None  # gone meanwhile
+
+
+def _is_marked(pid: int) -> bool:
+    return bool(_marks) and not set(_marks).isdisjoint(_read(f"/proc/{pid}/environ").split("\0"))
 
 
 def _resident_bytes(pid: int) -> int:

@@ -26,11 +26,12 @@ from seatrial.adapters.processes.launch import (
     jail_plan,
     load_order,
     package_view,
+    surroundings_of,
 )
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.limits import JSON_OUTPUT_BYTES_MAX
 from seatrial.domain.media_types import is_json
-from seatrial.domain.work import FIELD_LAYOUTS, Program, Work, WorkerSpec
+from seatrial.domain.work import FIELD_LAYOUTS, ContainerImage, Program, Work, WorkerSpec
 
 WORKER_FILE = "worker.json"
 REQUEST_FILE = "request.json"
@@ -144,8 +145,7 @@ def _spec(place: Place, secrets: Mapping[str, str], scratch: Path) -> WorkerSpec
     told |= {name: None if told[name] is None else Path(told[name]) for name in _PATHS}
     told |= {"scratch": scratch, "secrets": {name: secrets.get(name, "") for name in told["secrets"]}}
     if told.get("program") is not None:
-        program = told["program"]
-        told["program"] = Program(**program | {"command": tuple(program["command"])})
+        told["program"] = _told_program(told["program"])
     spec = WorkerSpec(**told | {"weights": {path: Path(content) for path, content in told["weights"].items()}})
     gone = [str(one) for one in (spec.package, spec.python, *spec.weights.values()) if not one.exists()]
     if gone:
@@ -153,11 +153,19 @@ def _spec(place: Place, secrets: Mapping[str, str], scratch: Path) -> WorkerSpec
     return spec
 
 
+def _told_program(told: Mapping[str, Any]) -> Program:
+    image = told["image"]
+    if image is not None:
+        image = ContainerImage(tuple(image["engine"]), tuple(image["options"]), image["id"])
+    return Program(**{**told, "command": tuple(told["command"]), "image": image})
+
+
 def _run(place: Place, spec: WorkerSpec, command: list[str]) -> int:
-    surroundings, _ = explore(place.data_dir, (place.folder,), isolate=True)
+    shared, _ = explore(place.data_dir, (place.folder,), isolate=True)
+    surroundings = surroundings_of(spec, shared)
     scratch = Scratch(spec.scratch)
     view = _view(spec, scratch, surroundings)
-    order = load_order(spec, view, scratch, "", surroundings)
+    order = load_order(spec, view, scratch, "", surroundings, f"{BY_HAND}-{os.getpid()}")
     _write_json(place.folder / ORDER_FILE, order)
     plan = jail_plan(spec, scratch, surroundings, ()) | {"terminal": True, "folder": str(view)}
     variables = _variables(place, spec, scratch, surroundings)

@@ -14,15 +14,15 @@ from pathlib import Path, PurePosixPath
 
 import seatrial.worker
 from seatrial.adapters.processes.asks import Asks
+from seatrial.adapters.processes.container import MODEL_FOLDER, container_name, is_podman, mounts, run_command
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, WORKER_VARIABLE
 from seatrial.adapters.processes.permits import Permits
 from seatrial.adapters.processes.scratch import Scratch
 from seatrial.domain.limits import ISOLATION_PROBE_SECONDS_MAX, OUTPUT_BYTES_MAX
-from seatrial.domain.work import Program, WorkerSpec
+from seatrial.domain.work import ContainerImage, Program, WorkerSpec
 from seatrial.worker import protocol
 
 WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
-MODEL_FOLDER = "/opt/ml/model"
 CODE_FOLDER = "/opt/ml/code"
 TASK_FOLDER = "/var/task"
 PRIVATE_TMP = "/tmp"  # noqa: S108  each worker has its own
@@ -53,12 +53,30 @@ class Started:
     stderr: int
 
 
+def surroundings_of(spec: WorkerSpec, surroundings: Surroundings) -> Surroundings:
+    """What this one of the workers has of them: for the worker of a container the container itself is the isolation.
+
+    Its engine needs the machine as it is, and a daemon does not put containers into a worker's network.
+    """
+    image = _image(spec)
+    if image is None:
+        return surroundings
+    own_network = surroundings.own_network and is_podman(image) and os.geteuid() == 0
+    return replace(surroundings, isolated=False, own_network=own_network)
+
+
+def _image(spec: WorkerSpec) -> ContainerImage | None:
+    return spec.program.image if spec.program is not None else None
+
+
 def package_view(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings) -> Path:
     """The folder at which the worker finds its package, with the weights in it.
 
     Without a namespace of the worker's own it is made of symbolic links in the scratch folder.
     """
     _check_weights(spec.weights)
+    if _image(spec) is not None and not spec.weights:
+        return spec.package
     if surroundings.isolated:
         return Path(MODEL_FOLDER)
     view = scratch.folder / "ml" / "model"
@@ -232,7 +250,9 @@ def _lines_after(start: str, files: Iterable[Path]) -> list[str]:
     return [line.removeprefix("home = ") for line in lines if line.startswith(start)]
 
 
-def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str, surroundings: Surroundings) -> protocol.Load:
+def load_order(
+    spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str, surroundings: Surroundings, worker_id: str
+) -> protocol.Load:
     """What the process is told to load; `nonce` marks its lines of output."""
     return {
         "type": protocol.LOAD,
@@ -247,20 +267,26 @@ def load_order(spec: WorkerSpec, view: Path, scratch: Scratch, nonce: str, surro
         "memory_growth_bytes_max": spec.memory_growth_bytes_max,
         "device": spec.device,
         "load_timeout_seconds": spec.load_timeout_seconds,
-        "program": _program(spec, surroundings),
+        "program": _program(spec, view, surroundings, worker_id),
     }
 
 
-def _program(spec: WorkerSpec, surroundings: Surroundings) -> protocol.Program | None:
+def _program(spec: WorkerSpec, view: Path, surroundings: Surroundings, worker_id: str) -> protocol.Program | None:
     program = spec.program
     if program is None:
         return None
+    command = list(program.command)
+    if program.image is not None:
+        name, variables = container_name(worker_id), (*spec.env, *spec.secrets)
+        command = run_command(program.image, command, name, mounts(spec, view), variables, spec.device)
     return {
-        "command": list(program.command),
+        "command": command,
+        "model": MODEL_FOLDER if program.image is not None else str(view),
         "port": program.port,
         "network": program.network,
         "own_network": has_own_network(spec, surroundings),
         "slots": program.slots,
+        "follow": WORKER_VARIABLE if program.image is not None else None,
         "answer_bytes_max": OUTPUT_BYTES_MAX,
     }
 

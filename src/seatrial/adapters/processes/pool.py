@@ -24,6 +24,7 @@ from seatrial.adapters.processes.launch import (
     load_order,
     package_view,
     start,
+    surroundings_of,
 )
 from seatrial.adapters.processes.output import Output
 from seatrial.adapters.processes.redaction import Redactor
@@ -64,17 +65,18 @@ class ProcessPool:
         """
         self._count += 1
         worker_id = f"{spec.endpoint_name}-{self._name}-{self._count}"
+        surroundings = surroundings_of(spec, self._surroundings)
         nonce = secrets.token_hex(8)
         scratch = Scratch(spec.scratch.resolve(), spec.remains)
         await asyncio.to_thread(scratch.make)
-        view = await asyncio.to_thread(package_view, spec, scratch, self._surroundings)
+        view = await asyncio.to_thread(package_view, spec, scratch, surroundings)
         redactor = Redactor(spec.secrets)
         group = f"/aws/sagemaker/Endpoints/{spec.endpoint_name}"
         output = Output(self._logs, self._clock, redactor, group, worker_id, nonce)
-        variables = environment(spec, scratch, self._surroundings, worker_id)
-        started = start(spec, scratch, self._surroundings, variables)
+        variables = environment(spec, scratch, surroundings, worker_id)
+        started = start(spec, scratch, surroundings, variables)
         worker = ProcessWorker(worker_id, spec, started, scratch, output, redactor, self._watchman)
-        worker.send_load(load_order(spec, view, scratch, nonce, self._surroundings))
+        worker.send_load(load_order(spec, view, scratch, nonce, surroundings, worker_id))
         return worker
 
     async def kill_orphans(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from seatrial.adapters.processes.alarm import Alarm
 from seatrial.adapters.processes.channel import Channel
+from seatrial.adapters.processes.container import container_name, remove_container
 from seatrial.adapters.processes.death import as_traceback, death, out_of_memory_kills
 from seatrial.adapters.processes.descendants import Family
 from seatrial.adapters.processes.lambda_lines import LAYOUT as LAMBDA
@@ -538,6 +539,7 @@ class ProcessWorker:
 
     async def _end(self) -> None:
         await self._family.kill()
+        await self._remove_container()
         self._family.release()
         self._output.close()
         self._report_as_lambda()
@@ -563,6 +565,11 @@ class ProcessWorker:
             self._load_failure = self._while_loading(Failure(LOAD_FAILED, message, failure.details))
         self._load_ended.set()
         self._gone.set()
+
+    async def _remove_container(self) -> None:
+        image = self._spec.program.image if self._spec.program is not None else None
+        if image is not None:
+            await asyncio.to_thread(remove_container, image, container_name(self._id))
 
     def _report_as_lambda(self) -> None:
         """What a function's process can write no more."""

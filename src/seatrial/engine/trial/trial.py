@@ -19,7 +19,7 @@ from seatrial.domain.contract import Contract
 from seatrial.domain.endpoint import EndpointVersion, StageReport, StageState, TrialStage
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.limits import DRILL_LOAD_SECONDS, DRILL_LOAD_STRETCH
-from seatrial.domain.work import Loaded
+from seatrial.domain.work import ContainerImage, Loaded
 from seatrial.engine.crew import Crew
 from seatrial.engine.outfit import Outfit
 from seatrial.engine.report import Evidence, signed_by
@@ -66,6 +66,7 @@ class Trial:
         self.version = version
         self.crew: Crew | None = None
         self._outfit: Outfit | None = None
+        self._image: ContainerImage | None = None
         self._outside = OutsideSamples(court.objects)
         self._evidence = Evidence()
         self._estimate: Estimate | None = None
@@ -87,7 +88,8 @@ class Trial:
             manifest = await self._stage(TrialStage.INSPECT, lambda: self._inspect(chosen))
             python = await self._stage(TrialStage.ENVIRONMENT, lambda: self._environment(manifest))
             weights = await self._stage(TrialStage.WEIGHTS, lambda: self._weights(manifest))
-            outfit = self._outfit = Outfit(manifest, self._court.packages.path(self.version.package), python, weights)
+            root = self._court.packages.path(self.version.package)
+            outfit = self._outfit = Outfit(manifest, root, python, weights, self._image)
             self.crew = crew = self._court.make_crew(self.version, outfit)
             loaded = await self._stage(TrialStage.LOAD, lambda: self._load(crew))
             await earlier.hold_against(python)
@@ -178,6 +180,10 @@ class Trial:
     async def _environment(self, manifest: Manifest) -> Stage[Path]:
         python = await self._court.outfitter.python(self.version, manifest, self._progress(TrialStage.ENVIRONMENT))
         self._evidence.python = python
+        progress = self._progress(TrialStage.ENVIRONMENT)
+        self._image = await self._court.outfitter.image(self.version, manifest, progress)
+        if self._image is not None:
+            return python, f"image {self._image.id}", {"image": self._image.id}
         told = [manifest.requirements.name] if manifest.requirements else []
         told += manifest.packages
         return python, ", ".join(told) or "no requirements: the base interpreter", {}

@@ -131,7 +131,8 @@ def package(model: Mapping[str, Any]) -> ObjectName:
     if source is None:
         raise invalid(
             "PrimaryContainer must name a package in ModelDataUrl (s3://bucket/key.tar.gz) or ModelDataSource: "
-            "images are kept and shown, but containers do not run here."
+            "an Image is kept and shown, and what runs is the package. To run an image, name it in the package's "
+            'seatrial.toml: [package] image = "NAME@sha256:…".'
         )
     _refuse(source, ("HubAccessConfig", "ManifestS3Uri"), where + "ModelDataSource.S3DataSource.")
     if (source["S3DataType"], source["CompressionType"]) != ("S3Object", "Gzip"):

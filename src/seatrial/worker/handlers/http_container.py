@@ -82,8 +82,10 @@ def load(order: Dict[str, Any], context: Context) -> Container:
         raise NoOwnNetwork(
             'the system refuses the network of its own that the package asks for ([http] network = "own")'
         )
+    if program["follow"]:
+        session.follow(program["follow"])
     held = ports(program["port"], own_network=program["own_network"])
-    serving = Serving(program["command"], order["package"], variables(held, order["package"]), held)
+    serving = Serving(program["command"], order["package"], variables(held, program["model"]), held)
     serving.wait_ready(order["load_timeout_seconds"])
     return Container(serving, program["answer_bytes_max"])
 
