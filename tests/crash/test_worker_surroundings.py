@@ -228,7 +228,9 @@ def test_a_fixed_path_whose_top_folder_the_host_does_not_have(tmp_path: Path) ->
     plan = {
         "server_pid": os.getpid(),
         "isolated": True,
+        "own_network": False,
         "hidden": [],
+        "covered": [],
         "read_only": [str(package), sys.base_prefix],
         "writable": [str(tmp_path / "root")],
         "tmp": str(tmp_path / "tmp"),
@@ -248,7 +250,9 @@ def test_a_system_that_refuses_is_told_with_the_reason(tmp_path: Path) -> None:
     plan = {
         "server_pid": os.getpid(),
         "isolated": True,
+        "own_network": False,
         "hidden": [],
+        "covered": [],
         "read_only": [],
         "writable": [],
         "tmp": str(tmp_path / "nowhere"),
