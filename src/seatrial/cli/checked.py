@@ -99,8 +99,8 @@ def print_report(name: str, report: Report, seconds: float) -> None:
     word = report.layout if report.layout in ("", "image", "dockerfile") else f"{report.layout} package"
     facts = [word] if word else []
     if report.files:
-        size = f", {report.size_bytes / 1e6:,.1f} MB" if report.size_bytes else ""
-        facts.append(f"{report.files} files{size}")
+        files = "1 file" if report.files == 1 else f"{report.files:,} files"
+        facts.append(f"{files}, {size_of(report.size_bytes)}" if report.size_bytes else files)
     if report.python:
         facts.append(f"Python {report.python}")
     print(f"{name}: {', '.join(facts)}" if facts else name)
@@ -111,6 +111,11 @@ def print_report(name: str, report: Report, seconds: float) -> None:
     for text in report.notes:
         note(f"note: {text}")
     print(f"\n{report.verdict}: {_counts(report)} ({seconds:.1f} s)")
+
+
+def size_of(size_bytes: int) -> str:
+    """For people."""
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def print_additions(repair: Repair, tree: Path) -> None:

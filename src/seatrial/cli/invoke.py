@@ -101,7 +101,7 @@ def _say_failure(job: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
     details = document.get("details", {})
-    remedy = details.get("remedy") or (details.get("valid") and f"valid is: {details['valid']}")
+    remedy = details.get("remedy") or (details.get("valid") and f"send {details['valid']}")
     said = f"{document.get('error_type', job['status'])}: {document.get('message', '')}"
     fail(f"job {job['id']} {job['status']}: {said}", ExitCode.FAILED, remedy)
 

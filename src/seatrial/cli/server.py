@@ -196,7 +196,7 @@ def data_folder(data: Path | None) -> Path:
 def end(refused: Refused, options: Mapping[str, Any]) -> NoReturn:
     """End the command as a problem says. `options` are the request's parameters, which the command's options gave."""
     problem = refused.problem
-    remedy = problem.get("remedy") or (problem.get("valid") and f"valid is: {problem['valid']}")
+    remedy = problem.get("remedy") or (problem.get("valid") and f"give {problem['valid']}")
     fail(f"{problem.get('error_type', 'error')}: {one_line(str(refused))}", _code(refused, options), remedy or None)
 
 

@@ -11,6 +11,7 @@ from seatrial.package.carried import Carried
 from seatrial.package.checks import imports
 from seatrial.package.checks.cog_build import check_cog_build
 from seatrial.package.checks.cog_predictor import check_cog_predictor
+from seatrial.package.checks.data_files import check_data_files
 from seatrial.package.checks.device import check_device
 from seatrial.package.checks.entry_point import find_entry_point
 from seatrial.package.checks.extension_modules import check_extension_modules
@@ -151,6 +152,7 @@ def _of_the_code(
     found += check_shadowing(closure.folders, root, declares, target, manifest.layout, carried)
     found += check_extension_modules(closure.folders, root, files, target)
     found += check_stand_ins(closure, carried)
+    found += check_data_files(closure, manifest, root, target, carried)
     return found
 
 
