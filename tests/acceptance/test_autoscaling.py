@@ -296,6 +296,8 @@ def test_what_cannot_be_met_is_said(scaled, aws_command):
         "--service-namespace", "sagemaker", "--resource-ids", one.resource,
     )["ScalableTargets"]  # fmt: skip
     assert [(target["MinCapacity"], target["MaxCapacity"]) for target in targets] == [(1, 2)]
+    shown = one.api.server.cli("endpoints", "show", "manual").stdout
+    assert "scaled  1 to 2  (seatrial scale manual)" in shown
     one.scaling.deregister_scalable_target(**one.meant)
     with pytest.raises(one.scaling.exceptions.ObjectNotFoundException):
         one.scaling.deregister_scalable_target(**one.meant)

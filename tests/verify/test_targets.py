@@ -7,9 +7,10 @@ import json
 import time
 import uuid
 
+import httpx
 import pytest
 
-from seatrial.prove.targets import BadTarget, Forbidden, NotOffered, Refused, Request, SentFile, State, Unknown, parse
+from seatrial.prove.targets import BadTarget, Forbidden, Refused, Request, SentFile, State, Unknown, parse
 
 
 @pytest.fixture(params=["seatrial:gen3d", "sagemaker:gen3d", "url"])
@@ -94,9 +95,17 @@ def test_nobody_knows_a_job_that_never_was(target):
         target.status(str(uuid.uuid4()))
 
 
-def test_scaling_is_not_offered(target):
-    with pytest.raises(NotOffered):
-        target.scaling()
+def test_scaling_is_told(target, deployed):
+    assert target.scaling() == []
+    key = {"Authorization": f"Bearer {deployed.variables['SEATRIAL_API_KEY']}"}
+    path = f"{deployed.url}/v1/endpoints/gen3d/scaling"
+    assert httpx.put(path, json={"min": 1, "max": 2}, headers=key).status_code == 200
+    try:
+        (scaling,) = target.scaling()
+    finally:
+        httpx.delete(path, headers=key)
+    assert (scaling.minimum, scaling.maximum, scaling.policies) == (1, 2, ("seatrial",))
+    assert "ApproximateBacklogSizePerInstance" in scaling.metrics
 
 
 def test_files_go_as_the_contract_says_that_they_may(target, png):

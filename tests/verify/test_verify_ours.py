@@ -83,7 +83,7 @@ def test_an_endpoint_tells_its_own_samples_and_every_line_is_gone_through(deploy
     found = {one["id"]: one["outcome"] for one in report["checks"]}
     assert {key for key, value in found.items() if value == "failed"} == set()
     assert {key for key, value in found.items() if value == "not_applicable"} <= {
-        "scaling.configured",  # the server says that it does not offer it
+        "scaling.configured",  # none is declared, and there is none
         "latency.within_budget",  # of the second task, which declares no budget
         "inputs.cleaned_up",
     }
@@ -160,12 +160,36 @@ def test_an_output_that_is_not_what_the_contract_says_and_a_missed_budget_fail(d
     assert failed == [("output.contract", "get_embedding/pixel"), ("latency.within_budget", "get_embedding/pixel")]
 
 
-def test_autoscaling_that_is_declared_where_there_is_none_is_told_as_not_offered(deployed, seatrial, contract):
-    contract.write_text(contract.read_text() + "\n[verify.autoscaling]\nmaximum = 4\n")
-    done = seatrial("verify", "sagemaker:gen3d", "--contract", str(contract), "--json", env=deployed.variables)
-    told = next(one for one in json.loads(done.stdout)["checks"] if one["id"] == "scaling.configured")
-    assert told["outcome"] == "not_applicable"
-    assert told["message"]
+def test_autoscaling_that_is_declared_has_to_be_there_as_at_aws(deployed, seatrial, contract):
+    contract.write_text(contract.read_text() + "\n[verify.autoscaling]\nminimum = 1\nmaximum = 4\n")
+    arguments = ("verify", "sagemaker:gen3d", "--contract", str(contract), "--json")
+
+    def told():
+        done = seatrial(*arguments, env=deployed.variables)
+        return next(one for one in json.loads(done.stdout)["checks"] if one["id"] == "scaling.configured")
+
+    assert (told()["outcome"], "nothing is registered" in told()["message"]) == ("failed", True)
+    scaling = deployed.client("application-autoscaling")
+    meant = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/gen3d/variant/All",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**meant, MinCapacity=1, MaxCapacity=4)
+    metric = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Dimensions": [{"Name": "EndpointName", "Value": "gen3d"}],
+    }
+    config = {"TargetValue": 5, "CustomizedMetricSpecification": metric}
+    scaling.put_scaling_policy(
+        **meant, PolicyName="backlog", PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=config,
+    )  # fmt: skip
+    try:
+        assert told()["outcome"] == "ok"
+    finally:
+        scaling.deregister_scalable_target(**meant)
 
 
 def test_only_the_plan_costs_no_invocation(deployed, seatrial):

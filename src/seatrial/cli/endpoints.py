@@ -39,14 +39,18 @@ def list_endpoints(data: DataOption = None, json: JsonOption = False) -> None:
 @app.command("show", epilog=example("seatrial endpoints show floorplan"))
 def show(name: NameArgument, data: DataOption = None, json: JsonOption = False) -> None:
     """Show an endpoint: status, workers, jobs, versions with the stages of their trials."""
-    endpoint = connect(data).get(f"/v1/endpoints/{name}")
+    server = connect(data)
+    endpoint = server.get(f"/v1/endpoints/{name}")
     if json:
         print_json(endpoint)
         return
+    scaled = server.get(f"/v1/endpoints/{name}/scaling")
     jobs = ", ".join(f"{count} {status}" for status, count in endpoint["jobs"].items())
     facts = [("endpoint", name), ("status", state(endpoint)), ("failure", endpoint["failure_reason"])]
     facts += [("stale", change) for change in endpoint["stale_because"]]
     print_facts([*facts, ("workers", workers(endpoint)), ("jobs", jobs), ("since", endpoint["created_at"])])
+    if scaled["min"] is not None:
+        print_facts([("scaled", f"{scaled['min']} to {scaled['max']}  (seatrial scale {name})")])
     print_facts([("canary", _canary(endpoint["canary"]))])
     for version in endpoint["versions"]:
         active = " (active)" if version["id"] == endpoint["active_version"] else ""

@@ -63,12 +63,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stepping:
-    """Adjust when an alarm says so. `least` is the smallest change of a percentage."""
+    """Adjust when an alarm says so. `least` is the smallest change of a percentage; `aggregation` is told again only:
+    a metric has one value when its alarm decides."""
 
     adjustment: Adjustment
     steps: tuple[Step, ...]
     cooldown_seconds: int
     least: int = 1
+    aggregation: str = "Average"
 
     def wanted(self, capacity: int, beyond: float) -> int | None:
         """The capacity that it leads to; None: no step is meant for that value."""

@@ -21,6 +21,7 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
+_YEAR_9999 = 253_402_300_799  # the last second of it, since the epoch
 _ELSEWHERE = frozenset({"header", "uri", "querystring", "headers", "statusCode"})
 
 # Java's classes in the patterns of the operations that we offer, as Python's re has them. Letters, digits and
@@ -212,6 +213,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
+def _is_time(value: object) -> bool:
+    """Seconds since the epoch that a calendar has."""
+    return isinstance(value, int | float) and _is_number(value) and abs(value) <= _YEAR_9999
+
+
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
@@ -238,7 +244,7 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
     "long": _is_integer,
     "float": _is_number,
     "double": _is_number,
-    "timestamp": _is_number,
+    "timestamp": _is_time,
     "blob": _is_blob,
 }
 

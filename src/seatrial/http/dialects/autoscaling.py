@@ -152,7 +152,13 @@ def _stepping(config: Mapping[str, Any]) -> Stepping:
     least = config.get("MinAdjustmentMagnitude", 1)
     if least < 0:
         raise invalid("MinAdjustmentMagnitude must not be negative.")
-    return Stepping(Adjustment(config["AdjustmentType"]), steps, _cooldown(config, "Cooldown"), max(least, 1))
+    return Stepping(
+        Adjustment(config["AdjustmentType"]),
+        steps,
+        _cooldown(config, "Cooldown"),
+        max(least, 1),
+        config.get("MetricAggregationType", "Average"),
+    )
 
 
 def _cooldown(config: Mapping[str, Any], name: str) -> int:
@@ -251,9 +257,9 @@ def _told_steps(given: Stepping) -> dict[str, Any]:
     return {
         "AdjustmentType": given.adjustment.value,
         "StepAdjustments": steps,
-        "MinAdjustmentMagnitude": given.least,
+        **({"MinAdjustmentMagnitude": given.least} if given.least > 1 else {}),
         "Cooldown": given.cooldown_seconds,
-        "MetricAggregationType": "Average",
+        "MetricAggregationType": given.aggregation,
     }
 
 
