@@ -146,3 +146,78 @@ def test_orders_that_cannot_be(api: Any, echo: str) -> None:
     assert refused(field="image", fields={"times": 1, "x": "y" * 20_000}) == ("payload_too_large", "fields")
     assert order(api, endpoint="nobody").json()["error_type"] == "endpoint_not_found"
     assert order(api, size_bytes_max=7).json()["field"] == "endpoint"
+
+
+DRAWER = {
+    "seatrial.toml": """
+        [package]
+        name = "draw"
+        handler = "handler:Model"
+        [tasks.draw.input.how]
+        type = "string"
+        required = true
+        [tasks.draw.output]
+        media_type = "application/json"
+        [tasks.draw.output.parts.picture]
+        media_type = "application/octet-stream"
+        [[tasks.draw.samples]]
+        name = "one"
+        input = "one.json"
+        [tasks.linked.input.how]
+        type = "string"
+        required = true
+        [tasks.linked.output]
+        media_type = "application/json"
+        urls_seconds = 600
+        [tasks.linked.output.parts.picture]
+        media_type = "application/octet-stream"
+        [[tasks.linked.samples]]
+        name = "two"
+        input = "one.json"
+    """,
+    "one.json": '{"how": "bytes"}',
+    "handler.py": """
+        import base64, pathlib, tempfile
+        class Model:
+            def draw(self, how):
+                body = bytes(range(200)) * 500
+                if how == "bytes":
+                    return {"picture": body}
+                if how == "base64":
+                    return {"picture": base64.b64encode(body).decode()}
+                path = pathlib.Path(tempfile.mkdtemp()) / "picture"
+                path.write_bytes(body)
+                return {"picture": path}
+            linked = draw
+    """,
+}
+
+
+def test_large_outputs_are_objects_with_signed_urls_where_somebody_asks(api: Any) -> None:
+    api.serve("draw", DRAWER)
+    body = bytes(range(200)) * 500
+
+    def answered(how: str, task: str, **options: Any) -> dict[str, Any]:
+        job = api.post("draw", {"how": how}, task=task, **options).json()["id"]
+        answer = api.http.get(f"/v1/jobs/{job}/result", params={"wait": 20})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["picture"])
+
+    for how in ("bytes", "base64", "path"):
+        plain = answered(how, "draw")
+        assert (plain["bytes"], "url" in plain) == (len(body), False)
+        asked = answered(how, "draw", output_urls=60)
+        assert (httpx.get(asked["url"]).content, asked["url_expires_in_seconds"]) == (body, 60)
+        declared = answered(how, "linked")
+        assert (httpx.get(declared["url"]).content, declared["url_expires_in_seconds"]) == (body, 600)
+    on_other_doors = api.http.post("/v2/draw/runsync", json={"input": {"how": "bytes", "task": "linked"}}).json()
+    url = on_other_doors["output"]["picture"]["url"]
+    assert httpx.get(url).content == body
+    assert httpx.get(url.replace("X-Amz-Expires=600", "X-Amz-Expires=6000")).status_code == 403
+    assert httpx.get(url.replace("-picture", "-other")).status_code == 403
+
+    job = api.post("draw", {"how": "bytes"}, task="draw").json()["id"]
+    shown = api.http.get(f"/v1/jobs/{job}", params={"wait": 20, "urls": 30}).json()["parts"]
+    assert {one["name"]: len(httpx.get(one["signed_url"]).content) for one in shown}["picture"] == len(body)
+    refused = api.http.get(f"/v1/jobs/{job}", params={"urls": "0"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "urls")

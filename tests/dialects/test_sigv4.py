@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.domain.credentials import Credentials, owner_of, worker_of
+from seatrial.domain.objects import ObjectName
 from seatrial.engine.keyring import Keyring
+from seatrial.http.presigned import presigned_url
 from seatrial.http.sigv4 import Claimed, Flaw, Form, SignatureRefused, SignedRequest, Verified, read_claim, verify
 
 KEYRING = Keyring(Credentials("AKIDOFTHETESTS", "the/secret+of the tests", "key"), SystemClock())
@@ -356,3 +358,19 @@ def test_a_claim_names_service_and_region() -> None:
     claimed = read_claim(json_call())
     assert isinstance(claimed, Claimed)
     assert (claimed.service, claimed.region, claimed.access_key_id) == ("sagemaker", "eu-west-1", "AKIDOFTHETESTS")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_our_own_urls_expire_and_cannot_be_altered(method):
+    """Those of results, and those of uploads with the job that waits for them."""
+    query = {"x-amz-meta-seatrial-job": "job-1"} if method == "PUT" else {}
+    name = ObjectName("seatrial-results", "echo/ä b+c.png")
+    url = presigned_url(KEYRING, KEYRING.owner, method, f"http://{HOST}/", name, 60, query=query)
+    sent = as_sent(AWSRequest(method, url))
+    assert check(sent, now_ms=at_ms(59)).principal == KEYRING.owner
+    assert flaw_of(sent, now_ms=at_ms(62)) is Flaw.EXPIRED
+    assert flaw_of(replace(sent, raw_query=sent.raw_query.replace("Expires=60", "Expires=600"))) is Flaw.MISMATCH
+    assert flaw_of(replace(sent, raw_path=sent.raw_path.replace("echo", "other"))) is Flaw.MISMATCH
+    assert flaw_of(replace(sent, method="DELETE")) is Flaw.MISMATCH
+    if query:
+        assert flaw_of(replace(sent, raw_query=sent.raw_query.replace("job-1", "job-2"))) is Flaw.MISMATCH

@@ -121,6 +121,7 @@ class Output:
     tolerance: float = TOLERANCE_DEFAULT
     validate: Mapping[str, Any] | None = None
     files: AnswerFiles = AnswerFiles.NONE
+    urls_seconds: int | None = None  # references to parts have signed URLs, good for so long
 
 
 @dataclass(frozen=True, slots=True)

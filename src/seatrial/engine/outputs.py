@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from seatrial.domain.checking.media_values import normal_base64
 from seatrial.domain.commands import StagedPart
 from seatrial.domain.contract import AnswerFiles, Contract, Output, OutputPart, Task
 from seatrial.domain.errors import OUTPUT_CONTRACT, OUTPUT_TOO_LARGE, SeatrialError
-from seatrial.domain.jobs import Job, OutputPlan
+from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobPurpose, OutputPlan
 from seatrial.domain.json_text import parse_answer_json
 from seatrial.domain.limits import (
     JSON_OUTPUT_BYTES_MAX,
@@ -33,14 +33,19 @@ from seatrial.ports.storage import as_unavailable
 PRIMARY = "result"
 SOFT_FAILURE_WORDS = (b'"status"', b'"error"', b'_mock"')  # an answer without any of them says of no failure
 
+OUTPUT_URLS = HIDDEN_PREFIX + "output_urls"  # the attribute with the seconds that parts' URLs are to be good for
+
 Content = bytes | Path
+Sign = Callable[[ObjectName, int], str]  # a URL that reads the object for so many seconds, without further keys
 
 
 class OutputSealer:
     """Checks an answer against its task's output and stages its parts."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, sign: Sign | None = None) -> None:
+        """Without `sign` references have no URLs."""
         self._objects = objects
+        self._sign = sign
         self._validator = OutputValidator()
 
     async def seal(
@@ -51,15 +56,18 @@ class OutputSealer:
         `claim` is the token of the attempt, for which they are staged.
 
         All parts together have at most OUTPUT_BYTES_MAX bytes. In a JSON answer the field of each part is
-        {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it.
+        {"uri", "media_type", "bytes", "sha256"}, and so the schema sees it. Where the job or its contract asks,
+        a signed "url" and "url_expires_in_seconds" are added afterwards.
 
         Raises:
             SeatrialError: output_contract, output_invalid, output_too_large, media_support_missing, or the handler's
                 own words in an answer that says itself that it failed; then nothing stays staged.
         """
         staging = _Staging(self._objects, job.output, claim)
+        ours = _task_of(contract, task or job.task)
+        staging.urls_seconds = _urls_seconds(job, ours)
         try:
-            await self._stage_all(staging, _task_of(contract, task or job.task), produced)
+            await self._stage_all(staging, ours, produced)
         except TooLarge:
             await self._objects.discard(staging.sealed)
             raise _too_large(f"The output has more than {OUTPUT_BYTES_MAX:,} bytes in all.") from None
@@ -96,13 +104,15 @@ class OutputSealer:
             content = await self._valid(task, part, content, part.media_type)  # noqa: PLW2901
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
-            answer[part.name] = _reference(name, part, sealed)
+            answer[part.name] = staging.refer(name, part, sealed)
         for number, (place, content) in enumerate(within.items()):
             part = OutputPart(f"file-{number}", await _media_type(answer, place, content))
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
-            _put(answer, place, _reference(name, part, sealed))
+            _put(answer, place, staging.refer(name, part, sealed))
         await _off_loop(len(source), check_answer, task, answer)
+        if self._sign is not None:
+            staging.add_urls(self._sign)
         return (await _off_loop(len(source), json.dumps, answer)).encode() if contents or within else source
 
     async def _valid(self, task: Task, declared: Output | OutputPart, content: Content, media_type: str) -> Content:
@@ -124,10 +134,23 @@ class _Staging:
         self._left_bytes = OUTPUT_BYTES_MAX
         self.plan = plan
         self.parts: list[StagedPart] = []
+        self.urls_seconds: int | None = None
+        self._references: list[tuple[ObjectName, dict[str, Any]]] = []
 
     @property
     def sealed(self) -> list[Sealed]:
         return [one.sealed for one in self.parts]
+
+    def refer(self, name: ObjectName, part: OutputPart, sealed: Sealed) -> dict[str, Any]:
+        """What stands in the answer for a part."""
+        reference = _reference(name, part, sealed)
+        self._references.append((name, reference))
+        return reference
+
+    def add_urls(self, sign: Sign) -> None:
+        """Let every reference be read by whoever reads the answer, where that is asked for."""
+        for name, reference in self._references if self.urls_seconds else ():
+            reference |= {"url": sign(name, self.urls_seconds or 0), "url_expires_in_seconds": self.urls_seconds}
 
     async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:
         try:
@@ -142,6 +165,14 @@ class _Staging:
         self._left_bytes -= sealed.size_bytes
         self.parts.append(StagedPart(name, target, sealed, media_type))
         return sealed
+
+
+def _urls_seconds(job: Job, task: Task | None) -> int | None:
+    """As the request says, else as the contract does; a trial's answers are compared, and have none."""
+    if job.purpose is JobPurpose.TRIAL:
+        return None
+    asked = job.attributes.get(OUTPUT_URLS)
+    return int(asked) if asked else None if task is None else task.output.urls_seconds
 
 
 def part_name(plan: OutputPlan, part: OutputPart) -> ObjectName:

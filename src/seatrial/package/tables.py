@@ -22,6 +22,7 @@ from seatrial.domain.limits import (
     LOAD_LOG_PATTERNS_MAX,
     LOAD_TIMEOUT_SECONDS_DEFAULT,
     MEDIA_BYTES_MAX_DEFAULT,
+    PRESIGNED_SECONDS_MAX,
     QUEUE_DEPTH_MAX,
     QUEUE_TTL_SECONDS_DEFAULT,
     QUEUE_TTL_SECONDS_MAX,
@@ -279,6 +280,9 @@ class OutputTable(Table):
     varying: list[Text] = Field([], description="a list of the answer's fields and parts that differ between runs")
     tolerance: Annotated[Number, Field(ge=0, lt=1)] = Field(TOLERANCE_DEFAULT, description="a number from 0 to below 1")
     checked: str | dict[str, Any] | None = Field(None, alias="validate", description=VALIDATE)
+    urls_seconds: Annotated[int, Field(ge=1, le=PRESIGNED_SECONDS_MAX)] | None = Field(
+        None, description=f"a whole number of seconds, 1 to {PRESIGNED_SECONDS_MAX}"
+    )
 
 
 class PartTable(Table):

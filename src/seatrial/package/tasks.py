@@ -104,6 +104,7 @@ def _read_output(root: Path, values: object, table: str, problems: Problems) -> 
         soft_failures=parsed.soft_failures,
         varying=tuple(parsed.varying),
         tolerance=float(parsed.tolerance),
+        urls_seconds=parsed.urls_seconds,
         validate=read_validation(root, parsed.checked, parsed.media_type, f"[{where}]", problems),
     )
 

@@ -76,6 +76,7 @@ class OutputTable(Table):
     soft_failures: bool = True
     varying: list[Text] = []
     tolerance: Annotated[float, Field(ge=0, lt=1)] = TOLERANCE_DEFAULT
+    urls_seconds: int | None = None  # of the server that publishes: nothing to be looked at
     checked: str | dict[str, Any] | None = Field(None, alias="validate")
 
 

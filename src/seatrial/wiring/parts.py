@@ -70,6 +70,7 @@ from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobPurpose
 from seatrial.domain.limits import STORE_POLL_MS
 from seatrial.domain.logs import LogLine
+from seatrial.domain.objects import ObjectName
 from seatrial.domain.triggers import TriggerKind
 from seatrial.engine.arrivals import ARRIVALS, Arrivals
 from seatrial.engine.awaited import AwaitedUploads
@@ -402,7 +403,7 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    sealer, streams = OutputSealer(objects), ground.streams
+    sealer, streams = OutputSealer(objects, partial(_signed, stores.keyring, ground.url)), ground.streams
     outside = Outside(
         directory,
         dispatcher,
@@ -416,6 +417,11 @@ async def _made_doers(
     )
     bench = Bench(pool, dispatcher, preparer, sealer, clock, streams)
     return _Doers(directory, inspector, submitter, bench, pool, outside)
+
+
+def _signed(keyring: Keyring, url: str, name: ObjectName, seconds: int) -> str:
+    """A URL of this server that reads an object."""
+    return presigned_url(keyring, keyring.owner, "GET", f"{url}/", name, seconds)
 
 
 def _reports(ground: _Ground, stores: _Stores, doers: _Doers, outfitter: Outfitter) -> Reports:

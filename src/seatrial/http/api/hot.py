@@ -13,13 +13,14 @@ from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope
 from seatrial.domain.errors import BadInput
 from seatrial.domain.jobs import Job
-from seatrial.domain.limits import LONG_POLL_SECONDS_MAX
+from seatrial.domain.limits import LONG_POLL_SECONDS_MAX, PRESIGNED_SECONDS_MAX
 from seatrial.engine.submit import Accepted
 from seatrial.http.api.results import result_response
 from seatrial.http.api.submission import read_submission
 from seatrial.http.api.views import PRIMARY, JobAccepted, JobLinks, JobView
 from seatrial.http.auth import authenticate, check_job
 from seatrial.http.errors import problem_of
+from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 
 JSON = "application/json"
@@ -78,7 +79,13 @@ class HotRoutes:
     async def show(self, request: Request) -> Response:
         """The job; with `?wait=N` once it ends, or as it is after that many seconds."""
         job = await self._job(request)
-        return Response(JobView.of(job, await self._services.waits.of(job)).model_dump_json(), 200, None, JSON)
+        view = JobView.of(job, await self._services.waits.of(job))
+        if (seconds := urls_seconds(request)) is not None:
+            principal, base = authenticate(request, self._services.keyring), str(request.base_url)
+            for shown, part in zip(view.parts, job.parts, strict=True):
+                name = part.object
+                shown.signed_url = presigned_url(self._services.keyring, principal, "GET", base, name, seconds)
+        return Response(view.model_dump_json(), 200, None, JSON)
 
     async def result(self, request: Request) -> Response:
         """The bytes of the result, or of one part."""
@@ -107,6 +114,17 @@ def accepted_view(accepted: Accepted, endpoint_name: str, retry_of: str | None =
         failure=accepted.output.failure.uri,
         links=JobLinks.of(accepted.job_id),
     )
+
+
+def urls_seconds(request: Request) -> int | None:
+    """For how long parts are to be read by URL. Raises BadInput."""
+    asked = request.query_params.get("urls")
+    if asked is None:
+        return None
+    if not asked.isdecimal() or len(asked) > 9 or not 1 <= int(asked) <= PRESIGNED_SECONDS_MAX:
+        valid = f"1 to {PRESIGNED_SECONDS_MAX} seconds"
+        raise BadInput(errors.INVALID_FIELD, f"{asked[:100]!r} is no time for URLs.", field="urls", valid=valid)
+    return int(asked)
 
 
 def wait_seconds(request: Request) -> float:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from seatrial.domain.limits import PRESIGNED_SECONDS_MAX
 from seatrial.http.api.submission import JobOptions
 from seatrial.http.api.views import JobAccepted, JobView
 from seatrial.http.errors import MEDIA_TYPE, Problem
@@ -139,7 +140,7 @@ def _show() -> dict[str, Any]:
         "jobs",
         "Show a job",
         "Its state, what it waits for and until when, its parts or its failure.",
-        [_parameter("id", "path", {"type": "string"}), _wait()],
+        [_parameter("id", "path", {"type": "string"}), _wait(), _urls()],
         {"200": _answer("The job", JobView)},
     )
 
@@ -194,6 +195,11 @@ def _parameter(name: str, place: str, schema: Mapping[str, Any]) -> dict[str, An
 
 def _wait() -> dict[str, Any]:
     return _parameter("wait", "query", {"type": "integer", "description": "Seconds to wait for the end, at most 60."})
+
+
+def _urls() -> dict[str, Any]:
+    said = f"Give each part a signed URL that is good for so many seconds, at most {PRESIGNED_SECONDS_MAX}."
+    return _parameter("urls", "query", {"type": "integer", "description": said})
 
 
 def _answer(description: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -22,11 +22,13 @@ from seatrial.domain.limits import (
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_MAX,
     LONG_POLL_SECONDS_MAX,
+    PRESIGNED_SECONDS_MAX,
     PRIORITY_MAX,
     QUEUE_TTL_SECONDS_MAX,
     QUEUE_TTL_SECONDS_MIN,
 )
 from seatrial.domain.objects import ObjectName
+from seatrial.engine.outputs import OUTPUT_URLS
 from seatrial.engine.submission import BodyDigest, StagedBody, Submission
 from seatrial.http.errors import invalid
 from seatrial.ports.object_store import BucketExists, ObjectStore, TooLarge
@@ -55,6 +57,12 @@ class JobOptions(BaseModel):
         None, ge=1, le=INVOCATION_TIMEOUT_SECONDS_MAX, description="How long the handler may run."
     )
     webhook: str | None = Field(None, description="URL that is told of the job's end; several are separated by spaces.")
+    output_urls: int | None = Field(
+        None,
+        ge=1,
+        le=PRESIGNED_SECONDS_MAX,
+        description="References to parts in the answer get signed URLs that are good for so many seconds.",
+    )
     input: str | None = Field(
         None, description="s3://bucket/key of an object that is the body; then the request itself has none."
     )
@@ -102,6 +110,7 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
         idempotency_key=idempotency_key(request),
         check_now=True,
         webhooks=tuple(options.webhook.split()) if options.webhook else (),
+        attributes={} if options.output_urls is None else {OUTPUT_URLS: str(options.output_urls)},
     )
     return Asked(submission, _wait_seconds(request))
 

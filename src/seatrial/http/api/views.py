@@ -70,6 +70,7 @@ class PartView(BaseModel):
     media_type: str
     size_bytes: int
     sha256: str
+    signed_url: str | None = Field(None, description="With ?urls=SECONDS: reads it for so long, without a key.")
 
 
 class InputView(BaseModel):
