@@ -21,6 +21,7 @@ from seatrial.domain.endpoint import (
 from seatrial.domain.history import EndpointEvent, EventFilter, EventKind
 from seatrial.domain.limits import ENDPOINT_EVENTS_KEPT
 from seatrial.domain.objects import ObjectName
+from seatrial.domain.scaling import ScalingSettings
 from seatrial.ports.registry import AlreadyThere, NotThere
 
 ENDPOINT = Endpoint(
@@ -42,7 +43,13 @@ VERSION = EndpointVersion(
     "echo",
     number=1,
     package=PackageRef("0" * 64, "echo.tar.gz"),
-    settings=VersionSettings(workers=2, env={"A": "1"}, output_prefix=ObjectName("b", "p/"), samples_uri="s3://b/s"),
+    settings=VersionSettings(
+        workers=2,
+        env={"A": "1"},
+        output_prefix=ObjectName("b", "p/"),
+        samples_uri="s3://b/s",
+        scaling=ScalingSettings(0, 3),
+    ),
     created_at_ms=5,
     contract={"tasks": [{"name": "t"}]},
     stages=(StageReport(TrialStage.LOAD, StageState.FAILED, "it raised", 6, 7, {"traceback": ["…"]}),),
@@ -146,6 +153,9 @@ async def test_documents(registry: SqlRegistry) -> None:
     assert await registry.documents("model") == [("a", {}), ("b", {"x": [1, None]})]
     with pytest.raises(AlreadyThere):
         await registry.put_document("model", "b", {}, 1)
+    await registry.save_document("model", "b", {"z": 2}, 2)
+    await registry.save_document("model", "c", {}, 2)
+    assert await registry.documents("model") == [("a", {}), ("b", {"z": 2}), ("c", {})]
     await registry.remove_document("model", "b")
     assert await registry.document("model", "b") is None
     with pytest.raises(NotThere, match="model"):

@@ -60,7 +60,7 @@ from seatrial.domain.commands import (
 )
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, PackageRef, VersionSettings
 from seatrial.domain.failures import Failure
-from seatrial.domain.jobs import Job, JobFilter, JobInput, JobPurpose, JobState, NewJob, OutputPlan
+from seatrial.domain.jobs import Backlog, Job, JobFilter, JobInput, JobPurpose, JobState, NewJob, OutputPlan
 from seatrial.domain.limits import (
     AFFINITY_HEAD_START_MS,
     AFFINITY_WAIT_MS,
@@ -1098,6 +1098,16 @@ class ListingExamples:
         await world.do(success(claim))
         assert await world.store.counts(ENDPOINT.id) == {JobState.QUEUED: 1, JobState.SUCCEEDED: 1}
         assert await world.store.counts("unknown") == {}
+
+    async def test_backlogs_are_of_clients_jobs_that_wait_or_run(self, world: World) -> None:
+        assert await world.store.backlogs() == {}
+        claim = await held(world, submitted_at_ms=3_000)
+        await submit(world, submitted_at_ms=2_000)
+        await submit(world, submitted_at_ms=4_000)
+        await world.do(submission(submitted_at_ms=1_000, purpose=JobPurpose.TRIAL))
+        assert await world.store.backlogs() == {ENDPOINT.id: Backlog(queued=2, running=1, oldest_ms=2_000)}
+        await world.do(success(claim))
+        assert await world.store.backlogs() == {ENDPOINT.id: Backlog(queued=2, running=0, oldest_ms=2_000)}
 
 
 class CallExamples:
