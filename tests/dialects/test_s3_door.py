@@ -78,6 +78,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         deployer=unused,
         deliverer=unused,
         topics=unused,
+        webhooks=unused,
         topic_signer=unused,
         streams=unused,
         reports=unused,

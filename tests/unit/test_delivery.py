@@ -17,7 +17,7 @@ BODY = json.dumps({"type": "job.succeeded", "ä": 1}, ensure_ascii=False).encode
 
 
 def test_the_real_verifier_takes_what_was_signed_and_nothing_else() -> None:
-    headers = signed_headers(SECRET, "msg_1", int(time.time()), BODY)
+    headers = signed_headers([SECRET], "msg_1", int(time.time()), BODY)
     assert Webhook(SECRET).verify(BODY, headers) == json.loads(BODY)
     for body, changed in ((BODY + b" ", headers), (BODY, headers | {"webhook-id": "msg_2"})):
         with pytest.raises(WebhookVerificationError):

@@ -26,6 +26,7 @@ COMMANDS = {
     "describe": "describe",
     "invoke": "invoke",
     "jobs": "jobs",
+    "webhooks": "webhooks",
     "deliveries": "deliveries",
     "keys": "keys",
     "lambda": "lambdas",

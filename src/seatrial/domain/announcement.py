@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from seatrial.domain.jobs import Job, Part
+from seatrial.domain.delivery import PROGRESS, QUEUED, STARTED, Delivery, DeliveryState, delivery_id
+from seatrial.domain.jobs import Job, NewJob, Part
 
 
 def announcement(job: Job) -> str:
@@ -29,6 +30,51 @@ def announcement(job: Job) -> str:
     }
     document = {"type": f"job.{job.state}", "timestamp": data["ended_at"], "data": data}
     return json.dumps(document, ensure_ascii=False)
+
+
+def queued_deliveries(job: NewJob) -> list[Delivery]:
+    """What is told of a job that was accepted."""
+    return _deliveries(job, QUEUED, job.submitted_at_ms, {})
+
+
+def started_deliveries(job: Job, now_ms: int) -> list[Delivery]:
+    """What is told of a job that a worker has taken. It may be taken more than once."""
+    return _deliveries(job, STARTED, now_ms, {"attempt": job.attempt})
+
+
+def progress_deliveries(job: Job, told: bytes, now_ms: int) -> list[Delivery]:
+    """What is told of how far a job is; `told`: JSON, as its handler said it."""
+    return _deliveries(job, PROGRESS, now_ms, {"attempt": job.attempt, "progress": json.loads(told)})
+
+
+def _deliveries(job: Job | NewJob, event: str, at_ms: int, more: dict[str, Any]) -> list[Delivery]:
+    data = {
+        "job_id": job.id,
+        "endpoint": job.endpoint_name,
+        "task": job.task,
+        "status": event if event == QUEUED else "running",
+        "retry_of": job.retry_of,
+        "attributes": job.shown_attributes,
+        "submitted_at": _instant(job.submitted_at_ms),
+        **more,
+    }
+    body = json.dumps({"type": f"job.{event}", "timestamp": _instant(at_ms), "data": data}, ensure_ascii=False)
+    return [
+        Delivery(
+            id=f"{delivery_id(job.id, number)}_{event}_{at_ms}",
+            job_id=job.id,
+            endpoint_name=job.endpoint_name,
+            target=target,
+            event=event,
+            body=body,
+            state=DeliveryState.PENDING,
+            tries=0,
+            created_at_ms=at_ms,
+            next_at_ms=at_ms,
+        )
+        for number, target in enumerate(job.notify, 1)
+        if event in target.events
+    ]
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -32,6 +33,11 @@ EXPIRED = "the time until which it was to be told has passed"  # an attempt's er
 _FINAL_STATUS = 410  # Gone: the receiver says that it wants no more of this
 
 
+QUEUED, STARTED, PROGRESS = "queued", "started", "progress"
+EVENTS = (QUEUED, STARTED, PROGRESS, "succeeded", "failed", "cancelled", "endpoint", "canary")  # what filters name
+DEFAULT_EVENTS = frozenset(EVENTS) - {QUEUED, STARTED, PROGRESS}  # of those that name none
+
+
 class TargetKind(StrEnum):
     """How somebody is told."""
 
@@ -53,12 +59,13 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somebody who wants to know. `events` are the terminal states that interest them; empty: all."""
+    """Somebody who wants to know. `events` are the words of EVENTS that interest them; empty: the usual ones."""
 
     kind: TargetKind
     address: str  # of a webhook its URL
     events: frozenset[str] = frozenset()
     inline: bool = False  # of a topic: a small answer is told along
+    webhook: str | None = None  # the endpoint's webhook, whose own secret it is signed with
 
     @property
     def receiver(self) -> str:
@@ -70,7 +77,7 @@ class Target:
 
     def wants(self, event: str) -> bool:
         """True when this event is to be told."""
-        return not self.events or event in self.events
+        return event in (self.events or DEFAULT_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ def read_webhooks(
     allow: tuple[IpNetwork, ...],
     field: str = "webhook",
     kind: TargetKind = TargetKind.WEBHOOK,
+    events: frozenset[str] = frozenset(),
 ) -> tuple[Target, ...]:
     """Targets from URLs that somebody gave; names are judged by their addresses, at each delivery.
 
@@ -141,7 +149,17 @@ def read_webhooks(
     """
     if len(urls) > WEBHOOKS_PER_JOB_MAX:
         raise _unusable(f"{len(urls)} webhooks are too many.", f"at most {WEBHOOKS_PER_JOB_MAX}", field)
-    return tuple(Target(kind, _checked(url, allow, field)) for url in dict.fromkeys(urls))
+    return tuple(Target(kind, _checked(url, allow, field), events) for url in dict.fromkeys(urls))
+
+
+def read_events(text: str | None, field: str = "events") -> frozenset[str]:
+    """The words of a filter, separated by spaces; None: those of nobody who names any. Raises BadInput."""
+    words = frozenset((text or "").split())
+    unknown = sorted(words - frozenset(EVENTS))
+    if unknown or (text is not None and not words):
+        message = f"{unknown[0][:50]!r} is no event." if unknown else "No event is named."
+        raise BadInput(INVALID_FIELD, message, field=field, valid=", ".join(EVENTS))
+    return words
 
 
 def _checked(url: str, allow: tuple[IpNetwork, ...], field: str) -> str:
@@ -169,15 +187,15 @@ def _unusable(message: str, valid: str, field: str) -> BadInput:
     return BadInput(INVALID_FIELD, message, field=field, valid=valid)
 
 
-def signed_headers(secret: str, delivery_id: str, timestamp_seconds: int, body: bytes) -> dict[str, str]:
-    """The three headers of Standard Webhooks. `secret` is `whsec_` and base64."""
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+def signed_headers(secrets: Sequence[str], delivery_id: str, timestamp_seconds: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks. Each secret, `whsec_` and base64, gives a signature."""
     signed = b"%s.%d.%s" % (delivery_id.encode(), timestamp_seconds, body)
-    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    keys = [base64.b64decode(secret.removeprefix(SECRET_PREFIX)) for secret in secrets]
+    signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]
     return {
         "webhook-id": delivery_id,
         "webhook-timestamp": str(timestamp_seconds),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
 
 

@@ -111,6 +111,7 @@ class VersionSettings:
     samples_uri: str | None = None  # s3://… with samples named from outside
     deduplicate_inference_id: bool = False  # SageMaker's InferenceId is an idempotency key
     webhooks: tuple[str, ...] = ()  # URLs that are told of every job's end
+    webhook_events: tuple[str, ...] = ()  # what these want to hear of; empty: the usual
     success_topic: str | None = None  # the ARN of a topic that is told of jobs that succeed
     error_topic: str | None = None  # the same of jobs that fail or are cancelled
     answer_to_success_topic: bool = False  # a small result is told along

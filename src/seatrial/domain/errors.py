@@ -81,6 +81,7 @@ BACKUP_RUNNING = "backup_running"
 BACKUP_ELSEWHERE = "backup_elsewhere"  # the database has tools of its own for that
 DELIVERY_NOT_FOUND = "delivery_not_found"
 TOPIC_NOT_FOUND = "topic_not_found"
+WEBHOOK_NOT_FOUND = "webhook_not_found"
 SUBSCRIPTION_NOT_FOUND = "subscription_not_found"
 TRIGGER_NOT_FOUND = "trigger_not_found"
 TRIGGER_EXISTS = "trigger_exists"

@@ -20,6 +20,11 @@ from seatrial.domain.triggers import Trigger
 HIDDEN_PREFIX = "hidden_"  # of attributes that only the job's worker sees: they may hold credentials
 
 
+def shown(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Those that people, logs and receivers may see."""
+    return {name: value for name, value in attributes.items() if not name.startswith(HIDDEN_PREFIX)}
+
+
 class JobState(StrEnum):
     """What a job is."""
 
@@ -157,6 +162,11 @@ class NewJob:
     upload: Trigger | None = None  # its input is still to come: what the object's arrival sets off
     upload_by_ms: int | None = None  # and until when
 
+    @property
+    def shown_attributes(self) -> dict[str, str]:
+        """The attributes that people, logs and receivers may see."""
+        return shown(self.attributes)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -213,7 +223,7 @@ class Job:
     @property
     def shown_attributes(self) -> dict[str, str]:
         """The attributes that people, logs and receivers may see."""
-        return {name: value for name, value in self.attributes.items() if not name.startswith(HIDDEN_PREFIX)}
+        return shown(self.attributes)
 
     @property
     def ended(self) -> bool:

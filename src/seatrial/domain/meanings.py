@@ -234,6 +234,9 @@ _API = {
         "kept is not what was signed.",
         "Wait for the trial's end (`seatrial trial NAME`), or deploy the package again.",
     ),
+    e.WEBHOOK_NOT_FOUND: Meaning(
+        "The endpoint has no webhook of that id.", "List them with `seatrial webhooks list ENDPOINT`."
+    ),
     e.TOPIC_NOT_FOUND: Meaning("There is no topic of that ARN.", "List them with `aws sns list-topics`."),
     e.SUBSCRIPTION_NOT_FOUND: Meaning(
         "There is no subscription of that ARN or token: it was removed, or never confirmed in time.",

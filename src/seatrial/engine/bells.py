@@ -6,6 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
+OUTBOX = "outbox"  # the bell that says that something may be due
+
 
 class Bells:
     """Counts rings per key, so that a ring between looking and waiting is never missed."""

@@ -13,16 +13,14 @@ from dataclasses import replace
 
 import structlog
 
-from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.canary import Canary, CanaryCause, CanaryState, canary_deliveries
-from seatrial.domain.delivery import Delivery, read_webhooks
+from seatrial.domain.delivery import Delivery
 from seatrial.domain.endpoint import CanaryPolicy, Endpoint, EndpointStatus, EndpointVersion
 from seatrial.domain.errors import ENDPOINT_NOT_IN_SERVICE, Conflict
 from seatrial.domain.history import EventFilter, EventKind
 from seatrial.domain.limits import CANARY_LOOK_MS, STORE_RETRY_MS
-from seatrial.engine.bells import Bells
+from seatrial.engine.bells import OUTBOX, Bells
 from seatrial.engine.canary import Sampled, Sampler
-from seatrial.engine.deliver import OUTBOX
 from seatrial.engine.deploy import ENDPOINT_BUSY, Deployer
 from seatrial.engine.report.bindings import DEVICE, ENVIRONMENT, INTERPRETER, PLATFORM
 from seatrial.engine.trial.court import Court
@@ -45,6 +43,7 @@ class Canaries:
     ) -> None:
         self._sampler = Sampler(court)
         self._say = court.say
+        self._directory = court.directory
         self._deployer = deployer
         self._registry = registry
         self._meters = meters
@@ -208,7 +207,8 @@ class Canaries:
         recovered = ended.state is CanaryState.PASSED and endpoint.id in self._failing
         if ended.state is not CanaryState.FAILED and not recovered:
             return ()
-        return canary_deliveries(ended, version, read_webhooks(version.settings.webhooks, allow=PRIVATE_NETWORKS))
+        told = self._directory.told(endpoint.name, version)
+        return canary_deliveries(ended, version, [target for target in told if target.wants("canary")])
 
     async def _settle(
         self, endpoint: Endpoint, version: EndpointVersion, ended: Canary, deliveries: tuple[Delivery, ...]

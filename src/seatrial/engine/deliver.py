@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -39,9 +39,10 @@ from seatrial.domain.limits import (
     RECEIVERS_TRIED_AT_ONCE,
     WEBHOOK_ANSWER_CHARS_KEPT,
 )
-from seatrial.engine.bells import Bells
+from seatrial.engine.bells import OUTBOX, Bells
 from seatrial.engine.circuits import Circuits
 from seatrial.engine.receivers import OwnReceivers
+from seatrial.engine.webhooks import Webhooks
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.outbox import Outbox
@@ -50,7 +51,6 @@ from seatrial.ports.urls import NotPosted, Posted, UrlPoster
 
 log = structlog.get_logger()
 
-OUTBOX = "outbox"  # the bell that says that something may be due
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _FORGET_INTERVAL_MS = _HOUR_MS
@@ -95,9 +95,14 @@ class Deliverer:
         bells: Bells,
         clock: Clock,
         words: Mapping[TargetKind, Words] | None = None,
+        webhooks: Webhooks | None = None,
     ) -> None:
-        """`words`: who is told in words of their own, which are put together when they are told."""
+        """`webhooks`: those with secrets of their own.
+
+        `words`: who is told in words of their own, which are put together when they are told.
+        """
         self._words = words or {}
+        self._webhooks = webhooks
         self._outbox = outbox
         self._own = own
         self._poster = poster
@@ -223,10 +228,12 @@ class Deliverer:
         except TooLate:
             return Attempt(0, self._clock.now_ms(), 0, error=EXPIRED), None
         at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
-        poster, secret = self._way_to(delivery.target)
+        poster, secrets = self._way_to(delivery.target)
+        if not secrets:
+            return Attempt(0, at_ms, 0, error=EXPIRED), None
         headers = {"webhook-id": delivery.id}
         if message.signed:
-            headers = signed_headers(secret, delivery.id, at_ms // 1000, message.body)
+            headers = signed_headers(secrets, delivery.id, at_ms // 1000, message.body)
         headers |= {"Content-Type": message.media_type, "User-Agent": self._sender.user_agent, **message.headers}
         posted: Posted | None = None
         error: str | None = None
@@ -239,10 +246,12 @@ class Deliverer:
             return Attempt(0, at_ms, took_ms, error=error), None
         return Attempt(0, at_ms, took_ms, posted.status, posted.answer), posted.retry_after_seconds
 
-    def _way_to(self, target: Target) -> tuple[UrlPoster, str]:
-        """Who posts, and with which secret it is signed."""
+    def _way_to(self, target: Target) -> tuple[UrlPoster, Sequence[str]]:
+        """Who posts, and with which secrets it is signed; none: nobody is there any more."""
+        if target.webhook is not None and self._webhooks is not None:
+            return self._poster, self._webhooks.secrets_of(target.webhook)
         secret = self._own.secret_of(target) if target.kind is TargetKind.TRIAL else None
-        return (self._poster, self._sender.secret) if secret is None else (self._own.poster, secret)
+        return (self._poster, (self._sender.secret,)) if secret is None else (self._own.poster, (secret,))
 
     async def _record(self, delivery: Delivery, attempt: Attempt, asked_seconds: int | None) -> None:
         tries = delivery.tries + 1

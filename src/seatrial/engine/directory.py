@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.contract import Contract
-from seatrial.domain.delivery import Delivery
+from seatrial.domain.delivery import Delivery, Target, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointVersion
+from seatrial.domain.endpoint_notices import endpoint_deliveries
 from seatrial.domain.errors import ENDPOINT_NOT_FOUND, NotFound
 from seatrial.domain.history import EndpointEvent, EventKind
 from seatrial.domain.limits import NAMES_SHOWN_MAX
-from seatrial.engine.bells import Bells
+from seatrial.engine.bells import OUTBOX, Bells
+from seatrial.engine.webhooks import Webhooks
 from seatrial.package.manifest import contract_from_json
 from seatrial.ports.registry import Registry
 
@@ -28,8 +31,9 @@ class Deployed:
 class Directory:
     """Reads come from memory; each write is durable before it shows. Rings `endpoint.name` on every change."""
 
-    def __init__(self, registry: Registry, bells: Bells) -> None:
+    def __init__(self, registry: Registry, webhooks: Webhooks, bells: Bells) -> None:
         self._registry = registry
+        self._webhooks = webhooks
         self._bells = bells
         self._endpoints: dict[str, Endpoint] = {}
         self._versions: dict[str, Deployed] = {}
@@ -97,13 +101,32 @@ class Directory:
         """The endpoint is now so: a new status is an event of its history, beside those that led to it."""
         before = self._endpoints.get(endpoint.name)
         changed = before is None or before.status is not endpoint.status
-        await self._registry.save_endpoint(endpoint, [*events, *([_began(endpoint)] if changed else [])], deliveries)
+        began = _began(endpoint) if changed else None
+        told = () if began is None else self._told(began, endpoint)
+        await self._registry.save_endpoint(
+            endpoint, [*events, *([] if began is None else [began])], [*deliveries, *told]
+        )
         self._endpoints[endpoint.name] = endpoint
         self._bells.ring(endpoint.name)
+        if told:
+            self._bells.ring(OUTBOX)
+
+    def told(self, endpoint_name: str, version: EndpointVersion) -> tuple[Target, ...]:
+        """Who is told of an endpoint, when this version is the one that matters."""
+        settings = version.settings
+        own = read_webhooks(settings.webhooks, allow=PRIVATE_NETWORKS, events=frozenset(settings.webhook_events))
+        return (*own, *self._webhooks.targets(endpoint_name))
+
+    def _told(self, event: EndpointEvent, endpoint: Endpoint) -> list[Delivery]:
+        deployed = self._versions.get(event.version_id or "")
+        targets = () if deployed is None else self.told(endpoint.name, deployed.version)
+        return endpoint_deliveries(event, endpoint, targets)
 
     async def note(self, event: EndpointEvent) -> None:
-        """Keep what happened; an event that is kept already adds nothing."""
-        await self._registry.add_events([event])
+        """Keep what happened, and tell it; an event that is kept already adds nothing, and is not told again."""
+        endpoint = next((one for one in self._endpoints.values() if one.id == event.endpoint_id), None)
+        await self._registry.add_events([event], () if endpoint is None else self._told(event, endpoint))
+        self._bells.ring(OUTBOX)
 
     async def save_version(self, version: EndpointVersion) -> None:
         """The version is now so."""
@@ -119,6 +142,7 @@ class Directory:
     async def remove(self, endpoint: Endpoint) -> None:
         """The endpoint is gone."""
         await self._registry.remove_endpoint(endpoint.id)
+        await self._webhooks.forget(endpoint.name)
         del self._endpoints[endpoint.name]
         for version in self.versions(endpoint.id):
             del self._versions[version.id]

@@ -6,6 +6,7 @@ At hand in memory only: nothing depends on it, since the result of a job that st
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX, STREAMS_WAITING_BYTES_MAX
@@ -29,6 +30,11 @@ class Streams:
     def __init__(self) -> None:
         self._of: OrderedDict[str, _Stream] = OrderedDict()
         self._waiting_bytes = 0  # of all
+        self._hear_progress: Callable[[str, bytes], None] | None = None
+
+    def on_progress(self, hear: Callable[[str, bytes], None]) -> None:
+        """Call it with a job's id whenever its handler says how far it is."""
+        self._hear_progress = hear
 
     def begin(self, job_id: str) -> None:
         """An attempt begins. It tells its chunks from the first on; those that the client has are not told twice."""
@@ -56,6 +62,8 @@ class Streams:
     def progress(self, job_id: str, told: bytes) -> None:
         """The handler has said how far it is."""
         self._stream(job_id).progress = told
+        if self._hear_progress is not None:
+            self._hear_progress(job_id, told)
 
     def latest(self, job_id: str) -> bytes | None:
         """How far the job's handler said to be."""

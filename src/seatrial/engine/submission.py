@@ -74,6 +74,7 @@ class Submission:
     attributes: Mapping[str, str] = field(default_factory=dict)
     check_now: bool = False
     webhooks: tuple[str, ...] = ()  # URLs told of the job's end, beside the endpoint's own; a trial's own
+    webhook_events: frozenset[str] = frozenset()  # what those that the request names want to hear of; empty: the usual
     webhook_kind: TargetKind = TargetKind.WEBHOOK  # in whose words
     version_id: str | None = None  # a trial's job: only this version may run it
 
@@ -88,6 +89,7 @@ class Submission:
             self.output and [self.output.result.uri, self.output.failure.uri],
             self.result_filename, self.result_extension, sorted(self.attributes.items()),
             *([list(self.webhooks)] if self.webhooks else []),
+            *([sorted(self.webhook_events)] if self.webhook_events else []),
             *([["result_name", self.result_name]] if self.result_name else []),
             *([["etag", self.object_etag]] if self.object_etag else []),
             *([["upload", *astuple(self.upload)]] if self.upload else []),

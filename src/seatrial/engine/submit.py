@@ -42,6 +42,7 @@ from seatrial.engine.submission import StagedBody, Submission
 from seatrial.engine.timeouts import job_timeout_seconds
 from seatrial.engine.uploading import told_body, upload_name, upload_trigger
 from seatrial.engine.watch import Watch
+from seatrial.engine.webhooks import Webhooks
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.job_store import JobStore
@@ -71,6 +72,7 @@ class Reach:
 
     home: Home | None = None
     receivers: tuple[IpNetwork, ...] = ()
+    webhooks: Webhooks | None = None  # of endpoints
 
 
 class Submitter:
@@ -100,6 +102,7 @@ class Submitter:
         self._bounds = bounds
         self._home = reach.home
         self._receivers = reach.receivers
+        self._webhooks = reach.webhooks
         self._draining = False
 
     def drain(self) -> None:
@@ -392,9 +395,19 @@ class Submitter:
         """Who is told: those that the request names, and then the endpoint's own. Of a trial only its own receiver."""
         if submission.version_id:
             return tuple(Target(TargetKind.TRIAL, url) for url in submission.webhooks)
-        asked = read_webhooks(submission.webhooks, allow=self._receivers, kind=submission.webhook_kind)
-        own = read_webhooks(version.settings.webhooks, allow=PRIVATE_NETWORKS)  # refused, if need be, when it is called
-        return tuple(dict.fromkeys((*asked, *own, *_topics(version.settings))))
+        asked = read_webhooks(
+            submission.webhooks,
+            allow=self._receivers,
+            kind=submission.webhook_kind,
+            events=submission.webhook_events,
+        )
+        own = read_webhooks(
+            version.settings.webhooks,
+            allow=PRIVATE_NETWORKS,
+            events=frozenset(version.settings.webhook_events),
+        )  # refused, if need be, when it is called
+        added = () if self._webhooks is None else self._webhooks.targets(version.endpoint_name)
+        return tuple(dict.fromkeys((*asked, *own, *added, *_topics(version.settings))))
 
     def _real(self, plan: OutputPlan) -> OutputPlan:
         return plan if self._home is None else OutputPlan(self._home.real(plan.result), self._home.real(plan.failure))

@@ -22,8 +22,7 @@ from seatrial.domain.limits import (
     TOPICS_MAX,
 )
 from seatrial.domain.topics import PROTOCOLS, Publication, Subscription, Topic, topic_arn
-from seatrial.engine.bells import Bells
-from seatrial.engine.deliver import OUTBOX
+from seatrial.engine.bells import OUTBOX, Bells
 from seatrial.ports.clock import Clock
 from seatrial.ports.topics import TooManySubscriptions, TopicStore
 

@@ -24,6 +24,7 @@ from seatrial.http.api.scaling import ScalingRoutes
 from seatrial.http.api.trials import TrialRoutes
 from seatrial.http.api.triggers import TriggerRoutes
 from seatrial.http.api.uploads import UploadRoutes
+from seatrial.http.api.webhooks import WebhookRoutes
 from seatrial.http.auth import Needs, authenticate
 from seatrial.http.doors.aws import AwsDoor, speaks_aws
 from seatrial.http.doors.lambda_runtime import RuntimeDoor, speaks_runtime
@@ -91,6 +92,7 @@ def build_native(services: Services) -> FastAPI:
         LogRoutes,
         JobRoutes,
         DeliveryRoutes,
+        WebhookRoutes,
         UploadRoutes,
         KeyRoutes,
         TriggerRoutes,

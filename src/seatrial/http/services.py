@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from seatrial.engine.submit import Submitter
     from seatrial.engine.topics import Topics
     from seatrial.engine.waits import Waits
+    from seatrial.engine.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Services:
     reports: Reports
     deliverer: Deliverer
     topics: Topics
+    webhooks: Webhooks
     topic_signer: TopicSigner
     objects: ObjectStore
     registry: Registry

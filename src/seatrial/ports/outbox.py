@@ -14,6 +14,10 @@ class Outbox(Protocol):
     Every method may raise `ports.storage.StoreUnavailable`, and may be asked again.
     """
 
+    async def post(self, deliveries: Sequence[Delivery]) -> None:
+        """Put these in, in a transaction of their own."""
+        ...
+
     async def take(
         self,
         now_ms: int,

@@ -40,7 +40,12 @@ from seatrial.adapters.sql.triggers import SqlTriggers
 from seatrial.adapters.system.clock import SystemClock
 from seatrial.adapters.system.machine import ThisMachine
 from seatrial.adapters.system.memory import free_memory_bytes
-from seatrial.adapters.system.sealing_key import SEALING_KEY_FILE, SealingKeyUnusable, load_or_create_sealing_key
+from seatrial.adapters.system.sealing_key import (
+    SEALING_KEY_FILE,
+    SealingKey,
+    SealingKeyUnusable,
+    load_or_create_sealing_key,
+)
 from seatrial.adapters.system.secrets import SecretReader
 from seatrial.adapters.system.signing_key import (
     SIGNING_KEY_FILE,
@@ -75,12 +80,12 @@ from seatrial.domain.triggers import TriggerKind
 from seatrial.engine.arrivals import ARRIVALS, Arrivals
 from seatrial.engine.awaited import AwaitedUploads
 from seatrial.engine.backup import DATABASE, BackupTaker
-from seatrial.engine.bells import Bells
+from seatrial.engine.bells import OUTBOX, Bells
 from seatrial.engine.bounds import DAY_MS, Bounds
 from seatrial.engine.canaries import Canaries
 from seatrial.engine.cancel import Canceller
 from seatrial.engine.crew import Bench, Crew
-from seatrial.engine.deliver import OUTBOX, Deliverer, Sender, Words
+from seatrial.engine.deliver import Deliverer, Sender, Words
 from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
@@ -95,6 +100,7 @@ from seatrial.engine.outfit import Outfit, Outfitter
 from seatrial.engine.outputs import OutputSealer
 from seatrial.engine.outside import Outside
 from seatrial.engine.prepare import Preparer
+from seatrial.engine.progress import ProgressTeller
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
 from seatrial.engine.receivers import OwnReceivers
@@ -108,6 +114,7 @@ from seatrial.engine.trial import Court
 from seatrial.engine.trigger_acts import trigger_acts
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
+from seatrial.engine.webhooks import Webhooks
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
 from seatrial.http.doors.s3.event_words import S3EventWords
 from seatrial.http.doors.sns import JobMessages, SnsWords
@@ -171,6 +178,7 @@ class Server:
     retainer: Retainer
     arrivals: Arrivals
     finder: Finder | None  # where objects' names are no rows
+    progress: ProgressTeller
     leases: Leases | None  # where other servers share the database
 
     def rounds(self) -> list[asyncio.Task[None]]:
@@ -185,6 +193,7 @@ class Server:
             services.canaries,
             services.keys,
             self.arrivals,
+            self.progress,
             services.scaler,
             services.alarms,
         )
@@ -232,6 +241,7 @@ class _Stores:
     logs: SqlLogStore
     keyring: Keyring
     keys: Keys
+    webhooks: Webhooks
     signing_key: SigningKey
     topic_certificate: TopicCertificate
     jobs: SqlJobStore
@@ -321,6 +331,9 @@ async def put_together(
             retainer=_retainer(ground, stores, deployer, remains),
             arrivals=_arrivals(ground, stores, doers, topics, services.awaited),
             finder=None if stores.kept.home is None else Finder(objects, services.triggers, ground.bells, clock),
+            progress=ProgressTeller(
+                ground.streams, doers.inspector, SqlOutbox(stores.database), ground.bells, ground.clock
+            ),
             leases=leases,
         )
 
@@ -333,11 +346,17 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
     await _belong(settings, folders.data, registry, ground.clock)
     keyring = Keyring(load_or_create_credentials(folders.data, settings.region), ground.clock)
     kept = await _open_objects(ground, database, jobs, stack)
+    sealer = _sealing_key(folders.data)
+    keys = Keys(registry, keyring, sealer, ground.clock)
+    webhooks = Webhooks(registry, sealer, ground.clock, settings.receiver_networks)
+    for one in (keys, webhooks):
+        await one.load()
     return _Stores(
         database=database,
         logs=logs,
         keyring=keyring,
-        keys=await _open_keys(folders.data, registry, keyring, ground.clock),
+        keys=keys,
+        webhooks=webhooks,
         signing_key=_signing_key(folders.data),
         topic_certificate=_topic_certificate(folders.data),
         jobs=jobs,
@@ -349,15 +368,12 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
     )
 
 
-async def _open_keys(data: Path, registry: SqlRegistry, keyring: Keyring, clock: SystemClock) -> Keys:
+def _sealing_key(data: Path) -> SealingKey:
     try:
-        sealer = load_or_create_sealing_key(data)
+        return load_or_create_sealing_key(data)
     except SealingKeyUnusable as error:
         remedy = "restore it from a backup; or remove it: a new one is made, and keys sign again once they are rotated"
         raise StartError(f"the key that seals keys' secrets cannot be used: {error}; {remedy}") from error
-    keys = Keys(registry, keyring, sealer, clock)
-    await keys.load()
-    return keys
 
 
 def _signing_key(data: Path) -> SigningKey:
@@ -386,11 +402,11 @@ def _dispatcher(ground: _Ground, stores: _Stores) -> Dispatcher:
 async def _made_doers(
     ground: _Ground, stores: _Stores, pool: ProcessPool, dispatcher: Dispatcher, preparer: Preparer
 ) -> _Doers:
-    directory = Directory(stores.registry, ground.bells)
+    directory = Directory(stores.registry, stores.webhooks, ground.bells)
     await directory.load()
     inspector = Inspector(stores.jobs, ground.watch)
     objects, clock = stores.kept.objects, ground.clock
-    reach = Reach(stores.kept.home, ground.settings.receiver_networks)
+    reach = Reach(stores.kept.home, ground.settings.receiver_networks, stores.webhooks)
     submitter = Submitter(
         stores.jobs,
         objects,
@@ -534,6 +550,7 @@ async def _services(
         reports=deployer.reports,
         deliverer=deliverer,
         topics=topics,
+        webhooks=stores.webhooks,
         topic_signer=stores.topic_certificate,
         objects=objects,
         registry=stores.registry,
@@ -783,7 +800,7 @@ async def _open_deliverer(
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,
     }
     outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)
-    return Deliverer(outbox, poster, sender, receivers, ground.bells, ground.clock, own_words)
+    return Deliverer(outbox, poster, sender, receivers, ground.bells, ground.clock, own_words, stores.webhooks)
 
 
 async def _system_buckets(objects: ObjectStore) -> None:

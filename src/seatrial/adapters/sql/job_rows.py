@@ -188,13 +188,18 @@ def part_values(part: Part) -> dict[str, Any]:
 def target_values(target: Target) -> dict[str, Any]:
     """Somebody to be told, as JSON."""
     values = {"kind": target.kind.value, "address": target.address, "events": sorted(target.events)}
-    return values | {"inline": True} if target.inline else values
+    more = {"inline": target.inline or None, "webhook": target.webhook}
+    return values | {name: value for name, value in more.items() if value is not None}
 
 
 def read_target(values: Mapping[str, Any]) -> Target:
     """The same, back."""
     return Target(
-        TargetKind(values["kind"]), values["address"], frozenset(values["events"]), values.get("inline", False)
+        TargetKind(values["kind"]),
+        values["address"],
+        frozenset(values["events"]),
+        values.get("inline", False),
+        values.get("webhook"),
     )
 
 

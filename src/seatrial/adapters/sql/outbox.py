@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from seatrial.adapters.sql.database import Database
-from seatrial.adapters.sql.outbox_rows import to_delivery
+from seatrial.adapters.sql.outbox_rows import post_deliveries, to_delivery
 from seatrial.adapters.sql.schema import deliveries, delivery_attempts
 from seatrial.domain.delivery import TRIAL_PREFIX, Attempt, Delivery, DeliveryFilter, DeliveryState
 
@@ -94,6 +95,10 @@ class SqlOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def post(self, deliveries: Sequence[Delivery]) -> None:
+        """See the port."""
+        await self._database.write(partial(post_deliveries, told=deliveries))
 
     async def take(
         self,

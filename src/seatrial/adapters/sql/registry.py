@@ -242,7 +242,7 @@ def _version(row: Row[Any]) -> EndpointVersion:
 
 def _settings(values: Mapping[str, Any]) -> VersionSettings:
     prefixes = {name: ObjectName(**values[name]) for name in ("output_prefix", "failure_prefix") if values.get(name)}
-    lists = {name: tuple(values.get(name, ())) for name in ("webhooks", "load_log_patterns")}
+    lists = {name: tuple(values.get(name, ())) for name in ("webhooks", "webhook_events", "load_log_patterns")}
     words = {
         "update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN)),
         "canary_policy": CanaryPolicy(values.get("canary_policy", CanaryPolicy.REPORT)),

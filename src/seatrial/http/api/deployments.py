@@ -14,7 +14,7 @@ from starlette.requests import Request
 from seatrial.domain import errors
 from seatrial.domain.addresses import IpNetwork
 from seatrial.domain.credentials import Principal
-from seatrial.domain.delivery import read_webhooks
+from seatrial.domain.delivery import EVENTS, read_events, read_webhooks
 from seatrial.domain.endpoint import CanaryPolicy, UpdateWay
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
@@ -80,6 +80,9 @@ class DeploySettings(BaseModel):
     webhook: str | None = Field(
         None, description="URL that is told of the end of every job; several are separated by spaces."
     )
+    webhook_events: str | None = Field(
+        None, description=f"Of what these are told, separated by spaces: {', '.join(EVENTS)}."
+    )
     deduplicate_inference_id: bool | None = Field(
         None, description="Take SageMaker's InferenceId for an idempotency key: the same one gives the same job."
     )
@@ -112,6 +115,8 @@ class DeploySettings(BaseModel):
             urls = said.pop("webhook").split()
             read_webhooks(urls, allow=receivers)
             said["webhooks"] = tuple(urls)
+        if "webhook_events" in said:
+            said["webhook_events"] = tuple(sorted(read_events(said["webhook_events"], "webhook_events")))
         if "samples" in said:
             said["samples_uri"] = said.pop("samples")
             _prefix("samples", said["samples_uri"])

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from seatrial.domain import errors
 from seatrial.domain.credentials import Principal
+from seatrial.domain.delivery import EVENTS, read_events
 from seatrial.domain.errors import BadInput
 from seatrial.domain.limits import (
     AFFINITY_CHARS_MAX,
@@ -63,6 +64,10 @@ class JobOptions(BaseModel):
         le=PRESIGNED_SECONDS_MAX,
         description="References to parts in the answer get signed URLs that are good for so many seconds.",
     )
+    webhook_events: str | None = Field(
+        None,
+        description=f"Of what these are told, separated by spaces: {', '.join(EVENTS[:6])}. Unset: of the end.",
+    )
     input: str | None = Field(
         None, description="s3://bucket/key of an object that is the body; then the request itself has none."
     )
@@ -111,6 +116,7 @@ async def read_submission(request: Request, principal: Principal, objects: Objec
         check_now=True,
         webhooks=tuple(options.webhook.split()) if options.webhook else (),
         attributes={} if options.output_urls is None else {OUTPUT_URLS: str(options.output_urls)},
+        webhook_events=read_events(options.webhook_events, "webhook_events"),
     )
     return Asked(submission, _wait_seconds(request))
 

@@ -11,10 +11,12 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from seatrial.adapters.sql.job_rows import NEW_COLUMNS, new_values, to_job
 from seatrial.adapters.sql.object_events import trigger_values, triggers
+from seatrial.adapters.sql.outbox_rows import post_deliveries
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.query import Query
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import idempotency_keys, jobs, reserved_names
+from seatrial.domain.announcement import queued_deliveries
 from seatrial.domain.commands import (
     EndpointGone,
     IdempotencyKey,
@@ -99,6 +101,9 @@ class _Intake:
         uploads = [trigger_values(command.job.upload) for command in accepted if command.job.upload is not None]
         if uploads:
             connection.execute(insert(triggers), uploads)
+        told = [one for command in accepted if command.job.upload is None for one in queued_deliveries(command.job)]
+        if told:
+            post_deliveries(connection, told)
         if self._outlived:
             connection.execute(_DROP_KEYS, {"keys": sorted(self._outlived)})
             self._outlived.clear()

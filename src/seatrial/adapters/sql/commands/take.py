@@ -9,10 +9,12 @@ from sqlalchemy import Boolean, Select, bindparam, select, update
 
 from seatrial.adapters.sql.fairness import Room, admitted
 from seatrial.adapters.sql.job_rows import JobRow, to_job
+from seatrial.adapters.sql.outbox_rows import post_deliveries
 from seatrial.adapters.sql.prepared import Prepared
 from seatrial.adapters.sql.query import Query, Row
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs, sessions, word
+from seatrial.domain.announcement import started_deliveries
 from seatrial.domain.commands import Claim, SessionGone, Take, Taken
 from seatrial.domain.jobs import Job, JobEvent, JobPurpose, JobState, after
 from seatrial.domain.limits import AFFINITY_HEAD_START_MS, AFFINITY_WAIT_MS
@@ -107,6 +109,9 @@ def _take(run: Run, command: Take) -> Taken | SessionGone:
         run.moved(row.endpoint_id, row.purpose, JobState.QUEUED, JobState.RUNNING)
     if moves:
         _MARK_TAKEN.run(run.connection, moves)
+        told = [one for claim in claims for one in started_deliveries(claim.job, command.now_ms)]
+        if told:
+            post_deliveries(run.connection, told)
     return Taken(tuple(claims), held_back)
 
 
