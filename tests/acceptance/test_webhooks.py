@@ -79,23 +79,24 @@ def test_every_end_is_told_signed(api: Any, receiver: Receiver, eventually: Call
     api.http.post(f"/v1/jobs/{ended['cancelled']}/cancel")
     gate.open()
     api.ended(running)
-    eventually(lambda: len(receiver.got) == 4)
+    eventually(lambda: len(receiver.got) == 5)
+    assert [body for _, body in receiver.got if b'"endpoint.in_service"' in body]
     verifier = Webhook(api.server.variables["SEATRIAL_WEBHOOK_SECRET"])
     told = {}
     for headers, body in receiver.got:
         verifier.verify(body, headers)
         event = json.loads(body)
-        told[event["data"]["job_id"]] = event
+        told[event["data"].get("job_id")] = event
     assert {job_id: told[job_id]["type"] for job_id in ended.values()} == {
         job_id: f"job.{word}" for word, job_id in ended.items()
     }
     success = told[ended["succeeded"]]["data"]
     assert success["result"] == api.job(ended["succeeded"])["result"]
     assert told[ended["failed"]]["data"]["error"]["error_type"] == "handler_error"
-    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 4
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 5
     (away,) = [one for one in deliveries(api, job=ended["cancelled"]) if "nobody" in one["url"]]
     assert (away["status"], away["next_try_at"] is not None) == ("pending", True)
-    assert len(deliveries(api, endpoint="e0")) == 5  # the trial's own jobs are told to nobody
+    assert len(deliveries(api, endpoint="e0")) == 6  # the trial's own jobs are told to nobody
 
 
 def test_a_receiver_that_was_down_is_told_later_under_the_same_id(
@@ -171,7 +172,9 @@ def test_webhooks_that_cannot_be_are_refused_at_once(api: Any, make_server: Any,
     refused = api.post("e4", {"code": "1"}, webhook="ftp://example.com/")
     assert (refused.status_code, refused.json()["field"]) == (422, "webhook")
     public = api_of(make_server("--host", "0.0.0.0"))
-    public.serve("e", webhook="http://127.0.0.1:9/")  # judged when it is called
+    refused = public.put("e", "obedient", webhook="http://127.0.0.1:9/")
+    assert (refused.status_code, "--allow-receiver 127.0.0.1/32" in refused.text) == (422, True)
+    public.serve("e", webhook="http://127.1:9/")  # a name is judged when it is called
     refused = public.post("e", {"code": "1"}, webhook="http://127.0.0.1:8000/")
     assert (refused.status_code, refused.json()["field"]) == (422, "webhook")
     job_id = public.submit("e")

@@ -75,10 +75,10 @@ def rotate(
 
 
 @app.command("remove", epilog=example("seatrial webhooks remove floorplan wh_0123456789abcdef"))
-def remove(endpoint: EndpointArgument, id: IdArgument, data: DataOption = None) -> None:
+def remove(endpoint: EndpointArgument, id: IdArgument, data: DataOption = None, json: JsonOption = False) -> None:
     """Remove a webhook: it is told nothing any more."""
     connect(data).call("DELETE", f"/v1/endpoints/{endpoint}/webhooks/{id}")
-    note(f"{id} is removed")
+    print_json({"removed": id}) if json else print(f"{id} is removed")
 
 
 def _print_made(made: dict[str, Any]) -> None:
