@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -20,7 +21,7 @@ from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.local_web import HOST, bound, interrupted, serving
 from seatrial.cli.options import DataOption, JsonOption
 from seatrial.cli.screen import note
-from seatrial.cli.server import connect
+from seatrial.cli.server import Refused, Server, connect, end
 
 if TYPE_CHECKING:
     from seatrial.cli.lambda_relay import Relay
@@ -52,10 +53,10 @@ def worker(
     start ends the command.
     """
     server = connect(data)
-    server.get(f"/v1/endpoints/{name}")
+    worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}"
+    _check_in(server, name, worker_id)
     listener = bound(port)
     address = f"{HOST}:{listener.getsockname()[1]}"
-    worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}"
     if json:
         print(json_text.dumps({"runtime_api": address, "worker": worker_id, "pid": os.getpid()}), flush=True)
     else:
@@ -64,6 +65,14 @@ def worker(
     problem = asyncio.run(_serve(server.url, server.api_key, name, worker_id, listener, command or []))
     if problem:
         fail(problem, ExitCode.FAILED, "run the same command by hand; `seatrial logs` has what the runtime said")
+
+
+def _check_in(server: Server, name: str, worker_id: str) -> None:
+    """End the command unless the endpoint is there and the key may work for it; it may do nothing else."""
+    answer = server.call("POST", f"/v1/endpoints/{quote(name, safe='')}/lambda/{worker_id}/ping")
+    if answer.is_error:
+        said = answer.json()
+        end(Refused(answer.status_code, {"error_type": said["errorType"], "detail": said["errorMessage"]}), {})
 
 
 async def _serve(

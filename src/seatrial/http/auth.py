@@ -14,7 +14,7 @@ from starlette.requests import Request
 from seatrial.domain import errors
 from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope, Principal
-from seatrial.domain.errors import NotFound
+from seatrial.domain.errors import Forbidden, NotFound
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.keyring import Keyring
 from seatrial.http.errors import UNAUTHENTICATED, Unauthenticated
@@ -35,6 +35,15 @@ def authenticate(request: Request, keyring: Keyring) -> Principal:
     if principal is None:
         raise Unauthenticated(UNAUTHENTICATED, "This API key is not known here.", details={"remedy": _REMEDY})
     return principal
+
+
+def still_may(request: Request, keyring: Keyring, scope: KeyScope, endpoint: str) -> bool:
+    """Whether who began a long answer may go on: its key may have ended, or may do less, since."""
+    try:
+        require(authenticate(request, keyring), scope, endpoint=endpoint)
+    except (Unauthenticated, Forbidden):
+        return False
+    return True
 
 
 def caller(request: Request) -> Principal:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope
-from seatrial.domain.jobs import Job, JobFilter, JobState
+from seatrial.domain.jobs import JobFilter, JobState
 from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.domain.logs import LogFilter
 from seatrial.http.api.events import event, event_stream
@@ -21,7 +21,7 @@ from seatrial.http.api.logs import log_group, log_page
 from seatrial.http.api.results import input_response
 from seatrial.http.api.submission import idempotency_key
 from seatrial.http.api.views import JobAccepted, JobPage, JobView, LogPage
-from seatrial.http.auth import caller, check_job, needs
+from seatrial.http.auth import caller, check_job, needs, still_may
 from seatrial.http.services import Services
 
 
@@ -142,12 +142,13 @@ class JobRoutes:
         """The job now and after every change; the stream ends with the event of its end."""
         await self._check(id, request)
         await self._services.inspector.job(id)  # an unknown job is an error before the stream begins
-        return event_stream(_events(self._services.inspector.follow(id)))
+        return event_stream(self._events(id, request))
+
+    async def _events(self, id: str, request: Request) -> AsyncIterator[bytes]:
+        async for job in self._services.inspector.follow(id):
+            if not still_may(request, self._services.keyring, KeyScope.READ, job.endpoint_name):
+                return
+            yield event("job", JobView.of(job).model_dump_json())
 
     async def _check(self, id: str, request: Request) -> None:
         await check_job(self._services.inspector, caller(request), id)
-
-
-async def _events(changes: AsyncIterator[Job]) -> AsyncIterator[bytes]:
-    async for job in changes:
-        yield event("job", JobView.of(job).model_dump_json())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from seatrial.domain import errors
 from seatrial.domain.credentials import KeyScope
@@ -17,7 +17,7 @@ from seatrial.domain.limits import LIST_PAGE_MAX
 from seatrial.domain.logs import LogFilter, LogLine
 from seatrial.http.api.events import event, event_stream
 from seatrial.http.api.views import LogLineView, LogPage
-from seatrial.http.auth import needs
+from seatrial.http.auth import needs, still_may
 from seatrial.http.services import Services
 
 FOLLOW_PAUSE_MS = 300
@@ -77,6 +77,7 @@ class LogRoutes:
     async def logs(
         self,
         name: str,
+        request: Request,
         since: Annotated[str | None, Query(description="5m, 2h, a time, or ms since the epoch.")] = None,
         job: Annotated[str | None, Query(description="Only lines of this job.")] = None,
         follow: Annotated[bool, Query(description="Go on as server-sent events, one `line` each.")] = False,
@@ -90,11 +91,11 @@ class LogRoutes:
         start_ms = None if since is None else since_ms(since, self._services.clock.now_ms())
         which = LogFilter(group, since_ms=start_ms, job_id=job, after_id=after, limit=limit)
         if follow:
-            return event_stream(self._follow(which))
+            return event_stream(self._follow(which, request, name))
         return log_page(await self._services.logs.lines(which), limit)
 
-    async def _follow(self, which: LogFilter) -> AsyncIterator[bytes]:
-        while True:
+    async def _follow(self, which: LogFilter, request: Request, name: str) -> AsyncIterator[bytes]:
+        while still_may(request, self._services.keyring, KeyScope.READ, name):
             lines = await self._services.logs.lines(which)
             for line in lines:
                 yield event("line", LogLineView.of(line).model_dump_json())
