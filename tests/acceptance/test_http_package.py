@@ -53,7 +53,7 @@ FLASK = {"app.py": APP, "seatrial.toml": TOML, "samples/a.json": SAMPLE}
 @pytest.fixture
 def flask(api: Any) -> Any:
     if api.http.get("/v1/endpoints/f").status_code == 404:
-        api.serve("f", FLASK, workers=2, invocation_timeout_seconds=20)
+        api.serve("f", FLASK, invocation_timeout_seconds=20)
     return api
 
 
@@ -99,6 +99,7 @@ def test_the_synchronous_door_tells_the_servers_status(flask: Any) -> None:
     assert said["OriginalStatusCode"] == 400
 
 
+@pytest.mark.slow  # one more trial; the worker's own tests show it too
 def test_several_requests_at_once(api: Any) -> None:
     api.serve("wide", FLASK | {"seatrial.toml": TOML + "[http]\nconcurrency = 2\n"})
     jobs = [api.post("wide", {"do": "meet", "text": str(number)}).json()["id"] for number in range(2)]
@@ -111,8 +112,11 @@ def test_a_ping_alone_proves_nothing(api: Any) -> None:
     assert endpoint["status"] == "Failed"
     assert "prove" in endpoint["failure_reason"]
     assert "Internal Server Error" in endpoint["failure_reason"]
+    assert "NameError: name 'model' is not defined" in endpoint["failure_reason"]
+    assert "<" not in endpoint["failure_reason"].partition("Remedy")[0].replace("<module>", "")
 
 
+@pytest.mark.slow  # two more trials; the worker's own tests show it too
 def test_a_server_that_never_answers_a_ping_ends_failed_with_its_last_lines(api: Any) -> None:
     broken = FLASK | {"app.py": "import time\nprint('loading for ever', flush=True)\ntime.sleep(600)\n"}
     endpoint = api.deploy("mute", broken, load_timeout_seconds=2)

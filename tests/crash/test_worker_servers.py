@@ -82,7 +82,8 @@ SERVER = """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server.serve_forever()
 """
-GPL = {"serve.py": SERVER}
+SLOW = pytest.mark.slow  # a server is started for each; the quick suite has one of each kind
+FILES = {"serve.py": SERVER}
 
 
 def program(*words: str, **more: Any) -> Program:
@@ -90,7 +91,7 @@ def program(*words: str, **more: Any) -> Program:
 
 
 async def serving(yard: Any, *words: str, network: str | None = None, slots: int = 1, **more: Any) -> Any:
-    worker = await yard.start(yard.spec("http", GPL, program=program(*words, network=network, slots=slots), **more))
+    worker = await yard.start(yard.spec("http", FILES, program=program(*words, network=network, slots=slots), **more))
     await worker.load()
     return worker
 
@@ -169,8 +170,8 @@ async def test_other_answers_fail_the_job_and_leave_the_worker(yard: Any) -> Non
     ("do", "said"),
     [
         ("exit", "left with exit code 3"),
-        ("crash", "killed by SIGSEGV"),
-        ("short", "without an answer"),
+        pytest.param("crash", "killed by SIGSEGV", marks=SLOW),
+        pytest.param("short", "without an answer", marks=SLOW),
     ],
 )
 async def test_a_server_that_dies_takes_its_worker_with_it(yard: Any, do: str, said: str) -> None:
@@ -203,6 +204,7 @@ async def test_requests_side_by_side(yard: Any) -> None:
     assert [(type(one), getattr(one, "begun", None)) for one in outcomes] == [(WorkerDied, True)] * 2
 
 
+@SLOW
 async def test_one_that_is_late_ends_all_and_only_it_has_timed_out(yard: Any) -> None:
     worker = await serving(yard, slots=3)
     works = [yard.work(body=b'{"do": "sleep"}', timeout_ms=ms) for ms in (20_000, 400, 20_000)]
@@ -211,12 +213,14 @@ async def test_one_that_is_late_ends_all_and_only_it_has_timed_out(yard: Any) ->
     assert [(type(one), one.by_us) for one in (first, last)] == [(WorkerDied, True)] * 2  # type: ignore[union-attr]
 
 
+@SLOW
 async def test_its_end_is_sigterm_first(yard: Any) -> None:
     worker = await serving(yard, "--slow-to-end")
     await worker.stop(5)
     assert "left in peace" in yard.logs.texts(None)
 
 
+@SLOW
 async def test_it_dies_with_its_worker(yard: Any) -> None:
     worker = await serving(yard, "--ignores-sigterm")
     family = Family(worker.pid, worker.id)
@@ -225,12 +229,33 @@ async def test_it_dies_with_its_worker(yard: Any) -> None:
     assert family.members() == []
 
 
+@SLOW
 async def test_a_server_that_dies_while_idle_ends_its_worker(yard: Any) -> None:
     worker = await serving(yard)
     (server,) = [one.pid for one in Family(worker.pid, worker.id).members() if one.pid != worker.pid]
     os.kill(server, signal.SIGKILL)
     failure = await worker.wait_gone()
     assert "killed by SIGKILL" in failure.message
+
+
+@pytest.mark.slow  # it is asked how it is every 10 s, and given up after three bad answers
+async def test_a_server_that_hangs_while_idle_is_given_up(yard: Any) -> None:
+    worker = await serving(yard)
+    (server,) = [one.pid for one in Family(worker.pid, worker.id).members() if one.pid != worker.pid]
+    os.kill(server, signal.SIGSTOP)
+    failure = await asyncio.wait_for(worker.wait_gone(), 90)
+    assert "without an answer" in failure.message
+    assert any("3 times in a row" in line for line in yard.logs.texts(None))
+
+
+async def test_without_a_private_view_it_is_told_its_port_and_its_model(open_yard: Any, tmp_path: Path) -> None:
+    worker = await serving(open_yard, "--told")
+    told = await ask(open_yard, worker)
+    assert told["port"] != 8080
+    assert told["env"]["SM_MODEL_DIR"].startswith(str(tmp_path))
+    worker = await open_yard.start(open_yard.spec("http", FILES, program=program("--told", network="own")))
+    with pytest.raises(LoadFailed, match="network of its own"):
+        await worker.load()
 
 
 LISTENS_ELSEWHERE = "import socket, time; s = socket.create_server(('127.0.0.1', 5000)); time.sleep(60)"
@@ -248,12 +273,14 @@ http.server.HTTPServer(("127.0.0.1", 8080), H).serve_forever()
     [
         (("no-such-program",), "load_failed", "'no-such-program' cannot be run"),
         (("sh", "-c", "echo dark >&2; exit 4"), "load_failed", "ended with exit code 4 before it answered GET /ping"),
-        (("python", "-c", LISTENS_ELSEWHERE), "load_timeout", "it listens on 127.0.0.1:5000"),
-        (("python", "-c", ANSWERS_BADLY), "load_timeout", "(status 503); it listens on 127.0.0.1:8080"),
+        pytest.param(("python", "-c", LISTENS_ELSEWHERE), "load_timeout", "it listens on 127.0.0.1:5000", marks=SLOW),
+        pytest.param(
+            ("python", "-c", ANSWERS_BADLY), "load_timeout", "(status 503); it listens on 127.0.0.1:8080", marks=SLOW
+        ),
     ],
 )
 async def test_a_server_that_does_not_come_up(yard: Any, command: Any, error_type: str, said: str) -> None:
-    spec = yard.spec("http", GPL, program=Program(command), load_timeout_seconds=2.0)
+    spec = yard.spec("http", FILES, program=Program(command), load_timeout_seconds=2.0)
     worker = await yard.start(spec)
     with pytest.raises(LoadFailed) as failed:
         await worker.load()

@@ -140,7 +140,8 @@ class Serving:
 
     def fail(self, what: str) -> None:
         """The server left a request without an answer: the worker ends, as one that died. Never returns."""
-        self._watcher.join(EXIT_SEEN_SECONDS)  # if the server ended, the worker ends as it did
+        if threading.current_thread() is not self._watcher:
+            self._watcher.join(EXIT_SEEN_SECONDS)  # if the server ended, the worker ends as it did
         print(f"seatrial: the server is given up: {what}", file=sys.stderr, flush=True)
         os._exit(protocol.SERVER_LOST_EXIT_CODE)
 

@@ -29,7 +29,7 @@ class Output:
         self._stream = stream
         self._mark = protocol.MARK + nonce.encode() + b" "
         self._rate = _Rate(LOG_LINES_PER_SECOND_MAX)
-        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._last_lines: deque[tuple[str | None, str]] = deque(maxlen=LAST_LINES)  # with the job
         self._pipes: list[_Pipe] = []
         self._start: _Start | None = _Start()
 
@@ -68,7 +68,11 @@ class Output:
 
     def last_lines(self) -> list[str]:
         """The last lines of stderr, redacted."""
-        return list(self._last_lines)
+        return [text for _, text in self._last_lines]
+
+    def last_lines_of(self, job_id: str) -> list[str]:
+        """Those among them that the job wrote: nobody else's."""
+        return [text for job, text in self._last_lines if job == job_id]
 
     def _append(self, lines: list[bytes], job_id: str | None, *, keep: bool) -> None:
         now_ms = self._clock.now_ms()
@@ -80,7 +84,7 @@ class Output:
             texts = [self._text(raw) for raw in lines[:allowed]]
             self._logs.append([LogLine(self._group, self._stream, now_ms, text, job_id) for text in texts])
             if keep:
-                self._last_lines.extend(texts)
+                self._last_lines.extend((job_id, text) for text in texts)
         self._rate.dropped += len(lines) - allowed
 
     def _append_dropped(self, now_ms: int, job_id: str | None) -> None:

@@ -465,11 +465,18 @@ class ProcessWorker:
     def _on_failed(self, header: dict[str, Any]) -> None:
         held = self._held_as(header["token"])
         use = self._after(header)
-        failure = self._redactor.failure(_failure(header))
+        failure = self._redactor.failure(self._with_own_output(_failure(header), held.job_id))
         if self._settle(header["token"], held):
             held.answered.set_exception(HandlerFailed(failure, use))
         self._spawn(self._scratch.remove_failed_job(held.number))
         self._leave_if_unfit(header)
+
+    def _with_own_output(self, failure: Failure, job_id: str) -> Failure:
+        """A package's own server seldom says in its answer why it failed; what it printed then does."""
+        said = as_traceback(self._output.last_lines_of(job_id)) if self._spec.program is not None else ""
+        if failure.error_type != HANDLER_ERROR or not said:
+            return failure
+        return Failure(failure.error_type, failure.message, {"traceback": said, **failure.details})
 
     def _after(self, header: dict[str, Any]) -> MemoryUse:
         """What the job has left behind, and the memory that it used."""

@@ -8,10 +8,12 @@ that tell their Content-Length.
 # ruff: noqa: TID252, UP006, UP035, UP045  (the worker loads this package under a private name; Python 3.9)
 from __future__ import annotations
 
+import html
 import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 from typing import Any, Dict, Mapping, Optional
 
@@ -188,7 +190,7 @@ def _headers(request: Request) -> Dict[str, str]:
 
 def _refusal(response: http.client.HTTPResponse) -> Exception:
     """With the server's own words."""
-    said = _said(response.read(BODY_BYTES_READ_MAX))
+    said = _said(response.read(BODY_BYTES_READ_MAX), response.getheader("Content-Type") or "")
     status = response.status
     message = _message(said) or f"{status} {response.reason}".strip()
     kind = InputRefused if 400 <= status < 500 and status not in TRY_LATER else ServerFailed
@@ -199,9 +201,12 @@ def _refusal(response: http.client.HTTPResponse) -> Exception:
     return kind(status, last or message, {"traceback": (begins + frames)[-protocol.TRACEBACK_CHARS_MAX :]})
 
 
-def _said(body: bytes) -> Any:
-    """JSON as it is, all else as text."""
+def _said(body: bytes, media_type: str) -> Any:
+    """JSON as it is, a page as its text, all else as text."""
     text = body.decode("utf-8", "replace")
+    if media_type.startswith("text/html"):
+        shown = re.sub(r"(?s)<(title|style|script)\b.*?</\1>|<[^>]*>", " ", text)
+        return " ".join(html.unescape(shown).split())
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
