@@ -113,13 +113,6 @@ def test_from_zero_to_the_maximum_and_back(scaled, make_gate, eventually):
     assert [one.api.value(job) for job in jobs] == [1, 2, 3]
     eventually(lambda: one.counts == (0, 0))
 
-    left = one.api.submit("tide", "8")
-    one.api.server.kill()
-    one.api.server.start()
-    one.api.reconnect()
-    assert one.api.value(left) == 8, "the plan outlives the server, and wakes it again"
-
-    one = Scaled(one.api, "tide")
     causes = [(activity["Cause"], activity["StatusCode"]) for activity in reversed(one.activities())]
     assert causes[0][0].startswith("no more than 0 were wanted for 1 s")
     assert causes[1] == ("a job waits and there is no worker", "Successful")
@@ -301,3 +294,17 @@ def test_what_cannot_be_met_is_said(scaled, aws_command):
     one.scaling.deregister_scalable_target(**one.meant)
     with pytest.raises(one.scaling.exceptions.ObjectNotFoundException):
         one.scaling.deregister_scalable_target(**one.meant)
+
+
+@pytest.mark.slow  # a server is killed and started again
+def test_a_job_that_a_killed_server_left_at_zero_wakes_a_worker_of_the_next(scaled, eventually):
+    one = scaled("tide")
+    one.register(0, 3)
+    one.track(1, 1)
+    eventually(lambda: one.counts == (0, 0))
+    left = one.api.submit("tide", "8")
+    one.api.server.kill()
+    one.api.server.start()
+    one.api.reconnect()
+    assert one.api.value(left) == 8
+    assert Scaled(one.api, "tide").activities()[-1]["Cause"].startswith("no more than 0 were wanted for 1 s")
