@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -107,6 +110,14 @@ def test_a_raw_subscriber_gets_the_bare_message(
     eventually(lambda: receiver.got)
     headers, body = receiver.got.pop()
     assert (body, headers["x-amz-sns-rawdelivery"]) == (b'{"a": 1}', "true")
+    batch = [{"Id": word, "Message": word} for word in ("one", "two")] + [{"Id": "bad", "Message": "x", "Subject": "ä"}]
+    answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=batch)
+    assert [one["Id"] for one in answer["Successful"]] == ["one", "two"]
+    assert [(one["Id"], one["Code"]) for one in answer["Failed"]] == [("bad", "InvalidParameter")]
+    eventually(lambda: len(receiver.got) == 2)
+    assert {body for _, body in receiver.got} == {b"one", b"two"}
+    with pytest.raises(sns.exceptions.BatchEntryIdsNotDistinctException):
+        sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=batch[:1] * 2)
     sns.unsubscribe(SubscriptionArn=arn)
     assert arn not in [one["SubscriptionArn"] for one in sns.list_subscriptions()["Subscriptions"]]
 
@@ -193,3 +204,34 @@ def test_an_asynchronous_endpoint_tells_its_topics(
     assert failure["failureLocation"] == failure["responseParameters"]["outputLocation"]
     assert "no light" in failure["failureReason"]
     assert failure["body"]["error_type"] == "too_dark"
+
+
+def test_the_receiver_to_test_with_confirms_and_understands(
+    shared_server: Any, aws_command: Path, tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    """`aws sns` on the one side, `seatrial callbacks` on the other."""
+    command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", "--json", "--confirm-topics"]
+    with subprocess.Popen([*command, "--folder", str(tmp_path / "got")], stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout is not None
+        url = json.loads(receiver.stdout.readline())["url"]
+
+        def sns(*arguments: str) -> str:
+            told = subprocess.run(
+                [aws_command, "sns", *arguments, "--output", "text"],
+                env=shared_server.environment, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            return told.stdout.strip()
+
+        try:
+            topic = sns("create-topic", "--name", "shell")
+            sns("subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", url)
+            eventually(lambda: "PendingConfirmation" not in sns("list-subscriptions-by-topic", "--topic-arn", topic))
+            sns("publish", "--topic-arn", topic, "--message", '{"inferenceId": "i1", "invocationStatus": "Completed"}')
+
+            def told() -> Any:
+                callbacks = httpx.get(f"{url}/callbacks").json()["callbacks"]
+                return next((one for one in callbacks if one["job_id"] == "i1"), None)
+
+            assert eventually(told)["status"] == "Completed"
+        finally:
+            receiver.terminate()

@@ -55,6 +55,12 @@ def callbacks(
         int, typer.Option(metavar="N", help="Never answer the first N; before those that fail.", min=0)
     ] = 0,
     delay_seconds: Annotated[float, typer.Option(help="Answer that late.", min=0, max=600)] = 0.0,
+    confirm_topics: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-topics", help="Visit what topics (SNS) send to confirm a subscription, whoever sends it."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Receive callbacks: keep them, check their signatures, look at their pictures; a live page shows them.
@@ -69,7 +75,9 @@ def callbacks(
     orders = Orders(Misbehaviour(fail=fail_first, fail_status=fail_status, hang=hang, delay_seconds=delay_seconds))
     try:
         inbox = Inbox(folder, _profile(profile))
-        receiver = listen(inbox, orders, host=host, port=port, base_url=base_url, secrets=secret or ())
+        receiver = listen(
+            inbox, orders, host=host, port=port, base_url=base_url, secrets=secret or (), confirms=confirm_topics
+        )
     except CannotListen as error:
         fail(str(error), ExitCode.FAILED, error.remedy)
     except OSError as error:

@@ -48,6 +48,8 @@ def progress_deliveries(job: Job, told: bytes, now_ms: int) -> list[Delivery]:
 
 
 def _deliveries(job: Job | NewJob, event: str, at_ms: int, more: dict[str, Any]) -> list[Delivery]:
+    if not any(event in target.events for target in job.notify):
+        return []
     data = {
         "job_id": job.id,
         "endpoint": job.endpoint_name,

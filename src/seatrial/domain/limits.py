@@ -81,6 +81,7 @@ DELIVERIES_FORGOTTEN_AT_ONCE = 500  # in one transaction
 TOPICS_MAX = 1_000  # of one owner
 TOPIC_SUBSCRIPTIONS_MAX = 100  # of one topic: each publication is a delivery to each of them, in one transaction
 TOPIC_MESSAGE_BYTES_MAX = 256 * KIB  # as at SNS
+TOPIC_BATCH_ENTRIES_MAX = 10  # of PublishBatch, as at SNS
 TOPIC_SUBJECT_CHARS_MAX = 100  # as at SNS
 TOPIC_LIST_PAGE = 100  # topics or subscriptions, as at SNS
 TOPIC_ANSWER_BYTES_MAX = 128 * KIB  # of an answer that is told along, as at SageMaker

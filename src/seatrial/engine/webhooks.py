@@ -58,7 +58,7 @@ class Webhooks:
 
     def targets(self, endpoint_name: str) -> tuple[Target, ...]:
         """Who is told of an endpoint and its jobs."""
-        return tuple(one.target for one in self.of(endpoint_name))
+        return tuple(one.target for one in self.of(endpoint_name)) if self._webhooks else ()
 
     async def add(self, endpoint_name: str, url: str, events: str | None) -> WebhookMade:
         """One more. `events`: words, separated by spaces; None: the usual ones. Raises BadInput."""

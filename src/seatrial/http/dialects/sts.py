@@ -1,13 +1,8 @@
-"""STS in its query protocol: form parameters in, XML out. Source: botocore's service model of 2011-06-15."""
+"""STS: who calls. Source: botocore's service model of 2011-06-15."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from xml.sax.saxutils import escape
-
 from seatrial.domain.credentials import ROOT, Principal
-
-_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 def caller_identity(principal: Principal) -> dict[str, str]:
@@ -23,12 +18,3 @@ def caller_identity(principal: Principal) -> dict[str, str]:
         "UserId": f"SEATRIALWORKER:{principal.worker_of}",
         "Account": account_id,
     }
-
-
-def answer(operation: str, members: Mapping[str, str], request_id: str) -> bytes:
-    """The body of a successful answer."""
-    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in members.items())
-    return (
-        f'<{operation}Response xmlns="{_NAMESPACE}"><{operation}Result>{inner}</{operation}Result>'
-        f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata></{operation}Response>"
-    ).encode()

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -58,6 +59,7 @@ class Desk:
     secrets: Sequence[str]
     is_open: bool
     hosts: frozenset[str]  # names under which it may be looked at
+    confirms: bool = False  # it answers topics that ask whether it wants to be told
 
 
 class TooLarge(Exception):
@@ -137,10 +139,15 @@ class _Receiving:
             error=said.words.get("error", ""),
         )
 
+    async def _looked(self, callback: Callback) -> None:
+        await run_in_threadpool(self._desk.inbox.look, callback)
+        if self._desk.confirms and callback.fields.get("Type") == "SubscriptionConfirmation":
+            await _confirm(callback.fields.get("SubscribeURL", ""))
+
     async def _answer(self, callback: Callback, orders: Misbehaviour) -> Response:
         if callback.answered is Answered.REFUSED:
             return JSONResponse({"error": callback.signature.reason}, 401)
-        look = BackgroundTask(self._desk.inbox.look, callback)
+        look = BackgroundTask(self._looked, callback)
         if callback.answered is Answered.HUNG:
             await run_in_threadpool(self._desk.inbox.look, callback)
             await asyncio.sleep(orders.hang_seconds)
@@ -149,6 +156,15 @@ class _Receiving:
         if callback.answered is Answered.FAILED:
             return JSONResponse({"error": "told to fail"}, orders.fail_status, background=look)
         return JSONResponse({"received": True, "number": callback.number}, 200, background=look)
+
+
+async def _confirm(url: str) -> None:
+    """Visit what a topic sent; it asks again when that does not succeed."""
+    try:
+        async with httpx.AsyncClient(timeout=CALLBACK_WAIT_SECONDS_MAX, trust_env=False) as client:
+            await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        pass  # a topic that is away, or no topic: the callback is there to be looked at
 
 
 _HUNG_STATUS = 504  # by then its sender has long given up

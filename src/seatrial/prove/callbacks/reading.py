@@ -108,7 +108,7 @@ def _read_json(body: bytes) -> Said:
 
 
 def _words(document: Mapping[str, Any]) -> dict[str, str]:
-    inner = document.get("data")
+    inner = document.get("data") or _published(document)
     places = (inner, document) if isinstance(inner, dict) else (document,)
     wanted = {"job_id": _ID_FIELDS, **_TEXT_FIELDS}
     words = {}
@@ -117,6 +117,16 @@ def _words(document: Mapping[str, Any]) -> dict[str, str]:
         if values:
             words[word] = _shown(values[0])
     return words
+
+
+def _published(document: Mapping[str, Any]) -> Any:
+    """What a topic of Amazon SNS tells: the JSON in the Message of its envelope."""
+    if document.get("Type") != "Notification" or not isinstance(document.get("Message"), str):
+        return None
+    try:
+        return json.loads(document["Message"])
+    except (ValueError, RecursionError):
+        return None
 
 
 def _shown(value: Any) -> str:

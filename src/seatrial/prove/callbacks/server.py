@@ -68,8 +68,11 @@ def listen(
     port: int = 0,
     base_url: str | None = None,
     secrets: Sequence[str] = (),
+    confirms: bool = False,
 ) -> Receiver:
     """Take the address; serving begins later. `port` 0: any that is free. `base_url`: how senders reach it.
+
+    `confirms`: topics of Amazon SNS that ask whether they may tell it things are answered that they may.
 
     Raises:
         CannotListen: the address is taken or not this machine's, or it is no loopback one and there is no secret.
@@ -84,7 +87,7 @@ def listen(
     bound_port = taken.getsockname()[1]
     page_url = _url("127.0.0.1" if host in ("0.0.0.0", "::") else host, bound_port)  # noqa: S104 - compared, not bound
     url = (base_url or page_url).rstrip("/")
-    desk = Desk(inbox, orders or Orders(), tuple(secrets), is_open, loopback_hosts(page_url, url))
+    desk = Desk(inbox, orders or Orders(), tuple(secrets), is_open, loopback_hosts(page_url, url), confirms)
     config = uvicorn.Config(
         build_app(desk),
         log_config=None,

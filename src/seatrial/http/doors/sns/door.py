@@ -15,8 +15,9 @@ from seatrial.http import aws_query
 from seatrial.http.aws_json import Operation
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
+from seatrial.http.dialects.aws_errors import AwsError
 from seatrial.http.dialects.sns import attributes as dialect
-from seatrial.http.dialects.sns.errors import INVALID_PARAMETER, invalid, refused
+from seatrial.http.dialects.sns.errors import INVALID_PARAMETER, check_batch, invalid, refused
 from seatrial.http.services import Services
 
 Request = dict[str, Any]
@@ -37,6 +38,7 @@ class SnsDoor:
             "ListSubscriptions": Operation(self._list_subscriptions, (KeyScope.READ,)),
             "ListSubscriptionsByTopic": Operation(self._list_subscriptions, (KeyScope.READ,)),
             "ListTopics": Operation(self._list, (KeyScope.READ,)),
+            "PublishBatch": Operation(self._publish_batch, (KeyScope.SUBMIT, KeyScope.DEPLOY)),
             "Publish": Operation(self._publish, (KeyScope.SUBMIT, KeyScope.DEPLOY)),
             "SetSubscriptionAttributes": Operation(self._set_subscription, (KeyScope.DEPLOY,)),
             "SetTopicAttributes": Operation(self._set_topic, (KeyScope.DEPLOY,)),
@@ -127,6 +129,22 @@ class SnsDoor:
             call.principal.owner, arn, _message(request), _subject(request), request.get("MessageAttributes")
         )
         return {"MessageId": message_id}
+
+    async def _publish_batch(self, call: AwsRequest, request: Request) -> Request:
+        """Each entry by itself: what is wrong with one is told beside what was published."""
+        entries = request["PublishBatchRequestEntries"]
+        check_batch([entry["Id"] for entry in entries], sum(len(entry["Message"].encode()) for entry in entries))
+        await self._topics.topic(call.principal.owner, request["TopicArn"])
+        done: list[Request] = []
+        failed: list[Request] = []
+        for entry in entries:
+            try:
+                told = await self._publish(call, {**entry, "TopicArn": request["TopicArn"]})
+                done.append({"Id": entry["Id"], "MessageId": told["MessageId"]})
+            except (AwsError, SeatrialError) as error:
+                one = refused(error) if isinstance(error, SeatrialError) else error
+                failed.append({"Id": entry["Id"], "Code": one.code, "Message": one.message, "SenderFault": True})
+        return {"Successful": done, "Failed": failed}
 
 
 def _check_reach(principal: Principal) -> None:
