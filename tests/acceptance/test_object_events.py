@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 from tests.acceptance.conftest import Api
+from tests.acceptance.test_topics import confirmed
+from tests.acceptance.test_webhooks import Receiver
 from tests.conftest import until
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -259,3 +262,62 @@ def test_each_way_to_come_and_to_go_is_told_once(pipeline: Any) -> None:
     assert records["ObjectCreated:Put"]["key"] == "a/one+two%2Bthree.json"
     assert records["ObjectRemoved:Delete"].keys() == {"key", "sequencer"}
     assert records["ObjectCreated:Copy"]["sequencer"] < records["ObjectRemoved:Delete"]["sequencer"]
+
+
+def test_the_pipeline_without_a_function_in_between(pipeline: Any) -> None:
+    """An order gives the job and the URL; the model gets the very event that its handler was written for."""
+    fields = {"bucket": "{bucket}", "key": "{key}", "jobId": "{job_id}", "timestamp": "{arrived_at}"}
+    order = {"endpoint": "ml-inference", "bucket": PLANS, "key": "uploads/{job_id}.png", "media_type": "image/png"}
+    wanted = {**order, "event": "fields", "fields": fields, "result": f"s3://{RESULTS}/results/{{job_id}}"}
+    told = pipeline.http.post("/v1/uploads", json=wanted).json()
+    job_id = told["id"]
+    assert pipeline.job(job_id)["status"] == "awaiting_upload"
+    assert httpx.put(told["url"], content=plan_png(80)).status_code == 200
+    job = pipeline.ended(job_id)
+    assert job["status"] == "succeeded", job["error"]
+    given = pipeline.http.get(f"/v1/jobs/{job_id}/input").json()
+    assert (given["key"], given["jobId"]) == (f"uploads/{job_id}.png", job_id)
+    answer = json.loads(pipeline.object(f"s3://{RESULTS}/results/{job_id}"))
+    assert (answer["jobId"], answer["size"]) == (job_id, [80, 48])
+    assert json.loads(pipeline.object(f"s3://{RESULTS}/results/{job_id}.json")) == answer
+
+    told = pipeline.http.post("/v1/uploads", json={"endpoint": "inference-trigger", "event": "s3"}).json()
+    assert httpx.put(told["url"], content=plan_png()).status_code == 200
+    assert pipeline.ended(told["id"])["status"] == "succeeded"
+    (record,) = pipeline.http.get(f"/v1/jobs/{told['id']}/input").json()["Records"]
+    assert f"s3://{record['s3']['bucket']['name']}/{record['s3']['object']['key']}" == told["uri"]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.close()
+
+
+def test_a_topic_hears_the_test_event_and_then_what_came(pipeline: Any, receiver: Receiver) -> None:
+    sns, s3 = pipeline.server.client("sns"), pipeline.server.client("s3")
+    topic = sns.create_topic(Name="arrivals")["TopicArn"]
+    confirmed(sns, topic, receiver, until)
+    receiver.got.clear()
+    s3.create_bucket(Bucket="told")
+    made = {"TopicArn": topic, "Events": ["s3:ObjectCreated:*"], "Id": "to-topic"}
+    s3.put_bucket_notification_configuration(Bucket="told", NotificationConfiguration={"TopicConfigurations": [made]})
+    s3.put_object(Bucket="told", Key="a.txt", Body=b"ahoy")
+    until(lambda: len(receiver.got) >= 2, seconds=20)
+    envelopes = [json.loads(body) for _, body in receiver.got]
+    assert {one["Subject"] for one in envelopes} == {"Amazon S3 Notification"}
+    messages = [json.loads(one["Message"]) for one in envelopes]
+    (test,) = [one for one in messages if "Event" in one]
+    assert (test["Service"], test["Event"], test["Bucket"]) == ("Amazon S3", "s3:TestEvent", "told")
+    ((record,),) = [one["Records"] for one in messages if "Records" in one]
+    assert (record["eventName"], record["s3"]["object"]["key"]) == ("ObjectCreated:Put", "a.txt")
+    assert record["s3"]["object"]["size"] == 4
+    (told,) = s3.get_bucket_notification_configuration(Bucket="told")["TopicConfigurations"]
+    assert told["TopicArn"] == topic
+    unknown = {**made, "TopicArn": topic + "x"}
+    assert "there is no such topic" in refused(
+        s3.put_bucket_notification_configuration,
+        Bucket="told",
+        NotificationConfiguration={"TopicConfigurations": [unknown]},
+    )
