@@ -68,7 +68,7 @@ def trigger_acts(submitter: Submitter, topics: Topics, words: EventWords) -> dic
                 media_type=options.get("media_type"),
                 object=event.name,
                 object_etag=event.etag,
-                vague_is_json=True,
+                vague_is_json=event.name.key.endswith(".json"),
                 task=options.get("task"),
                 result_name=options.get("result"),
                 attributes={"trigger": trigger.name, "object": event.name.uri},

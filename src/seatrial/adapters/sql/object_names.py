@@ -36,7 +36,7 @@ from sqlalchemy import (
 
 from seatrial.adapters.sql.copies import blobs_in
 from seatrial.adapters.sql.metadata import metadata as all_tables
-from seatrial.adapters.sql.object_events import Change, note_change, noted
+from seatrial.adapters.sql.object_events import Change, note_change, noted, triggers
 from seatrial.domain.limits import LIST_KEYS_MAX
 from seatrial.domain.objects import (
     Bucket,
@@ -337,12 +337,13 @@ def create_bucket(conn: Connection, bucket: str, now_ms: int) -> None:
 
 
 def delete_bucket(conn: Connection, bucket: str) -> None:
-    """Raises NoSuchBucket, BucketNotEmpty."""
+    """With what its objects set off. Raises NoSuchBucket, BucketNotEmpty."""
     if conn.execute(_BUCKET_ENDING, {"bucket": bucket}).first() is None:
         raise NoSuchBucket(bucket)
     if conn.execute(select(objects.c.key).where(objects.c.bucket == bucket).limit(1)).first() is not None:
         raise BucketNotEmpty(bucket)
     conn.execute(delete(buckets).where(buckets.c.name == bucket))
+    conn.execute(delete(triggers).where(triggers.c.bucket == bucket, triggers.c.key.is_(None)))
 
 
 def all_buckets(conn: Connection) -> list[Bucket]:

@@ -81,6 +81,9 @@ async def input_response(job: Job, objects: ObjectStore) -> Response:
     """
     if job.input.ref is None:
         return _typed(Response(job.input.inline, 200, _NOSNIFF), job.input.media_type)
+    if not job.input.has_come:
+        came = "has not come yet" if job.state is JobState.AWAITING_UPLOAD else "never came"
+        raise NotFound(errors.INPUT_NOT_FOUND, f"The job's input {job.input.ref.name.uri} {came}.")
     try:
         reading = await objects.read(job.input.ref)
     except (NoSuchObject, NoSuchBucket, ObjectChanged):
