@@ -66,6 +66,10 @@ NATIVE: Mapping[str, Row] = {
     "GET /v1/endpoints/{name}/scaling": Row("read deploy", 403),
     "PUT /v1/endpoints/{name}/scaling": Row("deploy", 403, {}),
     "DELETE /v1/endpoints/{name}/scaling": Row("deploy", 403),
+    "GET /v1/endpoints/{name}/webhooks": Row("read deploy", 403),
+    "POST /v1/endpoints/{name}/webhooks": Row("deploy", 403, {"url": "https://example.org/"}),
+    "POST /v1/endpoints/{name}/webhooks/{id}/rotate": Row("deploy", 403),
+    "DELETE /v1/endpoints/{name}/webhooks/{id}": Row("deploy", 403),
     "GET /v1/endpoints/{name}/logs": Row("read", 403),
     "POST /v1/endpoints/{name}/jobs": Row("submit", 403, {"text": "a"}),
     # jobs: an id tells nothing of its endpoint, so it is not found
@@ -232,6 +236,11 @@ SNS: Mapping[str, Row] = {
     "ListSubscriptionsByTopic": Row("read", 403, _TOPIC),
     "ListTopics": Row("read", 403, {}),
     "Publish": Row("submit deploy", 403, {**_TOPIC, "Message": "m"}),
+    "PublishBatch": Row(
+        "submit deploy",
+        403,
+        {**_TOPIC, "PublishBatchRequestEntries.member.1.Id": "a", "PublishBatchRequestEntries.member.1.Message": "m"},
+    ),
     "SetSubscriptionAttributes": Row("deploy", 403, {**_SUBSCRIPTION, "AttributeName": "RawMessageDelivery"}),
     "SetTopicAttributes": Row("deploy", 403, {**_TOPIC, "AttributeName": "DisplayName"}),
     "Subscribe": Row("deploy", 403, {**_TOPIC, "Protocol": "https", "Endpoint": "https://example.org/"}),
