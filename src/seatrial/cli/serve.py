@@ -19,7 +19,7 @@ from seatrial.config import ConfigError, Setting, Settings, all_settings, load_s
 from seatrial.domain.limits import START_BYTES_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PRECEDENCE = (
     "Each setting comes from the command line, else its SEATRIAL_* variable, else the TOML file (--config, "
@@ -44,7 +44,7 @@ def serve(config: Path | None, json: bool, **given: Any) -> None:
     _run(settings, _say_ready_in_json if json else _say_ready)
 
 
-def _run(settings: Settings, say_ready: Callable[[str, str | None], None]) -> None:
+def _run(settings: Settings, say_ready: Callable[[str, Mapping[str, str]], None]) -> None:
     import asyncio
 
     import uvloop
@@ -75,15 +75,17 @@ def _room_remedy(data: Path) -> str | None:
     return None
 
 
-def _say_ready(url: str, studio: str | None) -> None:
+DOORS = {"studio": "The studio protocol", "cog": "Cog's API"}
+
+
+def _say_ready(url: str, doors: Mapping[str, str]) -> None:
     print(f"Seatrial is ready at {url}", flush=True)
-    if studio is not None:
-        print(f"The studio protocol is at {studio}", flush=True)
+    for name, its_url in doors.items():
+        print(f"{DOORS[name]} is at {its_url}", flush=True)
 
 
-def _say_ready_in_json(url: str, studio: str | None) -> None:
-    told = {"url": url, "pid": os.getpid()} | ({} if studio is None else {"studio": studio})
-    print(json_text.dumps(told), flush=True)
+def _say_ready_in_json(url: str, doors: Mapping[str, str]) -> None:
+    print(json_text.dumps({"url": url, "pid": os.getpid(), **doors}), flush=True)
 
 
 class _Unfailing:

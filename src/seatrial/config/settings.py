@@ -21,6 +21,7 @@ from seatrial.domain.addresses import LOOPBACK_NETWORKS, PRIVATE_NETWORKS, IpNet
 from seatrial.domain.home import Home
 from seatrial.domain.limits import (
     ATTEMPTS_MAX,
+    COG_PORT_DEFAULT,
     CONCURRENCY_MAX,
     DRILL_SECONDS_DEFAULT,
     IDEMPOTENCY_DAYS,
@@ -179,6 +180,19 @@ class Settings(BaseSettings):
         "Serve this endpoint in the studio protocol (/inference, /train, callbacks) at a port of its own, 8091 unless "
         "named, 0 for any free one. On loopback it asks for no key. Unset: off.",
     )
+    cog: str | None = _setting(
+        None,
+        "ENDPOINT[:PORT]",
+        "Serve this endpoint with Cog's HTTP API (/predictions, /trainings, /health-check) at a port of its own, 5000 "
+        "unless named, 0 for any free one. On loopback it asks for no key. Unset: off; every endpoint has it under "
+        "/cog/ENDPOINT.",
+    )
+    cog_at_capacity: Literal["queue", "refuse"] = _setting(
+        "queue",
+        "queue|refuse",
+        "What becomes of a prediction that comes by Cog's API while every worker is busy: it waits in the queue, or "
+        "it is refused with 409, as Cog's own server does.",
+    )
     secrets_dir: Path | None = _setting(
         None, "folder", "Folder of the files that `[secrets]` entries of the form file:NAME read."
     )
@@ -213,14 +227,12 @@ class Settings(BaseSettings):
             raise PydanticCustomError("cidr", "networks such as 10.1.0.0/16: {said}", {"said": str(error)}) from None
         return given
 
-    @field_validator("studio")
+    @field_validator("studio", "cog")
     @classmethod
-    def _is_studio(cls, given: str | None) -> str | None:
+    def _is_door(cls, given: str | None) -> str | None:
         name, _, port = (given or "x").partition(":")
         if not name or (port and not (port.isdecimal() and len(port) < 6 and int(port) <= 65_535)):
-            raise PydanticCustomError(
-                "studio", "the name of an endpoint, and a port if need be: painter or painter:8091"
-            )
+            raise PydanticCustomError("door", "the name of an endpoint, and a port if need be: painter or painter:8091")
         return given
 
     @field_validator("database")
@@ -250,10 +262,12 @@ class Settings(BaseSettings):
     @property
     def studio_door(self) -> tuple[str, int] | None:
         """The endpoint that is served in the studio protocol, and at which port."""
-        if self.studio is None:
-            return None
-        name, _, port = self.studio.partition(":")
-        return name, int(port or STUDIO_PORT_DEFAULT)
+        return _door(self.studio, STUDIO_PORT_DEFAULT)
+
+    @property
+    def cog_door(self) -> tuple[str, int] | None:
+        """The endpoint that is served with Cog's API, and at which port."""
+        return _door(self.cog, COG_PORT_DEFAULT)
 
     @property
     def open_networks(self) -> tuple[IpNetwork, ...]:
@@ -288,6 +302,14 @@ class Settings(BaseSettings):
 def _networks(text: str) -> tuple[IpNetwork, ...]:
     """Raises ValueError."""
     return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _door(given: str | None, port_default: int) -> tuple[str, int] | None:
+    """The endpoint and the port of ENDPOINT[:PORT]."""
+    if given is None:
+        return None
+    name, _, port = given.partition(":")
+    return name, int(port or port_default)
 
 
 @dataclass(frozen=True, slots=True)

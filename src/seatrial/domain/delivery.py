@@ -44,6 +44,7 @@ class TargetKind(StrEnum):
     WEBHOOK = "webhook"
     RUNPOD = "runpod"  # a webhook that is told in the words of RunPod's status document
     STUDIO = "studio"  # a callback of the studio protocol: a form with the picture, and the secret that the client gave
+    COG = "cog"  # a webhook that is told in the words of Cog's prediction
     TOPIC = "topic"  # an SNS topic, by its ARN: each of its subscribers has a delivery of its own
     SNS = "sns"  # a subscriber of an SNS topic, told in SNS's envelope
     TRIAL = "trial"  # a receiver that a trial has on its own server, for as long as it lasts

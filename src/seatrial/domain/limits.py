@@ -345,6 +345,22 @@ STUDIO_SECRET_CHARS_MAX = 512  # of a callback's secret
 STUDIO_IMAGE_TOLD_BYTES_MAX = 20 * MIB  # of the image in a callback; a larger one is told by its URL only
 STUDIO_JOBS_SHOWN = 500  # of an endpoint, the newest
 
+# Cog's HTTP API
+COG_PORT_DEFAULT = 5000  # where its servers listen
+COG_BODY_BYTES_MAX = 100 * MIB  # of a request: files come in it as data URLs
+COG_ID_CHARS_MAX = 128  # of an id that a client gives its prediction
+COG_CONTEXT_BYTES_MAX = 16 * KIB  # of the context of a request
+COG_WAIT_SECONDS_DEFAULT = 60  # of `Prefer: wait` without a number, as at Replicate
+COG_WAIT_SECONDS_MAX = 86_400  # how long an answer is held at most
+COG_FILE_INLINE_BYTES_MAX = 8 * MIB  # of a file in an output that is told as a data URL; a larger one has a signed URL
+COG_OUTPUT_BYTES_MAX = 32 * MIB  # of the JSON of an output; a larger one has a signed URL
+COG_OUTPUT_URL_SECONDS = 86_400  # how long such a URL is good
+COG_LOGS_LINES_MAX = 1_000  # of one prediction, the first ones
+COG_CANCEL_SECONDS = 2  # how long a cancel is held until the prediction has stopped
+COG_FOLLOWED_MAX = 1_000  # predictions at once whose webhooks are told of more than the end
+COG_EVENT_OUTPUT_BYTES_MAX = 1 * MIB  # of an output that is told while it grows; beyond it the end tells it
+COG_EVENTS_MS = 500  # between two looks at what a prediction has logged, as at Cog
+
 # Workers that pull from elsewhere
 OUTSIDE_WORKERS_MAX = 10_000  # of all endpoints
 OUTSIDE_LEASE_SECONDS = 60  # without a word for so long, a worker that pulls has lost what it held (setting)

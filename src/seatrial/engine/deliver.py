@@ -127,6 +127,11 @@ class Deliverer:
             raise _unknown(delivery_id)
         return found
 
+    async def post(self, told: Delivery) -> None:
+        """Tell of something beside the end of a job; durable when this returns."""
+        await self._outbox.post([told])
+        self._bells.ring(OUTBOX)
+
     async def replay(self, delivery_id: str) -> Delivery:
         """Try it again from the start, under the same id. Raises NotFound."""
         again = await self._outbox.replay(delivery_id, self._clock.now_ms())

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX, STREAMS_WAITING_BYTES_MAX
 
+Listener = Callable[[int, bytes], None]
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -31,10 +33,24 @@ class Streams:
         self._of: OrderedDict[str, _Stream] = OrderedDict()
         self._waiting_bytes = 0  # of all
         self._hear_progress: Callable[[str, bytes], None] | None = None
+        self._listeners: dict[str, set[Listener]] = {}
 
     def on_progress(self, hear: Callable[[str, bytes], None]) -> None:
         """Call it with a job's id whenever its handler says how far it is."""
         self._hear_progress = hear
+
+    def listen(self, job_id: str, listener: Listener) -> Callable[[], None]:
+        """Call it with the number of each further chunk, from 0, and the chunk; the answer stops that."""
+        self._listeners.setdefault(job_id, set()).add(listener)
+
+        def stop() -> None:
+            listeners = self._listeners.get(job_id)
+            if listeners is not None:
+                listeners.discard(listener)
+                if not listeners:
+                    del self._listeners[job_id]
+
+        return stop
 
     def begin(self, job_id: str) -> None:
         """An attempt begins. It tells its chunks from the first on; those that the client has are not told twice."""
@@ -47,6 +63,8 @@ class Streams:
         """The handler has yielded it."""
         stream = self._stream(job_id)
         stream.told += 1
+        for listener in tuple(self._listeners.get(job_id, ())):
+            listener(stream.told - 1, chunk)
         if stream.told <= stream.fetched or stream.cut:
             return
         if (

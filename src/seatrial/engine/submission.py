@@ -72,6 +72,7 @@ class Submission:
     idempotency_key: str | None = None
     key_until_end: bool = False  # the key is that of this job until it ends, and then free for another
     attributes: Mapping[str, str] = field(default_factory=dict)
+    circumstances: Mapping[str, str] = field(default_factory=dict)  # further ones, which may differ when it is repeated
     check_now: bool = False
     webhooks: tuple[str, ...] = ()  # URLs told of the job's end, beside the endpoint's own; a trial's own
     webhook_events: frozenset[str] = frozenset()  # what those that the request names want to hear of; empty: the usual

@@ -507,9 +507,9 @@ def _again(job: Job) -> Submission:
 
 
 def _kept_attributes(submission: Submission) -> Mapping[str, str]:
-    """With the reach of who asked, where that is not everything."""
-    reach = submission.reach
-    return submission.attributes if reach.whole else {**submission.attributes, REACH: reach_document(reach)}
+    """With its circumstances, and the reach of who asked, where that is not everything."""
+    reach, kept = submission.reach, {**submission.attributes, **submission.circumstances}
+    return kept if reach.whole else {**kept, REACH: reach_document(reach)}
 
 
 def _device(version: EndpointVersion, contract: Contract, task: str | None) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from seatrial.http.api.triggers import TriggerRoutes
 from seatrial.http.api.uploads import UploadRoutes
 from seatrial.http.api.webhooks import WebhookRoutes
 from seatrial.http.auth import Needs, authenticate
-from seatrial.http.doors.aws import AwsDoor, speaks_aws
+from seatrial.http.doors.aws import AwsDoor, is_signed, speaks_aws
+from seatrial.http.doors.cog import Capacity, CogPaths, speaks_cog
 from seatrial.http.doors.lambda_runtime import RuntimeDoor, speaks_runtime
 from seatrial.http.doors.runpod import RunpodDoor, speaks_runpod
 from seatrial.http.doors.sns import SnsLinks, is_sns_link
@@ -36,13 +37,14 @@ from seatrial.http.metrics import Metrics
 from seatrial.http.services import Services
 
 
-def build_app(services: Services) -> ASGIApp:
+def build_app(services: Services, cog_capacity: Capacity = Capacity.QUEUE) -> ASGIApp:
     """The ASGI application with every door."""
     native = build_native(services)
     aws = AwsDoor(services)
     runpod = RunpodDoor(services)
     runtime = RuntimeDoor(services)
     hot = HotRoutes(services)
+    cog = CogPaths(services, cog_capacity)
     sns_links = SnsLinks(services)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,6 +56,8 @@ def build_app(services: Services) -> ASGIApp:
             await runtime(scope, receive, send)
         elif is_sns_link(scope):
             await sns_links(scope, receive, send)
+        elif speaks_cog(scope) and not is_signed(scope):
+            await cog(scope, receive, send)
         elif speaks_aws(scope):
             await aws(scope, receive, send)
         elif handler := hot.find(scope):

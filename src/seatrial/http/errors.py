@@ -28,6 +28,7 @@ MEDIA_TYPE = "application/problem+json"
 UNAUTHENTICATED = "unauthenticated"
 NO_SUCH_ROUTE = "no_such_route"
 METHOD_NOT_ALLOWED = "method_not_allowed"
+NOT_OFFERED = "not_offered"
 RESULT_GONE = "result_gone"
 
 _STATUS: Mapping[type[SeatrialError], int] = {

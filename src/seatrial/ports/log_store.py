@@ -15,6 +15,10 @@ class LogStore(Protocol):
         """Keep lines; returns at once, they are readable within a fraction of a second."""
         ...
 
+    async def settled(self) -> None:
+        """Until what was appended before is readable, or lost; a second at most."""
+        ...
+
     async def lines(self, which: LogFilter) -> list[LogLine]:
         """Lines that match, oldest first."""
         ...

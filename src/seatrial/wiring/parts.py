@@ -115,6 +115,7 @@ from seatrial.engine.trigger_acts import trigger_acts
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.engine.webhooks import Webhooks
+from seatrial.http.doors.cog import CogWebhooks, Documents
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
 from seatrial.http.doors.s3.event_words import S3EventWords
 from seatrial.http.doors.sns import JobMessages, SnsWords
@@ -794,7 +795,11 @@ async def _open_deliverer(
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
     outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)
     messages = JobMessages(inspector, stores.kept.objects, ground.settings.region)
+    documents = Documents(
+        inspector, stores.kept.objects, ground.streams, stores.logs, stores.keyring, ground.url, stores.kept.home
+    )
     own_words: dict[TargetKind, Words] = {
+        TargetKind.COG: CogWebhooks(inspector, documents).words,
         TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
         TargetKind.SNS: SnsWords(topics, stores.topic_certificate, messages, ground.url).words,
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 
 import structlog
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from seatrial.adapters.sql.lock import DataFolderLock
 from seatrial.config import RunningServer, Settings, clear_running, note_running
 from seatrial.http.app import build_app
+from seatrial.http.doors.cog import Capacity, CogDoor
 from seatrial.http.doors.studio import StudioDoor
 from seatrial.http.services import Services
 from seatrial.ports import crash_points
@@ -28,10 +29,11 @@ HTTP_CLOSE_SECONDS = 5
 LISTEN_BACKLOG = 2_048
 
 
-async def run_server(settings: Settings, on_ready: Callable[[str, str | None], None]) -> None:
+async def run_server(settings: Settings, on_ready: Callable[[str, Mapping[str, str]], None]) -> None:
     """Serve until SIGTERM or SIGINT, then stop in a bounded time; a second signal skips the grace.
 
-    `on_ready` gets the URL once requests are answered, and that of the studio protocol if it is served.
+    `on_ready` gets the URL once requests are answered, and those of the doors with a port of their own by their names
+    (`studio`, `cog`).
 
     Raises:
         StartError: the port is taken, or the database cannot be used as it is set up.
@@ -43,12 +45,14 @@ async def run_server(settings: Settings, on_ready: Callable[[str, str | None], N
         home = stack.enter_context(DataFolderLock(data)).home()
         listener = stack.enter_context(_listen(settings.host, settings.port, "--port"))
         url = _url(settings, listener)
-        studio = _studio_listener(settings, stack)
+        beside = {
+            name: stack.enter_context(_listen(settings.host, port, f"--{name}"))
+            for name, (_, port) in _own_doors(settings).items()
+        }
         server = await stack.enter_async_context(put_together(settings, Folders(data), home, url))
         stops = stack.enter_context(_signals())
-        webs = [_Web(build_app(server.services), listener)]
-        if studio is not None:
-            webs.append(_Web(_studio_door(settings, server.services), studio))
+        webs = [_Web(build_app(server.services, Capacity(settings.cog_at_capacity)), listener)]
+        webs += [_Web(_door(name, settings, server.services), one) for name, one in beside.items()]
         rounds = server.rounds()
         try:
             for web in webs:
@@ -56,7 +60,7 @@ async def run_server(settings: Settings, on_ready: Callable[[str, str | None], N
             await server.deployer.resume()
             note_running(data, RunningServer(url=url, pid=os.getpid(), region=settings.region))
             stack.callback(clear_running, data)
-            on_ready(url, None if studio is None else _url(settings, studio))
+            on_ready(url, {name: _url(settings, one) for name, one in beside.items()})
             await _first({asyncio.create_task(stops.get()), *(web.serving for web in webs)})
         finally:
             await _stop(server, webs, rounds, stops, settings.stop_grace_seconds)
@@ -91,15 +95,17 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _studio_listener(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:
-    if settings.studio_door is None:
-        return None
-    return stack.enter_context(_listen(settings.host, settings.studio_door[1], "--studio"))
+def _own_doors(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Endpoint and port of each door that has a port of its own."""
+    doors = {"studio": settings.studio_door, "cog": settings.cog_door}
+    return {name: door for name, door in doors.items() if door is not None}
 
 
-def _studio_door(settings: Settings, services: Services) -> StudioDoor:
-    assert settings.studio_door is not None  # noqa: S101  it listens
-    return StudioDoor(services, settings.studio_door[0], keyless=settings.is_loopback)
+def _door(name: str, settings: Settings, services: Services) -> ASGIApp:
+    endpoint, _ = _own_doors(settings)[name]
+    if name == "studio":
+        return StudioDoor(services, endpoint, keyless=settings.is_loopback)
+    return CogDoor(services, endpoint, keyless=settings.is_loopback, capacity=Capacity(settings.cog_at_capacity))
 
 
 class _Web(uvicorn.Server):

@@ -62,6 +62,8 @@ _streams = Table(
     sqlite_with_rowid=False,
 )
 
+SETTLED_SECONDS_MAX = 1.0  # that a reader waits for the writer
+
 _ADD = Prepared(plain_insert(_lines), ["group", "stream", "at_ms", "job_id", "text"])
 _SEEN = insert(_streams)
 _SEE = Prepared(
@@ -105,6 +107,8 @@ class SqlLogStore:
         self._waiting: list[LogLine] = []
         self._dropped: Counter[str] = Counter()
         self._closing = False
+        self._appended = 0  # lines, since the start
+        self._settled = 0  # of them those that are written, or lost
         self._since_trim: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._serve, name="log-writer", daemon=True)
 
@@ -130,8 +134,21 @@ class SqlLogStore:
         with self._changed:
             room = max(0, self._lines_waiting_max - len(self._waiting))
             self._waiting.extend(lines[:room])
+            self._appended += len(lines[:room])
             self._dropped.update(line.group for line in lines[room:])
-            self._changed.notify()
+            self._changed.notify_all()
+
+    async def settled(self) -> None:
+        """See the port."""
+        with self._changed:
+            wanted = self._appended
+            if self._settled >= wanted:
+                return
+        await asyncio.to_thread(self._wait_settled, wanted)
+
+    def _wait_settled(self, wanted: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._settled >= wanted, SETTLED_SECONDS_MAX)
 
     async def lines(self, which: LogFilter) -> list[LogLine]:
         """See the port."""
@@ -150,7 +167,7 @@ class SqlLogStore:
         """Write what waits, then let go of the file."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         await asyncio.to_thread(self._thread.join)
 
     # ------------------------------------------------------------ reading
@@ -174,21 +191,26 @@ class SqlLogStore:
 
     def _serve(self) -> None:
         with self._engine.connect() as connection:
-            while (lines := self._next()) is not None:
+            while (taken := self._next()) is not None:
+                lines, upto = taken
                 try:
                     with connection.begin():
                         self._write(connection, lines)
                 except Exception:  # noqa: BLE001 - the thread's edge: lines are lost, jobs go on
                     _log.exception("%d lines of log could not be written", len(lines))
+                with self._changed:
+                    self._settled = upto
+                    self._changed.notify_all()
 
-    def _next(self) -> list[LogLine] | None:
+    def _next(self) -> tuple[list[LogLine], int] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._dropped or self._closing)
             if not self._waiting and not self._dropped:
                 return None
             lines, self._waiting = self._waiting, []
             dropped, self._dropped = self._dropped, Counter()
-        return lines + [_dropped_line(group, count) for group, count in dropped.items()]
+            upto = self._appended
+        return lines + [_dropped_line(group, count) for group, count in dropped.items()], upto
 
     def _write(self, connection: Connection, lines: Sequence[LogLine]) -> None:
         _ADD.run(connection, [_values(line) for line in lines])

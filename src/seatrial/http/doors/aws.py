@@ -75,15 +75,18 @@ _TARGETS = {
 
 def speaks_aws(scope: Scope) -> bool:
     """True for requests of AWS's clients: by signature, X-Amz-Target or, unsigned, by a path that is not the API's."""
+    if is_signed(scope) or not _is_native(scope["path"]):
+        return True  # of a bucket, an object or the runtime
+    return scope["path"] == "/" and _asks_service(scope)
+
+
+def is_signed(scope: Scope) -> bool:
+    """True with a signature or a target of AWS's clients."""
     for name, value in scope["headers"]:
         if name == b"x-amz-target" or (name == b"authorization" and value.startswith((b"AWS4-", b"AWS "))):
             return True
     query: bytes = scope["query_string"]
-    if not _is_native(scope["path"]):
-        return True  # of a bucket, an object or the runtime
-    if bool(query) and any(name in query for name in _SIGNED_QUERY):
-        return True
-    return scope["path"] == "/" and _asks_service(scope)
+    return bool(query) and any(name in query for name in _SIGNED_QUERY)
 
 
 def _is_native(path: str) -> bool:
