@@ -141,6 +141,22 @@ STUDIO: Mapping[str, Row] = {
     "GET /training/status/{id}": Row("read", 403),
 }
 
+COG: Mapping[str, Row] = {
+    "GET /": Row("read", 403),
+    "GET /health-check": Row("read", 403),
+    "GET /openapi.json": Row("read", 403),
+    "GET /docs": Row("read", 403),
+    "POST /shutdown": Row("admin", 403),
+    "POST /predictions": Row("submit", 403, {}),
+    "PUT /predictions/{id}": Row("submit", 403, {}),
+    "GET /predictions/{id}": Row("read", 403),
+    "POST /predictions/{id}/cancel": Row("submit", 403),
+    "POST /trainings": Row("submit", 403, {}),
+    "PUT /trainings/{id}": Row("submit", 403, {}),
+    "GET /trainings/{id}": Row("read", 403),
+    "POST /trainings/{id}/cancel": Row("submit", 403),
+}
+
 _TAGGED = {"ResourceArn": ARN}
 _VARIANT = {"VariantName": "AllTraffic", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
 SAGEMAKER: Mapping[str, Row] = {

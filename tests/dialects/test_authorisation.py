@@ -39,6 +39,7 @@ from seatrial.http.app import build_app, build_native
 from seatrial.http.dialects.aws_lambda import runtime as runtime_dialect
 from seatrial.http.dialects.s3.operations import Operation as S3Operation
 from seatrial.http.doors.aws import AwsDoor
+from seatrial.http.doors.cog import Capacity, CogDoor, CogPaths
 from seatrial.http.doors.lambda_runtime import RuntimeDoor
 from seatrial.http.doors.runpod import RunpodDoor
 from seatrial.http.doors.studio import StudioDoor
@@ -55,6 +56,8 @@ DOORS: Mapping[str, Mapping[str, Row]] = {
     "runpod": matrix.RUNPOD,
     "lambda-runtime": matrix.LAMBDA_RUNTIME,
     "studio": matrix.STUDIO,
+    "cog": matrix.COG,
+    "cog-paths": matrix.COG,
     "sagemaker": matrix.SAGEMAKER,
     "logs": matrix.LOGS,
     "sts": matrix.STS,
@@ -119,10 +122,20 @@ def there_is(server: Server) -> dict[str, set[str]]:
             f"{method} {path.replace('{job_id}', '{id}')}"
             for method, path in StudioDoor(services, MINE, keyless=False)._routes
         },
+        "cog": _cog_routes(_cog_door(services)),
+        "cog-paths": _cog_routes(CogPaths(services, Capacity.QUEUE)),
     }
     for name, door in AwsDoor(services)._doors.items():
         told[name] = _operations(name, door)
     return told
+
+
+def _cog_door(services: Any) -> CogDoor:
+    return CogDoor(services, MINE, keyless=False, capacity=Capacity.QUEUE)
+
+
+def _cog_routes(door: CogDoor | CogPaths) -> set[str]:
+    return {f"{method} {path.replace('{prediction_id}', '{id}')}" for method, path in door._routes.routes}
 
 
 def _leaves(routes: Sequence[Any]) -> Iterator[Any]:
@@ -168,7 +181,7 @@ def asgi_doors() -> set[str]:
 
 
 def test_every_door_is_in_the_matrix() -> None:
-    assert asgi_doors() == {"AwsDoor", "RunpodDoor", "RuntimeDoor", "StudioDoor"} | BY_TOKEN
+    assert asgi_doors() == {"AwsDoor", "CogDoor", "CogPaths", "RunpodDoor", "RuntimeDoor", "StudioDoor"} | BY_TOKEN
 
 
 # ---------------------------------------------------------------- asking
@@ -192,7 +205,9 @@ def ask_of(door: str, route: str, row: Row, names: Names) -> Ask:
     if door in ("lambda", "sagemaker-runtime"):
         return Ask(method, path, body, headers, "lambda" if door == "lambda" else "sagemaker")
     prefix = {"runpod": f"/v2/{names['name']}/", "lambda-runtime": f"/v1/endpoints/{names['name']}/lambda/w"}
-    return Ask(method, prefix.get(door, "") + path, body, headers, None, door if door == "studio" else "main")
+    prefix["cog-paths"] = f"/cog/{names['name']}"
+    app = door if door in ("studio", "cog") else "main"
+    return Ask(method, prefix.get(door, "") + path, body, headers, None, app)
 
 
 def _json(body: Any, names: Names) -> bytes:
@@ -212,6 +227,7 @@ class Clients:
         apps = {
             "main": build_app(server.services),
             "studio": StudioDoor(server.services, MINE, keyless=False),
+            "cog": _cog_door(server.services),
         }
         self._clients = {name: httpx.AsyncClient(transport=httpx.ASGITransport(app)) for name, app in apps.items()}  # type: ignore[arg-type]
 
@@ -385,7 +401,7 @@ def test_a_key_with_one_scope_does_what_that_is_for(told: Told, door: str, route
         refused = answer.status in (401, 403)
         alone = wanted != OPEN and scope != KeyScope.ADMIN and ("+" in wanted or scope not in wanted.split())
         assert refused == alone, (scope, answer)
-        if refused and door in ("native", "runpod", "studio"):
+        if refused and door in ("native", "runpod", "studio", "cog", "cog-paths"):
             problem = json.loads(answer.text)
             assert problem["error_type"] == "missing_scope"
             assert f"--scope {wanted.split()[0]}" in problem["remedy"]

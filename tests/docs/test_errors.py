@@ -11,7 +11,15 @@ from seatrial.domain.meanings import MEANINGS, SECTIONS
 from seatrial.worker import causes
 
 WORD = re.compile(r"[a-z]+(_[a-z]+)*")
-NO_ERRORS = {"inference_id", "custom_attributes", "studio_job_id", "studio_job_type", "lora_training"}
+NO_ERRORS = {
+    "inference_id",
+    "custom_attributes",
+    "studio_job_id",
+    "studio_job_type",
+    "lora_training",
+    "cog_id",
+    "cog_kind",
+}
 
 
 def test_every_word_has_a_meaning(request: pytest.FixtureRequest) -> None:

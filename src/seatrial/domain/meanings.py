@@ -183,6 +183,10 @@ _SERVER = {
 }
 _API = {
     "unauthenticated": Meaning("The request has no key, or not this server's.", 'Run `eval "$(seatrial env)"`.'),
+    "not_offered": Meaning(
+        "This protocol's own servers do it; here it would touch more than what was asked for.",
+        "Do what the message names instead.",
+    ),
     "no_such_route": Meaning("There is no such path here.", "See /docs, or docs/reference/api.md."),
     "method_not_allowed": Meaning("The path is there, but not for this method.", "Use what `Allow` lists."),
     "result_gone": Meaning("The result's object was deleted or replaced since.", "Retry the job."),

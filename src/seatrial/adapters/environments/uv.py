@@ -1,7 +1,8 @@
 """Cached virtual environments, one for each (requirements, interpreter, platform), built with uv.
 
-- Without requirements there is nothing to build: the base interpreter itself runs the package (a start in
-  milliseconds, no disk). Workers run with the user's site-packages disabled either way.
+- Without requirements, or with such as the base has (pins of a virtual environment), there is nothing to build: the
+  base interpreter itself runs the package (a start in milliseconds, no disk). Workers run with the user's site-packages
+  disabled either way.
 - On a plain interpreter: `uv venv`, then `uv pip install`.
 - On an interpreter that is a virtual environment itself (say, one with a hand-made torch): a new environment whose
   last place to look is the base's site-packages, filled by pip. pip sees what the base has and leaves it; uv would
@@ -16,6 +17,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -30,10 +32,12 @@ from seatrial.adapters.environments.requirements import asks_for_something, want
 from seatrial.adapters.environments.survey import modules_of, system_packages
 from seatrial.domain.errors import Unproven
 from seatrial.domain.limits import ENVIRONMENT_BUILD_SECONDS_MAX
+from seatrial.package.distributions import canonical
 from seatrial.package.target import Target
 from seatrial.ports.packages import Progress
 
 MARKER = ".complete"
+PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.+!-]+)")
 PACKAGES_FILE = ".packages.txt"
 LAYER = "zz_base_interpreter.pth"
 Wanted = tuple[Path | None, Sequence[str]]  # a requirements file, and further requirements
@@ -67,7 +71,7 @@ class UvEnvironments:
         """See the port. Two calls for the same environment wait for one build."""
         base = await find_interpreter(base_python or self._default_python, self._environ)
         lines = await asyncio.to_thread(_lines, requirements, packages)
-        if not asks_for_something(lines):
+        if not asks_for_something(lines) or (requirements is None and await self._holds(base, packages)):
             return base.path
         name = _name(lines, base)
         async with self._locks.setdefault(name, asyncio.Lock()):
@@ -77,6 +81,14 @@ class UvEnvironments:
                 await self._build(folder, base, (requirements, packages), lines, progress)
             os.utime(folder / MARKER)
         return python
+
+    async def _holds(self, base: Interpreter, packages: Sequence[str]) -> bool:
+        """Whether a base that an environment would look into has these very releases already."""
+        pins = [PINNED.fullmatch(one) for one in packages]
+        if not base.virtual or not all(pins):
+            return False
+        there = (await contents_of(base.path, self._environ))["environment"]["distributions"]
+        return all(pin and str(there.get(canonical(pin[1]))).partition(" ")[0] == pin[2] for pin in pins)
 
     async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
         """See the port; what this server asked for has a lock here. Those that were never completed go too."""

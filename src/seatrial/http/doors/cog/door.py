@@ -12,7 +12,7 @@ from seatrial import __version__
 from seatrial.domain import errors
 from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope
-from seatrial.domain.errors import Forbidden, NotFound, SeatrialError
+from seatrial.domain.errors import NotFound, SeatrialError
 from seatrial.http.auth import authenticate
 from seatrial.http.dialects.cog import status as dialect
 from seatrial.http.dialects.cog.openapi import openapi
@@ -29,7 +29,7 @@ from seatrial.http.services import Services
 PREFIX = "/cog/"
 ID = "{prediction_id}"
 Handler = Callable[..., Awaitable[Response]]
-_STATUS = {METHOD_NOT_ALLOWED: 405, errors.QUEUE_FULL: 409}
+_STATUS = {METHOD_NOT_ALLOWED: 405, NOT_OFFERED: 501, errors.QUEUE_FULL: 409}
 
 
 def speaks_cog(scope: Scope) -> bool:
@@ -104,7 +104,7 @@ class _Routes:
     async def _shutdown(self, call: Call) -> Response:
         message = "A server with other endpoints and jobs is not shut down by this route."
         remedy = "Stop the server itself, or take the endpoint away: seatrial delete NAME"
-        raise Forbidden(NOT_OFFERED, message, details={"remedy": remedy})
+        raise SeatrialError(NOT_OFFERED, message, details={"remedy": remedy})
 
 
 class CogDoor:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from seatrial.domain import errors
 from seatrial.domain.contract import Task
-from seatrial.domain.credentials import Principal
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.errors import BadInput, Conflict, NotFound
 from seatrial.domain.jobs import Job, JobPurpose, JobState
@@ -29,6 +29,7 @@ from seatrial.domain.media_types import JSON
 from seatrial.engine.submission import BodyDigest, StagedBody, Submission
 from seatrial.engine.submit import Accepted
 from seatrial.http.api.events import event, event_stream
+from seatrial.http.auth import still_may
 from seatrial.http.dialects.cog import requests as asked
 from seatrial.http.dialects.cog import status as dialect
 from seatrial.http.dialects.cog.openapi import streams
@@ -218,7 +219,10 @@ class PredictionRoutes:
 
     async def _told(self, call: Call, job_id: str) -> AsyncIterator[bytes]:
         """What happens to it, as server-sent events."""
+        has_key = any(name in call.request.headers for name in ("authorization", "x-api-key"))
         async for one in self._following.follow(job_id, at_once=True):
+            if has_key and not still_may(call.request, self._services.keyring, KeyScope.SUBMIT, call.endpoint):
+                return
             if one.begun:
                 started = {"id": dialect.shown_id(one.job), "status": dialect.PROCESSING}
                 yield event("start", json.dumps(started))
