@@ -15,7 +15,11 @@ def test_an_estimate_knows_its_runs_at_once_and_its_time_after_the_first() -> No
     assert after.seconds == 4 * 20 + 4 * 20, "a slow drill is one more run of each sample, and one that is killed"
     assert replace(before, seconds_per_run=0.1).seconds == 4 * 0.1 + 5
     assert replace(after, drill_seconds=0).seconds == 80
+    assert replace(after, minutes_max=2).seconds == 120
     assert replace(after, minutes_max=1).seconds == 60
+    over = replace(after, samples=9, minutes_max=1)
+    assert over.seconds == 180, "each sample runs, whatever the bound"
+    assert "1 minute at most, but each sample once: about 180 s" in over.words()
     assert after.told()["seconds"] == 160
     assert replace(before, minutes_max=1).words().endswith(", 1 minute at most")
 

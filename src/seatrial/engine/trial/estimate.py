@@ -33,7 +33,8 @@ class Estimate:
         once_more = (self.samples + 1) * self.seconds_per_run  # each sample, and one whose worker is killed
         drill = max(self.drill_seconds, once_more) if self.drill_seconds > 0 else 0.0
         total = self.runs * self.seconds_per_run + drill
-        return total if self.minutes_max is None else min(total, self.minutes_max * 60)
+        least = self.samples * self.seconds_per_run  # each sample runs, whatever the bound
+        return total if self.minutes_max is None else max(least, min(total, self.minutes_max * 60))
 
     def words(self) -> str:
         """For people."""
@@ -50,6 +51,8 @@ class Estimate:
         if self.seconds is None or self.seconds_per_run is None:
             return f"will run {what}{drill}{bound}"
         total = f"about {self.seconds:.0f} s" if self.seconds >= 1 else "less than a second"
+        if self.minutes_max is not None and self.seconds > self.minutes_max * 60:
+            bound += ", but each sample once"
         return f"will run {what}{drill}{bound}: {total}, at {self.seconds_per_run:.2g} s a run"
 
     def told(self) -> dict[str, Any]:
