@@ -265,6 +265,7 @@ SNS: Mapping[str, Row] = {
 
 # Under /2015-03-31/functions.
 _F = "/2015-03-31/functions"
+_L = "/2018-10-31/layers/tools/versions"
 LAMBDA: Mapping[str, Row] = {
     f"Invoke POST {_F}/{{name}}/invocations": Row("submit", 403, {}),
     f"GetFunction GET {_F}/{{name}}": Row("read deploy", 403),
@@ -274,6 +275,10 @@ LAMBDA: Mapping[str, Row] = {
     f"UpdateFunctionCode PUT {_F}/{{name}}/code": Row("deploy", 403, {}),
     f"UpdateFunctionConfiguration PUT {_F}/{{name}}/configuration": Row("deploy", 403, {}),
     f"DeleteFunction DELETE {_F}/{{name}}": Row("deploy", 403),
+    f"PublishLayerVersion POST {_L}": Row("deploy", 403, {"Content": {"ZipFile": ""}}),
+    f"ListLayerVersions GET {_L}": Row("read deploy", 403),
+    f"GetLayerVersion GET {_L}/1": Row("read deploy", 403),
+    f"DeleteLayerVersion DELETE {_L}/1": Row("deploy", 403),
 }
 
 RUNTIME: Mapping[str, Row] = {

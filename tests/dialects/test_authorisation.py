@@ -163,7 +163,7 @@ def _operations(name: str, door: Any) -> set[str]:
         return {operation.value for operation in S3Operation}
     if name == "sts":
         return {"GetCallerIdentity"}  # the whole of it: see StsDoor
-    operations = door._operations
+    operations = {**door._operations, **getattr(door, "_of_layers", {})}
     if name in ("lambda", "sagemaker-runtime"):
         return {value[0] for value in operations.values()}
     return set(operations)

@@ -244,6 +244,20 @@ def test_everything_that_the_format_holds(package: Package) -> None:
     }
 
 
+def test_layers_are_named_or_lie_in_their_folder(package: Package) -> None:
+    files = {"lambda_function.py": "", ".layers/2/python/a.py": "", ".layers/1/b": "", "deps/python/c.py": ""}
+    assert read_manifest(package("", files)).layers == (".layers/1", ".layers/2")
+    named = '[package]\nlayout = "aws_lambda"\nlayers = ["deps"]\n'
+    assert read_manifest(package(named, files)).layers == ("deps",)
+    for text, fault in (
+        (named.replace("deps", "nowhere"), "no folder of the package"),
+        (named.replace("deps", "../.."), "no folder of the package"),
+        (named.replace("aws_lambda", "sagemaker"), "are not for the layout sagemaker"),
+    ):
+        with pytest.raises(Unproven, match=fault):
+            read_manifest(package(text, files))
+
+
 def test_a_package_without_a_manifest_is_sagemakers_layout(package: Package) -> None:
     files = {
         "code/requirements.txt": "",

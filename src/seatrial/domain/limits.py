@@ -335,6 +335,9 @@ LAMBDA_MEMORY_MB_DEFAULT = 10_240  # told where nothing limits a worker: AWS's l
 LAMBDA_CODE_BYTES_MAX = 50 * MIB  # of a function's code, zipped; as at AWS
 LAMBDA_CODE_REQUEST_BYTES_MAX = 70 * MIB  # with the code in base64 and the rest of the request
 LAMBDA_UNPACKED_BYTES_MAX = 250 * MIB  # of a function's code, unzipped; as at AWS
+LAMBDA_LAYERS_MAX = 5  # of a function, as at AWS
+LAMBDA_LAYER_URL_SECONDS = 600  # how long the location of a layer's content is good, as at AWS
+LAMBDA_LAYER_VERSIONS_MAX = 1_000  # of one layer
 LAMBDA_LIST_MAX = 50  # functions of one page, as at AWS
 
 # The studio protocol

@@ -58,6 +58,7 @@ class WorkerSpec:
     task_methods: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # variable -> value; redacted everywhere
     weights: Mapping[str, Path] = field(default_factory=dict)  # path inside the package -> read-only content
+    layers: tuple[Path, ...] = ()  # folders of the package whose contents are found at /opt, the first one lowest
     load_timeout_seconds: float = 600.0
     cancel_grace_seconds: float = float(CANCEL_GRACE_SECONDS_DEFAULT)
     memory_bytes_max: int | None = None  # of the process and its descendants together; beyond it they are killed

@@ -115,6 +115,7 @@ class Outfitter:
             secrets=_own_secret(settings, keys)
             | {name: self._secrets(source) for name, source in settings.secrets.items()},
             weights=outfit.weights,
+            layers=tuple(outfit.package / one for one in manifest.layers),
             load_timeout_seconds=settings.load_timeout_seconds,
             cancel_grace_seconds=settings.cancel_grace_seconds,
             memory_bytes_max=settings.memory_bytes_max,

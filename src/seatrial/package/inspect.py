@@ -40,6 +40,7 @@ from seatrial.package.closure.walk import Closure, Start, follow
 from seatrial.package.cog.file import COG_FILE
 from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
+from seatrial.package.layers import module_folders
 from seatrial.package.layout import Entry, entry_of
 from seatrial.package.listing import ListedFile, files_of
 from seatrial.package.manifest import Manifest
@@ -115,7 +116,8 @@ def closure_of(manifest: Manifest, root: Path, entry: Entry, declares: imports.D
     assert entry.file is not None  # noqa: S101  # the caller looked
     is_main = manifest.layout in ("runpod", "http")
     start = Start(entry.file, "__main__" if is_main else entry.module, _called(manifest, entry), is_main)
-    return follow(root, start, entry.folders, knows, Conditions(target.python, knows), manifest.env)
+    folders = (*entry.folders, *module_folders(root, manifest.layers, target.python))
+    return follow(root, start, folders, knows, Conditions(target.python, knows), manifest.env)
 
 
 def contract_findings(error: Unproven) -> list[Finding]:

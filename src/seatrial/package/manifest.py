@@ -21,6 +21,7 @@ from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
 from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
 from seatrial.package.image.reference import read_image
+from seatrial.package.layers import read_layers
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
 from seatrial.package.problems import MANIFEST_NAME, Problems, did_you_mean, shown
@@ -73,6 +74,7 @@ class Manifest:
     handler: str | None = None
     requirements: Path | None = None
     packages: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()  # folders of the package that are found at /opt, the first one lowest
     python: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +215,7 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         handler=handler,
         requirements=requirements,
         packages=_packages(root, requirements, cog) if layout == "cog" else (),
+        layers=read_layers(root, package.layers, layout, problems),
         python=package.python or _cog_python(cog, problems),
         env=dict(one.split("=", 1) for one in cog.environment if "=" in one) | env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),

@@ -74,6 +74,7 @@ class PackageTable(Table):
     python: Annotated[str, StringConstraints(pattern=r"^(3\.(9|[1-9]\d+)(\.\d+)?|/.+)$")] | None = Field(
         None, description="a version from '3.9' on, or the absolute path of an interpreter"
     )
+    layers: list[Text] | None = Field(None, description="a list of folders of the package, for the layout aws_lambda")
     task_field: Text = Field("task", description="the name of the request field that names the task")
 
 

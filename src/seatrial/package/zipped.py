@@ -10,30 +10,36 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from seatrial.domain.limits import ARCHIVE_MEMBERS_MAX, LAMBDA_UNPACKED_BYTES_MAX
+from seatrial.package.layers import FOLDER as LAYERS_FOLDER
 from seatrial.package.refusal import refusal
 
 LINK_BYTES_MAX = 4_096
 UNREADABLE = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
-def tar_of_zip(source: Path, target: Path, added: Mapping[str, bytes]) -> None:
+def tar_of_zip(source: Path, target: Path, added: Mapping[str, bytes], layers: Sequence[Path] = ()) -> None:
     """Write the members of `source` into `target`, and those of `added` that it does not have. Blocking.
+
+    `layers` are zip files too; each gets a folder of its own below `.layers`, in their order.
 
     Raises:
         Unproven: no zip file, encrypted, broken, or over a limit.
         OSError: unreadable, or no room.
     """
     try:
-        with zipfile.ZipFile(source) as archive, tarfile.open(target, "w:gz", compresslevel=1) as packed:
-            members = archive.infolist()
-            _check(members)
-            for member in members:
-                _take(archive, member, packed)
-            names = {one.filename for one in members}
+        with ExitStack() as stack:
+            packed = stack.enter_context(tarfile.open(target, "w:gz", compresslevel=1))
+            archives = [stack.enter_context(zipfile.ZipFile(one)) for one in (source, *layers)]
+            _check([member for archive in archives for member in archive.infolist()])
+            for number, archive in enumerate(archives):
+                for member in archive.infolist():
+                    _take(archive, member, packed, f"{LAYERS_FOLDER}/{number}/" if number else "")
+            names = {one.filename for one in archives[0].infolist()}
             for name, content in added.items():
                 if name not in names:
                     packed.addfile(_described(name, len(content), 0o644), io.BytesIO(content))
@@ -53,9 +59,9 @@ def _check(members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _take(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: tarfile.TarFile) -> None:
+def _take(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: tarfile.TarFile, below: str) -> None:
     mode = member.external_attr >> 16
-    described = _described(member.filename.rstrip("/"), member.file_size, mode or 0o644)
+    described = _described(below + member.filename.rstrip("/"), member.file_size, mode or 0o644)
     if member.is_dir():
         described.type, described.size = tarfile.DIRTYPE, 0
         packed.addfile(described)

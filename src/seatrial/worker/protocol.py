@@ -100,6 +100,7 @@ class Load(TypedDict):
     task_methods: Dict[str, str]  # noqa: UP006
     memory_bytes_max: Optional[int]  # noqa: UP045
     memory_growth_bytes_max: Optional[int]  # noqa: UP045
+    layers: List[str]  # noqa: UP006  where layers are found, those that go before first
     device: Optional[str]  # noqa: UP045  "cuda": the model must be on one
     load_timeout_seconds: float
     program: Optional[Program]  # noqa: UP045

@@ -25,6 +25,7 @@ from seatrial.worker import protocol
 WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
 CODE_FOLDER = "/opt/ml/code"
 TASK_FOLDER = "/var/task"
+LAYERS_FOLDER = "/opt"
 PRIVATE_TMP = "/tmp"  # noqa: S108  each worker has its own
 COVERED_FOR_PROGRAMS = ["/etc"]  # the SageMaker toolkit has its server's settings there
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -129,6 +130,10 @@ def environment(spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, 
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    if spec.layers:
+        roots = layer_roots(spec, surroundings)
+        own["PATH"] = ":".join([own["PATH"], *(f"{root}/bin" for root in roots)])
+        own["LD_LIBRARY_PATH"] = ":".join(f"{root}/lib" for root in roots)
     marks = {WORKER_VARIABLE: worker_id, SERVER_VARIABLE: surroundings.data_id}
     return own | dict(spec.env) | dict(spec.secrets) | marks
 
@@ -181,7 +186,7 @@ def jail_plan(
     spec: WorkerSpec, scratch: Scratch, surroundings: Surroundings, descriptors: Sequence[int]
 ) -> dict[str, object]:
     """The plan for `worker/jail.py`."""
-    views = [(MODEL_FOLDER, spec.package)]
+    views = [*layer_views(spec.layers), (MODEL_FOLDER, spec.package)]
     views += [(f"{MODEL_FOLDER}/{path}", content) for path, content in sorted(spec.weights.items())]
     code = f"{MODEL_FOLDER}/code" if (spec.package / "code").is_dir() else MODEL_FOLDER
     data_dir = surroundings.data_dir
@@ -198,6 +203,26 @@ def jail_plan(
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
         "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), *map(str, descriptors)],
     }
+
+
+def layer_roots(spec: WorkerSpec, surroundings: Surroundings) -> list[str]:
+    """Where the worker finds its layers, those that go before first: /opt, unless fixed paths cannot be had."""
+    if surroundings.isolated:
+        return [LAYERS_FOLDER] if spec.layers else []
+    return [str(layer) for layer in reversed(spec.layers)]
+
+
+def layer_views(layers: Sequence[Path], at: str = LAYERS_FOLDER) -> list[tuple[str, Path]]:
+    """The layers at one path, each over those before it: mounted as whole as possible."""
+    views: list[tuple[str, Path]] = []
+    for name in sorted({one.name for layer in layers for one in layer.iterdir()}):
+        having = [layer / name for layer in layers if (layer / name).exists()]
+        upper = [one for one in having if one.is_dir()]
+        if len(upper) > 1 and having[-1].is_dir():
+            views += layer_views(upper, f"{at}/{name}")
+        elif having:
+            views.append((f"{at}/{name}", having[-1]))
+    return views
 
 
 def has_own_network(spec: WorkerSpec, surroundings: Surroundings) -> bool:
@@ -263,6 +288,7 @@ def load_order(
         "nonce": nonce,
         "handler": spec.handler,
         "task_methods": dict(spec.task_methods),
+        "layers": layer_roots(spec, surroundings),
         "memory_bytes_max": spec.memory_bytes_max,
         "memory_growth_bytes_max": spec.memory_growth_bytes_max,
         "device": spec.device,

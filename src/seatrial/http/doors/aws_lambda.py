@@ -24,6 +24,7 @@ from seatrial.domain.errors import NotFound, SeatrialError
 from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import (
     JSON_PARSED_ON_LOOP_BYTES_MAX,
+    LAMBDA_LAYER_URL_SECONDS,
     LAMBDA_LIST_MAX,
     LAMBDA_LOG_WAIT_MS,
     LAMBDA_PAYLOAD_BYTES_MAX,
@@ -36,11 +37,13 @@ from seatrial.http import aws_shapes
 from seatrial.http.aws_request import AwsRequest
 from seatrial.http.aws_shapes import ServiceShapes
 from seatrial.http.dialects.aws_errors import Protocol, unknown_operation
-from seatrial.http.dialects.aws_lambda import functions, names, outcomes, refusals
+from seatrial.http.dialects.aws_lambda import functions, layers, names, outcomes, refusals
 from seatrial.http.dialects.aws_lambda import invocations as dialect
 from seatrial.http.dialects.aws_lambda.names import FunctionName
 from seatrial.http.dialects.logs import GROUP_PREFIX
 from seatrial.http.doors.lambda_functions import FunctionMaker
+from seatrial.http.doors.lambda_layers import LayerShelf, object_of, require_whole
+from seatrial.http.presigned import presigned_url
 from seatrial.http.published import published_bytes
 from seatrial.http.services import Services
 
@@ -50,13 +53,16 @@ PRIMARY = "result"
 LOG_PAUSE_MS = 25
 LOG_QUIET_PAUSES = 4  # without a new line: that was the last one
 OFFERED = (
-    "CreateFunction, DeleteFunction, GetFunction, GetFunctionConfiguration, Invoke, ListFunctions, "
-    "UpdateFunctionCode, UpdateFunctionConfiguration"
+    "CreateFunction, DeleteFunction, DeleteLayerVersion, GetFunction, GetFunctionConfiguration, GetLayerVersion, "
+    "Invoke, ListFunctions, ListLayerVersions, PublishLayerVersion, UpdateFunctionCode, UpdateFunctionConfiguration"
 )
 _SUBMIT, _LOOK, _DEPLOY = (KeyScope.SUBMIT,), (KeyScope.READ, KeyScope.DEPLOY), (KeyScope.DEPLOY,)
 _PATH = re.compile(r"/2015-03-31/functions/?(?P<name>[^/]*)(?P<rest>/[a-z-]+)?")
 
-_WITH_DOCUMENT = frozenset({"CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration"})
+_LAYER_PATH = re.compile(r"/2018-10-31/layers/(?P<name>[^/]+)/versions(/(?P<number>\d{1,9}))?")
+_WITH_DOCUMENT = frozenset(
+    {"CreateFunction", "PublishLayerVersion", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
+)
 
 Given = dict[str, Any]
 Operation = Callable[[AwsRequest, Given], Awaitable[Response]]
@@ -73,7 +79,8 @@ class LambdaDoor:
     def __init__(self, services: Services) -> None:
         self._shapes = ServiceShapes("lambda")
         self._services = services
-        self._maker = FunctionMaker(services)
+        self._layers = LayerShelf(services)
+        self._maker = FunctionMaker(services, self._layers)
         self._account_id = services.keyring.credentials.account_id
         self._operations: dict[tuple[str, bool, str], tuple[str, tuple[KeyScope, ...], Operation]] = {
             ("POST", True, "/invocations"): ("Invoke", _SUBMIT, self._invoke),
@@ -85,29 +92,46 @@ class LambdaDoor:
             ("PUT", True, "/configuration"): ("UpdateFunctionConfiguration", _DEPLOY, self._update_configuration),
             ("DELETE", True, ""): ("DeleteFunction", _DEPLOY, self._delete),
         }
+        self._of_layers: dict[tuple[str, bool], tuple[str, tuple[KeyScope, ...], Operation]] = {
+            ("POST", False): ("PublishLayerVersion", _DEPLOY, self._publish_layer),
+            ("GET", False): ("ListLayerVersions", _LOOK, self._layer_versions),
+            ("GET", True): ("GetLayerVersion", _LOOK, self._layer_version),
+            ("DELETE", True): ("DeleteLayerVersion", _DEPLOY, self._delete_layer),
+        }
 
     async def __call__(self, call: AwsRequest) -> Response:
         """Answer one request. Raises AwsError, Forbidden."""
-        request = call.request
-        path = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
-        name = unquote(path["name"]) if path else ""
-        found = self._operations.get((request.method, bool(name), path["rest"] or "")) if path else None
-        if found is None:
-            asked = f"{request.method} {request.url.path}"
-            raise unknown_operation(Protocol.REST_JSON, asked, DOOR, OFFERED)
-        operation, scopes, run = found
+        operation, scopes, run, named = self._asked(call)
         require(call.principal, *scopes)
-        given = await asyncio.to_thread(self._given, call, operation, name)
+        given = await asyncio.to_thread(self._given, call, operation, named)
         if "FunctionName" in given:
             called = names.read_name(given["FunctionName"], given.get("Qualifier")).name
             require(call.principal, *scopes, endpoint=called)
         return await run(call, given)
 
-    def _given(self, call: AwsRequest, operation: str, name: str) -> Given:
+    def _asked(self, call: AwsRequest) -> tuple[str, tuple[KeyScope, ...], Operation, dict[str, str]]:
+        """The operation, its scopes and what its path names. Raises AwsError."""
+        request = call.request
+        raw = request.scope["raw_path"].decode("latin-1")
+        found, named = None, {}
+        if path := _LAYER_PATH.fullmatch(raw):
+            named = {"LayerName": unquote(path["name"])}
+            if path["number"]:
+                named["VersionNumber"] = path["number"]
+            found = self._of_layers.get((request.method, bool(path["number"])))
+        elif path := _PATH.fullmatch(raw):
+            named = {"FunctionName": unquote(path["name"])}
+            found = self._operations.get((request.method, bool(path["name"]), path["rest"] or ""))
+        if found is None:
+            asked = f"{request.method} {request.url.path}"
+            raise unknown_operation(Protocol.REST_JSON, asked, DOOR, OFFERED)
+        return *found, named
+
+    def _given(self, call: AwsRequest, operation: str, named: dict[str, str]) -> Given:
         model = self._shapes.operation(operation)
         request = call.request
         try:
-            given = aws_shapes.read_headers(model, request.headers, {"FunctionName": name}, request.query_params)
+            given = aws_shapes.read_headers(model, request.headers, named, request.query_params)
             if operation in _WITH_DOCUMENT:
                 given = _document(call.body) | given
             violations = aws_shapes.check(model, given)
@@ -246,6 +270,45 @@ class LambdaDoor:
         described = functions.configuration(endpoint, await self._version(endpoint), function_arn)
         return self._answer(call.request_id, status, _json(described))
 
+    # ------------------------------------------------------------------ layers
+
+    async def _publish_layer(self, call: AwsRequest, given: Given) -> Response:
+        require_whole(call.principal)
+        name = layers.read_name(given["LayerName"])
+        version = await self._maker.publish_layer(name, given, call.principal)
+        return self._layer(call, version, 201)
+
+    async def _layer_version(self, call: AwsRequest, given: Given) -> Response:
+        require_whole(call.principal)
+        name = layers.read_name(given["LayerName"])
+        return self._layer(call, await self._layers.version(name, int(given["VersionNumber"])), 200)
+
+    async def _layer_versions(self, call: AwsRequest, given: Given) -> Response:
+        """A page of a layer's versions, the newest first; a marker is the last number of the page before."""
+        require_whole(call.principal)
+        name = layers.read_name(given["LayerName"])
+        layer_arn = layers.arn_of(name, call.region, self._account_id)
+        marker, limit = given.get("Marker", ""), min(given.get("MaxItems", LAMBDA_LIST_MAX), LAMBDA_LIST_MAX)
+        before = int(marker) if marker.isdecimal() and len(marker) < 10 else None
+        rest = [one for one in await self._layers.versions(name) if before is None or one.number < before]
+        page = [layers.described(one, layer_arn) for one in rest[:limit]]
+        following = {"NextMarker": str(rest[limit - 1].number)} if len(rest) > limit else {}
+        return self._answer(call.request_id, 200, _json({"LayerVersions": page, **following}))
+
+    async def _delete_layer(self, call: AwsRequest, given: Given) -> Response:
+        require_whole(call.principal)
+        await self._layers.delete(layers.read_name(given["LayerName"]), int(given["VersionNumber"]))
+        return self._answer(call.request_id, 204)
+
+    def _layer(self, call: AwsRequest, version: layers.LayerVersion, status: int) -> Response:
+        layer_arn = layers.arn_of(version.name, call.region, self._account_id)
+        services = self._services
+        name = object_of(version.name, version.number)
+        url = presigned_url(
+            services.keyring, call.principal, "GET", str(call.request.base_url), name, LAMBDA_LAYER_URL_SECONDS
+        )
+        return self._answer(call.request_id, status, _json(layers.described(version, layer_arn, url)))
+
     # ------------------------------------------------------------------ inside
 
     async def _named(self, call: AwsRequest, given: Given) -> tuple[Endpoint, str]:
@@ -284,6 +347,8 @@ class LambdaDoor:
 
 def makes_function(method: str, path: str) -> bool:
     """Whether a request may bring code, and so be larger than those of other operations."""
+    if method == "POST" and path.startswith("/2018-10-31/layers/"):
+        return True
     return (method == "POST" and path.rstrip("/") == "/2015-03-31/functions") or (
         method == "PUT" and path.startswith("/2015-03-31/functions/") and path.endswith("/code")
     )

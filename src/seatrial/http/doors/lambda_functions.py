@@ -23,19 +23,20 @@ from seatrial.domain.limits import LAMBDA_CODE_BYTES_MAX
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.deploy import Deployment
 from seatrial.http.dialects.aws_lambda import made, refusals
+from seatrial.http.dialects.aws_lambda.layers import LayerVersion
+from seatrial.http.doors.lambda_layers import BUCKET, ZIP, LayerShelf
 from seatrial.http.services import Services
 from seatrial.package.zipped import tar_of_zip
 from seatrial.ports.object_store import BucketExists, NoSuchBucket, NoSuchObject
 
-BUCKET = "seatrial-functions"
-ZIP = "application/zip"
 Given = Mapping[str, Any]
 
 
 class FunctionMaker:
     """Makes and changes functions. Every call may raise AwsError."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, layers: LayerShelf) -> None:
+        self._layers = layers
         self._home = services.home
         self._deployer = services.deployer
         self._objects = services.objects
@@ -79,6 +80,15 @@ class FunctionMaker:
         await self._deployer.delete(endpoint.name)
         with suppress(NoSuchBucket):
             await self._objects.delete(_code(endpoint.name))
+
+    async def publish_layer(self, name: str, given: Given, maker: Principal) -> LayerVersion:
+        """A new version of a layer, from a zip file in the request or in S3."""
+        body = await self._brought(given["Content"], maker)
+        try:
+            return await self._layers.publish(name, body, given)
+        finally:
+            if isinstance(body, Path):
+                body.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ inside
 
@@ -128,15 +138,18 @@ class FunctionMaker:
         self, name: str, maker: Principal, function: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> Deployment:
         """The kept code as a package, with a manifest if it has none."""
-        zipped = await self._fetched(_code(name))
+        named = await self._layers.objects(function.get("Layers", []), maker)
+        zipped = [await self._fetched(one) for one in (_code(name), *named)]
         package = self._uploads / f"{uuid.uuid4()}.tar.gz"
         try:
-            await asyncio.to_thread(tar_of_zip, zipped, package, {made.MANIFEST: made.manifest(function)})
+            added = {made.MANIFEST: made.manifest(function)}
+            await asyncio.to_thread(tar_of_zip, zipped[0], package, added, zipped[1:])
         except Unproven as error:
             package.unlink(missing_ok=True)
             raise refusals.invalid(f"Could not unzip uploaded file. {error.message}") from None
         finally:
-            zipped.unlink(missing_ok=True)
+            for one in zipped:
+                one.unlink(missing_ok=True)
         return Deployment(
             endpoint_name=name,
             owner=maker.owner,

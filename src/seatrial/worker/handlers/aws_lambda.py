@@ -53,7 +53,7 @@ def load(order: dict[str, Any], context: Context) -> Callable[[Request], Answer]
     """
     began = time.perf_counter()
     _set_environment(order)
-    sys.path.insert(0, order["package"])
+    sys.path[:0] = [order["package"], *_layer_folders(order["layers"])]
     current = _Current()
     _log_as_at_aws(current)
     try:
@@ -63,6 +63,13 @@ def load(order: dict[str, Any], context: Context) -> Callable[[Request], Answer]
         raise
     print(f"INIT_REPORT Init Duration: {_ms(began)} ms\tPhase: init\tStatus: success\t", flush=True)
     return _Handler(function, current, f"Init Duration: {_ms(began)} ms")
+
+
+def _layer_folders(layers: list[str]) -> list[str]:
+    """Where modules of layers are imported from."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    inner = (os.path.join("python", "lib", f"python{version}", "site-packages"), "python")
+    return [os.path.join(layer, folder) for layer in layers for folder in inner]
 
 
 def _set_environment(order: dict[str, Any]) -> None:

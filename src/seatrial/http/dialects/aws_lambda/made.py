@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.domain.endpoint import Endpoint
-from seatrial.domain.limits import MIB, WORKERS_PER_ENDPOINT_MAX
+from seatrial.domain.limits import LAMBDA_LAYERS_MAX, MIB, WORKERS_PER_ENDPOINT_MAX
 from seatrial.http.dialects.aws_lambda import refusals
 
 MARK = "lambda"  # in an endpoint's marks
 TAG_UNPROVEN, TAG_WORKERS = "seatrial:unproven", "seatrial:workers"
 MANIFEST = "seatrial.toml"
-_KEPT = ("Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "Environment", "Tags", "Architectures")
+_KEPT = (
+    "Runtime",
+    "Role",
+    "Handler",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "Environment",
+    "Tags",
+    "Architectures",
+    "Layers",
+)
 _WITHOUT_MEANING = frozenset({"FunctionName", "Code", "Publish", "RevisionId", "TracingConfig", "LoggingConfig"})
 _DEFAULTS: Mapping[str, Any] = {
     "Handler": "lambda_function.lambda_handler",
@@ -26,6 +37,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "MemorySize": 128,  # as at AWS
     "Environment": {"Variables": {}},
     "Tags": {},
+    "Layers": [],
 }
 _PYTHON = re.compile(r"python(3\.\d+)")
 _HANDLER = re.compile(r"[\w./-]+\.\w+")
@@ -48,6 +60,8 @@ def read_function(given: Mapping[str, Any], before: Mapping[str, Any] | None = N
         raise refusals.invalid(f"The runtime {function['Runtime']!r} is not offered here. Valid: python3.9 and later.")
     if _HANDLER.fullmatch(function["Handler"]) is None:
         raise refusals.invalid(f"{function['Handler']!r} is no handler. Valid: module.function.")
+    if len(function["Layers"]) > LAMBDA_LAYERS_MAX:
+        raise refusals.invalid(f"A function has at most {LAMBDA_LAYERS_MAX} layers.")
     return function
 
 
@@ -89,4 +103,6 @@ def made_of(endpoint: Endpoint) -> Mapping[str, Any] | None:
 def described(endpoint: Endpoint) -> dict[str, Any]:
     """What a FunctionConfiguration tells of that, and nothing else does."""
     function = made_of(endpoint) or {}
-    return {name: function[name] for name in ("Runtime", "Role", "Handler", "Description") if name in function}
+    told = {name: function[name] for name in ("Runtime", "Role", "Handler", "Description") if name in function}
+    layers = [{"Arn": one} for one in function.get("Layers", ())]
+    return told | ({"Layers": layers} if layers else {})
