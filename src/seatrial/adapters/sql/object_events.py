@@ -83,7 +83,7 @@ _STANDING = Query(
 )
 _OF_KEY = Query(select(triggers).where(triggers.c.bucket == bindparam("bucket"), triggers.c.key == bindparam("key")))
 _ADD = Prepared(
-    insert(object_events),
+    insert(object_events).inline(),  # nobody asks for the numbers of the rows
     [column.name for column in object_events.c if column.name != "seq"],
     "ON CONFLICT DO NOTHING",
 )
