@@ -32,9 +32,9 @@ def announcement(job: Job) -> str:
     return json.dumps(document, ensure_ascii=False)
 
 
-def queued_deliveries(job: NewJob) -> list[Delivery]:
-    """What is told of a job that was accepted."""
-    return _deliveries(job, QUEUED, job.submitted_at_ms, {})
+def queued_deliveries(job: Job | NewJob, now_ms: int) -> list[Delivery]:
+    """What is told of a job that waits for a worker from now on."""
+    return _deliveries(job, QUEUED, now_ms, {})
 
 
 def started_deliveries(job: Job, now_ms: int) -> list[Delivery]:

@@ -158,6 +158,16 @@ class OutboxExamples:
         assert await outbox.delivery(delivery.id) is None
         await outbox.record(delivery.id, attempt(200), DeliveryState.DELIVERED, 1, None)  # too late to matter
 
+    async def test_acceptance_and_start_are_told_where_they_are_wanted(self, world: World, outbox: Outbox) -> None:
+        wanting = told(SLOW, events=frozenset({"queued", "started"}))
+        claim = await held(world, notify=(*wanting, *told(QUICK)))
+        found = await outbox.deliveries(DeliveryFilter())
+        assert [(one.job_id, one.event, one.target.address) for one in found] == [
+            (claim.job.id, "started", SLOW),
+            (claim.job.id, "queued", SLOW),
+        ]
+        assert all(claim.job.id in one.body for one in found)
+
     async def test_what_was_given_up_is_kept_longer(self, world: World, outbox: Outbox) -> None:
         await ended(world, SLOW)
         delivery = await one_taken(outbox)

@@ -8,8 +8,10 @@ from sqlalchemy import bindparam, select, update
 
 from seatrial.adapters.sql.ending import drop_uploads, end, failed
 from seatrial.adapters.sql.job_rows import JobRow, to_job
+from seatrial.adapters.sql.outbox_rows import post_deliveries
 from seatrial.adapters.sql.run import Run
 from seatrial.adapters.sql.schema import jobs
+from seatrial.domain.announcement import queued_deliveries
 from seatrial.domain.commands import Arrive, Arrived, NoSuchJob
 from seatrial.domain.jobs import JobEvent, JobState, after, rank_ms
 
@@ -39,8 +41,9 @@ def _arrive(run: Run, command: Arrive) -> Arrived | NoSuchJob:
     state = after(JobState.AWAITING_UPLOAD, JobEvent.ARRIVED)
     run.connection.execute(_QUEUE, {"at": row.seq, "state": state.value, **_values(row, command)})
     run.moved(row.endpoint_id, row.purpose, JobState.AWAITING_UPLOAD, state)
-    queued = run.connection.execute(_JOB, {"job_id": command.job_id}).one()
-    return Arrived(to_job(queued))
+    queued = to_job(run.connection.execute(_JOB, {"job_id": command.job_id}).one())
+    post_deliveries(run.connection, queued_deliveries(queued, command.now_ms))
+    return Arrived(queued)
 
 
 def _values(row: JobRow, command: Arrive) -> dict[str, object]:

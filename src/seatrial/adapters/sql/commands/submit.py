@@ -101,7 +101,8 @@ class _Intake:
         uploads = [trigger_values(command.job.upload) for command in accepted if command.job.upload is not None]
         if uploads:
             connection.execute(insert(triggers), uploads)
-        told = [one for command in accepted if command.job.upload is None for one in queued_deliveries(command.job)]
+        queued = [command.job for command in accepted if command.job.upload is None]
+        told = [one for job in queued for one in queued_deliveries(job, job.submitted_at_ms)]
         if told:
             post_deliveries(connection, told)
         if self._outlived:
