@@ -141,7 +141,13 @@ WITH_BODIES = ("native", "sagemaker", "sagemaker_async", "sagemaker_inline")
 JSON_ONLY = ("runpod", "aws_lambda", "studio_protocol")
 
 
-@pytest.mark.parametrize("door", WITH_BODIES + JSON_ONLY)
+@pytest.mark.parametrize(
+    "door",
+    [
+        *(door for door in WITH_BODIES + JSON_ONLY if door != "sagemaker_inline"),
+        pytest.param("sagemaker_inline", marks=pytest.mark.slow),  # as InputLocation, which runs always
+    ],
+)
 def test_in_json(doors: Doors, door: str) -> None:
     """All forms at the same time."""
 

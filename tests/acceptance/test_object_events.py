@@ -97,7 +97,9 @@ def pipeline(shared_server: Any) -> Iterator[Any]:
     s3.put_object(Bucket=PLANS, Key="samples/one.png", Body=plan_png())
     sample = {"bucket": PLANS, "key": "samples/one.png", "jobId": "sample", "timestamp": "2026-01-01T00:00:00Z"}
     make_function(api, "ml-inference", ML_INFERENCE, sample, {"RESULTS_BUCKET_NAME": RESULTS})
-    keys = {name: api.server.variables[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    wanted = {"name": "trigger", "scopes": ["submit"], "endpoints": ["ml-inference"]}
+    made = api.http.post("/v1/keys", json=wanted).json()
+    keys = {"AWS_ACCESS_KEY_ID": made["access_key_id"], "AWS_SECRET_ACCESS_KEY": made["secret_access_key"]}
     make_function(api, "inference-trigger", INFERENCE_TRIGGER, {"Records": []}, keys)  # it invokes another function
     yield api
     api.http.close()

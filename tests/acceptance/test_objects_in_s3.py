@@ -211,6 +211,7 @@ def test_objects_stay_where_they_were_put(keep: Callable[..., Kept]) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow  # the finder has its own tests; this one waits for a real service
 def test_objects_that_others_put_there_set_jobs_off(keep: Callable[..., Kept], api_of: Any, eventually: Any) -> None:
     kept = keep()
     api = api_of(kept.server)
