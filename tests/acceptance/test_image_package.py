@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -36,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         if os.environ.get("BROKEN"): return self.say(500, b"too dark")
         if asked.get("do") == "sleep": time.sleep(600)
         told = {"files": sorted(os.listdir("/opt/ml/model")), "started": sys.argv[0], "port": os.environ["PORT"],
-                "networks": os.listdir("/sys/class/net"), "mode": os.environ["MODE"]}
+                "networks": os.listdir("/sys/class/net"), "mode": os.environ["MODE"],
+                "weights": open("/opt/ml/model/w.bin").read()}
         try:
             open("/opt/ml/model/new", "w")
         except OSError as error:
@@ -100,18 +102,28 @@ def package(image: str, more: str = "") -> dict[str, str]:
 @pytest.mark.slow  # it makes a root file system with debootstrap
 @pytest.mark.timeout(900)
 def test_an_image_is_served_like_any_package(
-    engine: str, image: str, make_server: Callable[..., Any], api_of: Callable[[Any], Any], monkeypatch: Any
+    engine: str,
+    image: str,
+    make_server: Callable[..., Any],
+    api_of: Callable[[Any], Any],
+    monkeypatch: Any,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr("tests.acceptance.conftest.PATIENCE_SECONDS", 200)
     monkeypatch.setenv("SEATRIAL_CONTAINER_ENGINE", engine)
     monkeypatch.setenv("SEATRIAL_CONTAINER_OPTIONS", LIMITS)
     api = api_of(make_server())
-    api.serve("boxed", package(image), workers=2)
+    weights = tmp_path / "w.bin"
+    weights.write_text("heavy")
+    sha256 = hashlib.sha256(b"heavy").hexdigest()
+    heavy = f"[[weights]]\npath = 'w.bin'\nuri = '{weights}'\nsha256 = '{sha256}'"
+    api.serve("boxed", package(image, heavy), workers=2)
     jobs = [api.post("boxed", {}).json()["id"] for _ in range(4)]
     for job in jobs:
         told = api.http.get(f"/v1/jobs/{job}/result", params={"wait": 30}).json()
         assert told == {
-            "files": ["samples", "seatrial.toml"],
+            "files": ["samples", "seatrial.toml", "w.bin"],
+            "weights": "heavy",
             "started": "/usr/local/bin/serve",
             "port": "8080",
             "networks": ["lo"],
