@@ -260,6 +260,34 @@ def test_files_are_urls_and_streams_are_events(at: Any) -> None:
     assert files.post("/predictions", json={}, headers={"Accept": "text/event-stream"}).status_code == 406
 
 
+VERIFIED = """
+[tasks.predict]
+latency_seconds_max = 20
+
+[tasks.predict.output]
+schema = { type = "string" }
+
+[[tasks.predict.samples]]
+name = "twice"
+input = { text = "ahoy", n = 2 }
+"""
+
+
+def test_verify_and_stress_find_nothing_wrong(cog: httpx.Client, tmp_path: Path) -> None:
+    contract = tmp_path / "cog.toml"
+    contract.write_text(VERIFIED)
+    target = f"cog+{str(cog.base_url).rstrip('/')}"
+    for command in (
+        ["verify", target, "--contract", str(contract), "--json"],
+        ["stress", target, "--contract", str(contract), "--scenario", "concurrent", "--concurrent", "6",
+         "--sequential", "3", "--rounds", "1", "--vary", "n=1,2,3", "--no-callbacks", "--json"],
+    ):  # fmt: skip
+        ran = subprocess.run(
+            [sys.executable, "-m", "seatrial", *command], capture_output=True, text=True, check=False, timeout=90
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 # ------------------------------------------------------------------ beside Cog's own server
 
 

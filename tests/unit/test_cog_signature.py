@@ -13,7 +13,7 @@ from seatrial.domain.errors import Unproven
 from seatrial.package.cog.signature import read_signature
 from seatrial.package.inspect import inspect
 from seatrial.package.manifest import read_manifest
-from seatrial.package.target import Target
+from seatrial.package.target import Resolution, Target
 
 HEAD = """\
 import os
@@ -171,6 +171,14 @@ def test_cog_yaml_and_seatrial_toml_say_the_rest(package: Any) -> None:
     assert [one for one in told if "ffmpeg" in one and "libgl1" not in one]
     assert [one for one in told if "build.run" in one]
     assert [one for one in told if "'style'" in one and "choices" in one]
+
+
+def test_requirements_of_cog_yaml_are_resolved_and_named(package: Any) -> None:
+    root = package({"cog.yaml": "build:\n  python_packages: [a==1, a==2]\n", "predict.py": textwrap.dedent(PREDICTOR)})
+    target = Target(provided=frozenset({"cog"}), resolution=Resolution(conflict="you require a==1 and a==2"))
+    told = {one.id: one for one in inspect(read_manifest(root), root, target) if one.level == "error"}
+    assert told["resolution"].file == "cog.yaml"
+    assert "cog.yaml, line 2" in told["requirements"].message
 
 
 def test_what_is_wrong_is_named(package: Any) -> None:

@@ -77,7 +77,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     found += check_cog_build(manifest, root, target) if manifest.layout == "cog" else ()
     found += check_requirements(lines, target)
     found += check_pins(lines)
-    found += check_resolution(target, file)
+    found += check_resolution(target, file if manifest.requirements or not manifest.packages else COG_FILE)
     found += check_device(manifest.device, lines, target)
     found += check_samples(manifest.contract)
     found += check_sample_inputs(manifest.contract, root)
