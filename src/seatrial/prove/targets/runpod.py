@@ -48,7 +48,7 @@ class RunPodTarget(Wire):
         told = self._health()
         if told is None:
             reply = self._web.call("GET", "/")
-            status = f"the SDK's local server answers {reply.status}"
+            status = f"up: the SDK's local server answers {reply.status}"
             return Description(name=self.name, status=status, in_service=True, evidence={"url": self._web.url})
         workers = told.get("workers", {})
         ready = sum(int(workers.get(state, 0)) for state in ("idle", "running"))
