@@ -185,6 +185,8 @@ def test_what_functions_look_like(functions: Any, api: Any, refused: Any) -> Non
     assert len(first["Functions"]) == 1
     with pytest.raises(ClientError, match="not offered here"):
         functions.list_aliases(FunctionName="plain")
+    with pytest.raises(ClientError, match="not offered here"):
+        functions.put_function_event_invoke_config(FunctionName="plain", MaximumRetryAttempts=1)
 
 
 def test_the_log_of_a_function(functions: Any, api: Any) -> None:

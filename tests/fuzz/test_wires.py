@@ -280,6 +280,52 @@ NATIVE = [
     Sent("GET", "/v1/jobs/JOB/result?part=result"),
     Sent("PATCH", f"/v1/endpoints/{OWN}", b'{"workers": 1}', {"Content-Type": "application/json"}),
 ]
+SNS_DATA = b"Action=CreateTopic&Version=2010-03-31&Name=own&Attributes.entry.1.key=a&Attributes.entry.1.value=b"
+SNS = [
+    Sent("POST", "/", SNS_DATA, {"Content-Type": FORM}, "sns"),
+    Sent("POST", "/", b"Action=ListSubscriptions&Version=2010-03-31&NextToken=x", {"Content-Type": FORM}, "sns"),
+    Sent(
+        "POST",
+        "/",
+        b"Action=Subscribe&Version=2010-03-31&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Aown&Protocol=http"
+        b"&Endpoint=http%3A%2F%2F127.0.0.1%3A9%2F",
+        {"Content-Type": FORM},
+        "sns",
+    ),
+]
+METRIC = {"Namespace": "AWS/SageMaker", "MetricName": "ApproximateBacklogSize", "StartTime": 0, "EndTime": 600}
+WATCHED = {"MetricStat": {"Metric": {"Namespace": "AWS/SageMaker", "MetricName": "Invocations"}, "Period": 60}}
+MONITORING = [
+    target("ListMetrics", {"Namespace": "AWS/SageMaker"}, "monitoring", "GraniteServiceVersion20100801"),
+    target(
+        "GetMetricStatistics",
+        {**METRIC, "Period": 60, "Statistics": ["Sum"], "Dimensions": [{"Name": "EndpointName", "Value": THEIRS}]},
+        "monitoring",
+        "GraniteServiceVersion20100801",
+    ),
+    target(
+        "GetMetricData",
+        {"StartTime": 0, "EndTime": 600, "MetricDataQueries": [{"Id": "m1", **WATCHED}]},
+        "monitoring",
+        "GraniteServiceVersion20100801",
+    ),
+    Sent("POST", "/", b"Action=DescribeAlarms&Version=2010-08-01&MaxRecords=5", {"Content-Type": FORM}, "monitoring"),
+]
+SCALED = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": f"endpoint/{OWN}/variant/AllTraffic",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+AUTOSCALING = [
+    target("DescribeScalableTargets", SCALED, "application-autoscaling", "AnyScaleFrontendService"),
+    target("DescribeScalingPolicies", SCALED, "application-autoscaling", "AnyScaleFrontendService"),
+]
+COG = [
+    Sent("POST", f"/cog/{OWN}/predictions", b'{"input": {"a": 1}, "webhook_events_filter": ["completed"]}'),
+    Sent("PUT", f"/cog/{OWN}/predictions/x", b'{"input": {"a": 1}}', {"Prefer": "respond-async"}),
+    Sent("POST", f"/cog/{OWN}/predictions/x/cancel"),
+    Sent("GET", f"/cog/{THEIRS}/openapi.json"),
+]
 SIGNED = {"webhook-id": "m1", "webhook-timestamp": "1700000000", "webhook-signature": "v1,AAAA"}
 CALLBACKS = [
     Sent("POST", "/", PART + FILE + b"--XX--\r\n", {**BOUNDARY, "X-Callback-Secret": "s"}),
@@ -306,6 +352,10 @@ WIRES = {
     "lambda-runtime": LAMBDA_RUNTIME,
     "studio": STUDIO,
     "native": NATIVE,
+    "sns": SNS,
+    "monitoring": MONITORING,
+    "autoscaling": AUTOSCALING,
+    "cog": COG,
 }
 
 # ------------------------------------------------------------------ what is done to them
