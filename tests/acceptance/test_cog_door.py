@@ -273,6 +273,7 @@ input = { text = "ahoy", n = 2 }
 """
 
 
+@pytest.mark.slow  # a baseline, one by one, and what is under load
 def test_verify_and_stress_find_nothing_wrong(cog: httpx.Client, tmp_path: Path) -> None:
     contract = tmp_path / "cog.toml"
     contract.write_text(VERIFIED)
