@@ -59,4 +59,5 @@ class Receiver:
             self.wrong.append(f"a notification cannot be verified: {error!r}")
             return
         data = json.loads(body)["data"]
-        self.told[data["job_id"]].append((headers["webhook-id"], data["status"]))
+        if "job_id" in data:  # what befalls the endpoint is told as well
+            self.told[data["job_id"]].append((headers["webhook-id"], data["status"]))
