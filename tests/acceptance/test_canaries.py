@@ -78,8 +78,7 @@ def test_a_canary_on_demand(api: Any, world: World, eventually: Callable[..., An
     assert (version["canary_minutes"], version["canary_policy"]) == (60, "take_out")
     said = api.server.cli("canary", "bird").stdout
     assert all(word in said for word in ("passed", "sum", "succeeded"))
-    assert [json.loads(body)["type"] for _, body in world.told] == ["endpoint.in_service"]
-    world.told.clear()
+    assert world.told == []
 
     world.says = "foul"
     done = api.server.cli("canary", "bird", "--json", check=False)

@@ -39,7 +39,7 @@ def add(
 ) -> None:
     """Add a webhook. Its secret is printed now and never again.
 
-    Without --event it is told of the ends of jobs, of the endpoint's statuses and of failing canaries.
+    Without --event it is told of the ends of jobs, of failing canaries, and when the endpoint fails.
     """
     wanted = {"url": url} | ({"events": " ".join(event)} if event else {})
     made = connect(data).call("POST", f"/v1/endpoints/{endpoint}/webhooks", json=wanted).json()

@@ -12,6 +12,7 @@ from seatrial.domain.endpoint import Endpoint, EndpointStatus
 from seatrial.domain.history import EndpointEvent, EventKind
 
 ENDPOINT = "endpoint"  # the word of webhooks' filters
+_TROUBLE = frozenset({EndpointStatus.FAILED.value, EndpointStatus.ROLLING_BACK.value, "stale"})
 
 
 def notice_type(event: EndpointEvent) -> str:
@@ -49,5 +50,10 @@ def endpoint_deliveries(event: EndpointEvent, endpoint: Endpoint, targets: Seque
             next_at_ms=event.at_ms,
         )
         for number, target in enumerate(targets, 1)
-        if event.kind in (EventKind.STATUS, EventKind.REPORT) and target.wants(ENDPOINT)
+        if event.kind in (EventKind.STATUS, EventKind.REPORT) and _wants(target, event)
     ]
+
+
+def _wants(target: Target, event: EndpointEvent) -> bool:
+    """Who names no events hears of what is wrong with an endpoint only."""
+    return ENDPOINT in target.events or (target.wants(ENDPOINT) and event.word in _TROUBLE)
