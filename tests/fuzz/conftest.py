@@ -47,7 +47,7 @@ class Ground:
         return Path(self.server.data.parent / "server.log").read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         studio = probe.getsockname()[1]

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from tests.fuzz.conftest import OUR_CODE, OWN, OWN_BUCKET, SECRET, THEIR_BUCKET, THEIRS, Ground, Key
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))  # of each wire; FUZZ_EXAMPLES=5000 looks further, at random
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 10
 JSON_11 = "application/x-amz-json-1.1"
 FORM = "application/x-www-form-urlencoded"
 NOT_OFFERED = 501  # the one 5xx that is an answer to what was asked
