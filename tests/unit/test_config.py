@@ -78,6 +78,26 @@ def test_a_bad_value_names_where_it_came_from(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://Seatrial.example.com/", "https://seatrial.example.com"),
+        ("http://[::1]:8400", "http://[::1]:8400"),
+        *(
+            (bad, None)
+            for bad in ("seatrial.example.com", "ftp://x", "https://x/api", "https://u@x", "https://x:99999")
+        ),
+        *((bad, None) for bad in ("https://", "https://x?a", "https://x y", "http://x:0", "")),
+    ],
+)
+def test_the_address_that_clients_see_is_an_address(given: str, taken: str | None) -> None:
+    if taken is not None:
+        assert load_settings({"public_url": given}).public_url == taken
+        return
+    with pytest.raises(ConfigError, match=r"public.url.*https://host"):
+        load_settings({"public_url": given})
+
+
+@pytest.mark.parametrize(
     ("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)]
 )
 def test_loopback_is_known(host: str, loopback: bool) -> None:
@@ -89,7 +109,8 @@ def test_every_setting_is_described_and_documented() -> None:
     for setting in all_settings():
         assert setting.description, setting.name
         assert setting.unit, setting.name
-        row = f"| `{setting.name}` | `{setting.variable}` | {setting.unit} | {setting.default} |"
+        unit = setting.unit.replace("|", "\\|")  # which would end the cell
+        row = f"| `{setting.name}` | `{setting.variable}` | {unit} | {setting.default} |"
         assert row in reference, f"{REFERENCE.name} lacks: {row} {setting.description} |"
 
 

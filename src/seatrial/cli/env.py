@@ -64,11 +64,12 @@ def env(
 def variables(running: RunningServer, credentials: Credentials, services: list[str] | None) -> dict[str, str]:
     """The variables and their values; `services` None: every AWS service."""
     endpoints = ["AWS_ENDPOINT_URL"] if services is None else [one for name in services for one in SERVICES[name]]
-    return dict.fromkeys(endpoints, running.url) | {
+    url = running.public_url or running.url
+    return dict.fromkeys(endpoints, url) | {
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_DEFAULT_REGION": credentials.region,
-        "SEATRIAL_URL": running.url,
+        "SEATRIAL_URL": url,
         "SEATRIAL_API_KEY": credentials.api_key,
         "SEATRIAL_WEBHOOK_SECRET": credentials.webhook_secret,
     }

@@ -75,17 +75,17 @@ def _room_remedy(data: Path) -> str | None:
     return None
 
 
-DOORS = {"studio": "The studio protocol", "cog": "Cog's API"}
+BESIDE = {"public_url": "Clients are told", "studio": "The studio protocol is at", "cog": "Cog's API is at"}
 
 
-def _say_ready(url: str, doors: Mapping[str, str]) -> None:
+def _say_ready(url: str, beside: Mapping[str, str]) -> None:
     print(f"Seatrial is ready at {url}", flush=True)
-    for name, its_url in doors.items():
-        print(f"{DOORS[name]} is at {its_url}", flush=True)
+    for name, its_url in beside.items():
+        print(f"{BESIDE[name]} {its_url}", flush=True)
 
 
-def _say_ready_in_json(url: str, doors: Mapping[str, str]) -> None:
-    print(json_text.dumps({"url": url, "pid": os.getpid(), **doors}), flush=True)
+def _say_ready_in_json(url: str, beside: Mapping[str, str]) -> None:
+    print(json_text.dumps({"url": url, "pid": os.getpid(), **beside}), flush=True)
 
 
 class _Unfailing:

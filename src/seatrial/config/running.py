@@ -19,6 +19,7 @@ class RunningServer:
     url: str
     pid: int
     region: str
+    public_url: str | None = None  # as clients see it, where that is another
 
 
 def note_running(data: Path, server: RunningServer) -> None:

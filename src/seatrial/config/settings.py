@@ -70,6 +70,13 @@ class Settings(BaseSettings):
         "needs credentials, but the wire is plain HTTP, so put TLS in front of it.",
     )
     port: int = _setting(8400, "port", "Port to listen on; 0 takes any free one.", ge=0, le=65_535)
+    public_url: str | None = _setting(
+        None,
+        "URL",
+        "The server's address as its clients see it, such as https://seatrial.example.com, where that is not where it "
+        "listens (behind a proxy, in a container). Signed URLs and printed calls have it; a proxy must pass on the "
+        "Host header, which signatures cover. Unset: the address that it listens on.",
+    )
     region: str = _setting(
         "us-east-1", "name", "AWS region that clients sign for, and that ARNs show.", pattern=r"^[a-z0-9-]{1,32}$"
     )
@@ -227,6 +234,11 @@ class Settings(BaseSettings):
             raise PydanticCustomError("cidr", "networks such as 10.1.0.0/16: {said}", {"said": str(error)}) from None
         return given
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, given: str | None) -> str | None:
+        return None if given is None else _address(given)
+
     @field_validator("studio", "cog")
     @classmethod
     def _is_door(cls, given: str | None) -> str | None:
@@ -302,6 +314,21 @@ class Settings(BaseSettings):
 def _networks(text: str) -> tuple[IpNetwork, ...]:
     """Raises ValueError."""
     return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _address(given: str) -> str:
+    """Scheme and host, as URLs begin with; what would follow the host is refused, since signatures cover paths."""
+    form = "https://host or https://host:port, without a path, a query or a user"
+    try:
+        parts = urlsplit(given)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise PydanticCustomError(
+            "address", "{said}: it has the form {form}", {"said": str(error), "form": form}
+        ) from None
+    if not whole or parts.path not in ("", "/") or set("?#@ \\") & set(given) or not given.isascii():
+        raise PydanticCustomError("address", "not the address of a server: it has the form {form}", {"form": form})
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _door(given: str | None, port_default: int) -> tuple[str, int] | None:

@@ -18,6 +18,8 @@ from seatrial.ports.signer import TopicSigner
 from seatrial.ports.triggers import TriggerStore
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from seatrial.engine.alarms import Alarms
     from seatrial.engine.awaited import AwaitedUploads
     from seatrial.engine.backup import BackupTaker
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
 class Services:
     """Handed to each door when the app is built.
 
-    `uploads` is a folder of the data folder for bodies being received; `base_url` is the server's own address,
-    such as http://127.0.0.1:8400.
+    `uploads` is a folder of the data folder for bodies being received; `base_url` is the server's
+    address as its clients see it, such as http://127.0.0.1:8400.
     """
 
     submitter: Submitter
@@ -77,4 +79,9 @@ class Services:
     triggers: TriggerStore
     awaited: AwaitedUploads
     receivers: tuple[IpNetwork, ...] = ()  # networks, not public, that receivers may be in
+    is_public: bool = False  # that `base_url` was set; else each client has the address that it asked for
     home: Home | None = None  # where the server's own buckets lie in an S3 service
+
+    def url_for(self, request: Request) -> str:
+        """The server's address for URLs that this client is given; it ends with a slash."""
+        return f"{self.base_url}/" if self.is_public else str(request.base_url)

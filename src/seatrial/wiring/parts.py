@@ -229,6 +229,11 @@ class _Ground:
     kept: bool
 
     @property
+    def clients_url(self) -> str:
+        """The server's address as its clients see it."""
+        return self.settings.public_url or self.url
+
+    @property
     def shared(self) -> bool:
         """Whether other servers may use the database."""
         return self.settings.database is not None
@@ -420,7 +425,7 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    sealer, streams = OutputSealer(objects, partial(_signed, stores.keyring, ground.url)), ground.streams
+    sealer, streams = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url)), ground.streams
     outside = Outside(
         directory,
         dispatcher,
@@ -560,7 +565,8 @@ async def _services(
         keys=stores.keys,
         clock=clock,
         uploads=ground.folders.made("uploads"),
-        base_url=ground.url,
+        base_url=ground.clients_url,
+        is_public=ground.settings.public_url is not None,
         multipart=MultipartUploads(objects, clock),
         streams=ground.streams,
         outside=doers.outside,
@@ -793,15 +799,14 @@ async def _open_deliverer(
     urls = await stack.enter_async_context(GuardedUrls(allow=ground.settings.receiver_networks))
     sender = Sender(stores.keyring.credentials.webhook_secret, f"seatrial/{__version__}")
     ground.watch.on_announced(partial(ground.bells.ring, OUTBOX))
-    outputs = Outputs(inspector, stores.kept.objects, ground.streams, stores.keyring, ground.url, stores.kept.home)
+    kept, url = stores.kept, ground.clients_url
+    outputs = Outputs(inspector, kept.objects, ground.streams, stores.keyring, url, kept.home)
     messages = JobMessages(inspector, stores.kept.objects, ground.settings.region)
-    documents = Documents(
-        inspector, stores.kept.objects, ground.streams, stores.logs, stores.keyring, ground.url, stores.kept.home
-    )
+    documents = Documents(inspector, kept.objects, ground.streams, stores.logs, stores.keyring, url, kept.home)
     own_words: dict[TargetKind, Words] = {
         TargetKind.COG: CogWebhooks(inspector, documents).words,
         TargetKind.RUNPOD: partial(told_by_webhook, inspector, outputs),
-        TargetKind.SNS: SnsWords(topics, stores.topic_certificate, messages, ground.url).words,
+        TargetKind.SNS: SnsWords(topics, stores.topic_certificate, messages, url).words,
         TargetKind.STUDIO: StudioCallbacks(inspector, stores.kept.objects, ground.clock).words,
     }
     outbox, poster = SqlOutbox(stores.database), GuardedPosts(urls)

@@ -32,8 +32,8 @@ LISTEN_BACKLOG = 2_048
 async def run_server(settings: Settings, on_ready: Callable[[str, Mapping[str, str]], None]) -> None:
     """Serve until SIGTERM or SIGINT, then stop in a bounded time; a second signal skips the grace.
 
-    `on_ready` gets the URL once requests are answered, and those of the doors with a port of their own by their names
-    (`studio`, `cog`).
+    `on_ready` gets the URL once requests are answered, and others by their names: that of clients where it is another
+    (`public_url`), and those of the doors with a port of their own (`studio`, `cog`).
 
     Raises:
         StartError: the port is taken, or the database cannot be used as it is set up.
@@ -58,9 +58,10 @@ async def run_server(settings: Settings, on_ready: Callable[[str, Mapping[str, s
             for web in webs:
                 await web.started_up()
             await server.deployer.resume()
-            note_running(data, RunningServer(url=url, pid=os.getpid(), region=settings.region))
+            note_running(data, RunningServer(url, os.getpid(), settings.region, settings.public_url))
             stack.callback(clear_running, data)
-            on_ready(url, {name: _url(settings, one) for name, one in beside.items()})
+            public = {} if settings.public_url is None else {"public_url": settings.public_url}
+            on_ready(url, public | {name: _url(settings, one) for name, one in beside.items()})
             await _first({asyncio.create_task(stops.get()), *(web.serving for web in webs)})
         finally:
             await _stop(server, webs, rounds, stops, settings.stop_grace_seconds)

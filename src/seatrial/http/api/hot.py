@@ -81,7 +81,7 @@ class HotRoutes:
         job = await self._job(request)
         view = JobView.of(job, await self._services.waits.of(job))
         if (seconds := urls_seconds(request)) is not None:
-            principal, base = authenticate(request, self._services.keyring), str(request.base_url)
+            principal, base = authenticate(request, self._services.keyring), self._services.url_for(request)
             for shown, part in zip(view.parts, job.parts, strict=True):
                 name = part.object
                 shown.signed_url = presigned_url(self._services.keyring, principal, "GET", base, name, seconds)

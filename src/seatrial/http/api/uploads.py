@@ -262,7 +262,7 @@ class UploadRoutes:
         query: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         keyring = self._services.keyring
-        return presigned_url(keyring, principal, "PUT", str(request.base_url), name, seconds, headers, query)
+        return presigned_url(keyring, principal, "PUT", self._services.url_for(request), name, seconds, headers, query)
 
 
 def _seconds_left(job: Job, now_ms: int) -> int:

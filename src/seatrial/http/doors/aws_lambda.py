@@ -305,7 +305,7 @@ class LambdaDoor:
         services = self._services
         name = object_of(version.name, version.number)
         url = presigned_url(
-            services.keyring, call.principal, "GET", str(call.request.base_url), name, LAMBDA_LAYER_URL_SECONDS
+            services.keyring, call.principal, "GET", services.url_for(call.request), name, LAMBDA_LAYER_URL_SECONDS
         )
         return self._answer(call.request_id, status, _json(layers.described(version, layer_arn, url)))
 
