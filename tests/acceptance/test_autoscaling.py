@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from tests.acceptance.test_topics import confirmed, verified
+from tests.acceptance.test_webhooks import Receiver
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
@@ -181,6 +184,74 @@ def test_figures_alarm_and_a_step_that_wakes(scaled, eventually, aws_command):
     one.cloudwatch.delete_alarms(AlarmNames=["waker-has-backlog"])
     with pytest.raises(one.cloudwatch.exceptions.ResourceNotFound):
         one.cloudwatch.set_alarm_state(AlarmName="waker-has-backlog", StateValue="OK", StateReason="gone")
+
+
+def test_what_went_wrong_on_the_way_in_out_and_to_receivers_is_counted(scaled, eventually):
+    one = scaled("manual")
+    s3, runtime = one.api.server.client("s3"), one.api.server.client("sagemaker-runtime")
+    for bucket in ("counted-in", "counted-out"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket="counted-in", Key="in.json", Body=b'{"code": "1"}', ContentType="application/json")
+    runtime.invoke_endpoint_async(
+        EndpointName="manual", InputLocation="s3://counted-in/in.json", ContentType="application/json"
+    )
+    runtime.invoke_endpoint(EndpointName="manual", Body=b'{"code": "1"}', ContentType="application/json")
+    nobody = one.api.submit("manual", "1", webhook="http://127.0.0.1:9/nobody")
+    one.api.ended(nobody)
+    s3.put_object(Bucket="counted-in", Key="gone.json", Body=b'{"code": "1"}')
+    one.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="manual", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    )
+    eventually(lambda: one.counts == (0, 0))
+    runtime.invoke_endpoint_async(EndpointName="manual", InputLocation="s3://counted-in/gone.json")
+    s3.put_object(Bucket="counted-in", Key="gone.json", Body=b"another")
+    one.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="manual", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+    )
+    variant = [{"Name": "EndpointName", "Value": "manual"}, {"Name": "VariantName", "Value": "AllTraffic"}]
+
+    def told(name):
+        now = datetime.now(UTC)
+        points = one.cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker", MetricName=name, Dimensions=variant, Period=60, Statistics=["Sum"],
+            StartTime=now - timedelta(minutes=5), EndTime=now + timedelta(minutes=1),
+        )["Datapoints"]  # fmt: skip
+        return sum(point["Sum"] for point in points), {point["Unit"] for point in points}
+
+    eventually(lambda: told("RequestDownloadFailures") == (1, {"Count"}))
+    eventually(lambda: told("NotificationFailures")[0] >= 1)
+    assert told("ResponseUploadFailures") == (0, {"Count"})
+    for name in ("RequestDownloadLatency", "ResponseUploadLatency", "OverheadLatency"):
+        took_us, units = told(name)
+        assert (0 < took_us < 60_000_000, units) == (True, {"Microseconds"}), name
+
+
+def test_an_alarm_is_told_to_a_subscriber_of_its_topic(scaled, eventually):
+    one, receiver = scaled("manual"), Receiver()
+    with closing(receiver):
+        sns = one.api.server.client("sns")
+        topic = sns.create_topic(Name="watchers")["TopicArn"]
+        confirmed(sns, topic, receiver, eventually)
+        which = {
+            "Namespace": "Mine",
+            "MetricName": "Depth",
+            "Dimensions": [{"Name": "EndpointName", "Value": "manual"}],
+        }
+        one.cloudwatch.put_metric_alarm(
+            AlarmName="deep", Statistic="Maximum", Period=60, EvaluationPeriods=3, DatapointsToAlarm=1, Threshold=9,
+            ComparisonOperator="GreaterThanThreshold", AlarmActions=[topic], AlarmDescription="too deep", **which,
+        )  # fmt: skip
+        earlier = datetime.now(UTC) - timedelta(minutes=1)  # of a client's metric the minute that runs does not count
+        datum = {key: which[key] for key in ("MetricName", "Dimensions")} | {"Value": 10.5, "Timestamp": earlier}
+        one.cloudwatch.put_metric_data(Namespace="Mine", MetricData=[datum])
+        eventually(lambda: receiver.got)
+        envelope = verified(receiver.got.pop()[1])
+        assert envelope["Subject"] == 'ALARM: "deep" in us-east-1'
+        message = json.loads(envelope["Message"])
+        assert (message["NewStateValue"], message["AlarmDescription"]) == ("ALARM", "too deep")
+        assert "[10.5]" in message["NewStateReason"]
+        assert message["Trigger"]["Dimensions"] == [{"name": "EndpointName", "value": "manual"}]
+        one.cloudwatch.delete_alarms(AlarmNames=["deep"])
 
 
 def test_a_state_set_by_hand_runs_the_step_and_own_figures_are_kept(scaled, eventually, aws_command):

@@ -99,6 +99,40 @@ def test_a_client_uses_its_endpoint_and_knows_of_no_other(shop: Holder) -> None:
     assert shop.aws("sts").get_caller_identity()["UserId"] == shop.made["key"]["id"]
 
 
+def test_an_alarm_does_nothing_that_its_maker_may_not_do(server: Any, hire: Hire) -> None:
+    scaling = server.client("application-autoscaling")
+    meant = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/other/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    server.cli("deploy", str(PACKAGES / "echo"), "--name", "other")
+    scaling.register_scalable_target(**meant, MinCapacity=0, MaxCapacity=2)
+    step = {"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}
+    config = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step]}
+    of_other = scaling.put_scaling_policy(
+        **meant, PolicyName="up", PolicyType="StepScaling", StepScalingPolicyConfiguration=config
+    )["PolicyARN"]
+    topic = server.client("sns").create_topic(Name="of-the-owner")["TopicArn"]
+    holder = hire("--name", "deployer", "--scope", "deploy", "--endpoint", "echo").aws("cloudwatch")
+
+    def alarm(endpoint: str, **more: Any) -> None:
+        holder.put_metric_alarm(
+            AlarmName=f"of-{endpoint}", Namespace="AWS/SageMaker", MetricName="ApproximateBacklogSize",
+            Dimensions=[{"Name": "EndpointName", "Value": endpoint}], Statistic="Average", Period=60, Threshold=5,
+            EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold", **more,
+        )  # fmt: skip
+
+    alarm("echo")
+    assert refused(lambda: alarm("other")) in {"AccessDenied", "AccessDeniedException"}
+    for action in (of_other, topic):
+        for state in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+            code = refused(lambda state=state, action=action: alarm("echo", **{state: [action]}))
+            assert code in {"AccessDenied", "AccessDeniedException"}, (state, action)
+    assert holder.describe_alarms()["MetricAlarms"][0]["AlarmActions"] == []
+    server.cli("endpoints", "delete", "other")
+
+
 def test_the_server_reads_nothing_for_a_key_that_the_key_may_not_read(server: Any, shop: Holder) -> None:
     with closing(server.client("s3")) as owner:
         owner.create_bucket(Bucket="vault")

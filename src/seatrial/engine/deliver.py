@@ -73,6 +73,7 @@ class TooLate(Exception):
 
 
 Words = Callable[[Delivery], Awaitable[Message]]  # may raise TooLate
+Tried = Callable[[Delivery, Attempt], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,11 @@ class Deliverer:
         self._at_work: set[asyncio.Task[None]] = set()
         self._per_receiver: Counter[str] = Counter()
         self._circuits = Circuits()
+        self._tried: Tried = lambda delivery, attempt: None
+
+    def on_tried(self, tried: Tried) -> None:
+        """Call this with every try to deliver something."""
+        self._tried = tried
 
     # ------------------------------------------------------------ looks
 
@@ -261,6 +267,8 @@ class Deliverer:
     async def _record(self, delivery: Delivery, attempt: Attempt, asked_seconds: int | None) -> None:
         tries = delivery.tries + 1
         await self._judge(delivery.target.receiver, attempt)
+        if attempt.error != EXPIRED:
+            self._tried(delivery, attempt)
         if attempt.succeeded:
             await self._outbox.record(delivery.id, attempt, DeliveryState.DELIVERED, tries, None)
             return

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from seatrial.domain.errors import QUEUE_TTL_EXPIRED
+from seatrial.domain.delivery import Attempt, Delivery, TargetKind
+from seatrial.domain.errors import INPUT_CHANGED, INPUT_NOT_FOUND, INPUT_UNREACHABLE, PUBLISH_FAILED, QUEUE_TTL_EXPIRED
 from seatrial.domain.jobs import Backlog, Job, JobState
 from seatrial.domain.limits import METRIC_MINUTES_KEPT, METRIC_POINTS_SERIES_MAX
 from seatrial.domain.scaling import BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY
 from seatrial.domain.series import NAMESPACE, Metric, Point, Series, metric
+from seatrial.engine.transfers import Transfer
 from seatrial.ports.clock import Clock
 
 ENDPOINT, VARIANT = "EndpointName", "VariantName"
@@ -27,18 +29,29 @@ LATENCY = "ModelLatency"
 CLIENT_ERRORS = "Invocation4XXErrors"
 SERVER_ERRORS = "Invocation5XXErrors"
 INVOCATIONS = "Invocations"
+OVERHEAD = "OverheadLatency"
+NOT_DOWNLOADED = "RequestDownloadFailures"
+DOWNLOADING = "RequestDownloadLatency"
+NOT_UPLOADED = "ResponseUploadFailures"
+UPLOADING = "ResponseUploadLatency"
+NOT_NOTIFIED = "NotificationFailures"
 
-_OF_JOBS = (PROCESSED, FAILED, EXPIRED, PROCESSING, IN_BACKLOG, LATENCY)
+_OF_JOBS = (PROCESSED, FAILED, EXPIRED, NOT_DOWNLOADED, NOT_UPLOADED, PROCESSING)
+_OF_RUNS = (IN_BACKLOG, LATENCY)
+_MOVED = {Transfer.INPUT: DOWNLOADING, Transfer.OUTPUT: UPLOADING}
+_UNREAD = frozenset({INPUT_NOT_FOUND, INPUT_CHANGED, INPUT_UNREACHABLE})
 _OF_REQUESTS = (INVOCATIONS, CLIENT_ERRORS, SERVER_ERRORS)
 LEVELS = frozenset({BACKLOG, BACKLOG_PER_INSTANCE, OLDEST, NO_CAPACITY})
 UNITS: Mapping[str, str] = {
     **dict.fromkeys((BACKLOG, BACKLOG_PER_INSTANCE, NO_CAPACITY), "Count"),
+    **dict.fromkeys((NOT_DOWNLOADED, NOT_UPLOADED, NOT_NOTIFIED), "Count"),
     **dict.fromkeys((PROCESSED, FAILED, EXPIRED, CLIENT_ERRORS, SERVER_ERRORS, INVOCATIONS), "Count"),
     OLDEST: "Seconds",
     IN_BACKLOG: "Milliseconds",
     PROCESSING: "Milliseconds",
-    LATENCY: "Microseconds",
+    **dict.fromkeys((LATENCY, OVERHEAD, DOWNLOADING, UPLOADING), "Microseconds"),
 }
+_NO_TRANSFERS: Mapping[Transfer, int] = MappingProxyType({})
 _NOTHING: Mapping[int, Point] = MappingProxyType({})
 
 
@@ -70,18 +83,37 @@ class Figures:
             if series is not None:
                 series.set(value, now_ms)
 
-    def job_ended(self, job: Job) -> None:
-        """A client's job has ended here."""
+    def job_ended(self, job: Job, moved_us: Mapping[Transfer, int] = _NO_TRANSFERS) -> None:
+        """A client's job has ended here; its transfers took that many microseconds."""
         now_ms = self._clock.now_ms()
         ended_ms = now_ms if job.ended_at_ms is None else job.ended_at_ms
-        processed, failed, expired, processing, in_backlog, latency = self._own(job.endpoint_name, _OF_JOBS)
+        error_type = (job.failure or {}).get("error_type")
+        processed, failed, expired, not_downloaded, not_uploaded, processing = self._own(job.endpoint_name, _OF_JOBS)
         processed.happened(job.state is JobState.SUCCEEDED, now_ms)
         failed.happened(job.state is JobState.FAILED, now_ms)
-        expired.happened(job.failure is not None and job.failure.get("error_type") == QUEUE_TTL_EXPIRED, now_ms)
+        expired.happened(error_type == QUEUE_TTL_EXPIRED, now_ms)
+        not_downloaded.happened(error_type in _UNREAD, now_ms)
+        not_uploaded.happened(error_type == PUBLISH_FAILED, now_ms)
         processing.happened(max(0, ended_ms - job.submitted_at_ms), now_ms)
+        for what, took_us in moved_us.items():
+            self._own(job.endpoint_name, (_MOVED[what],))[0].happened(took_us, now_ms)
         if job.started_at_ms is not None:
+            in_backlog, latency = self._own(job.endpoint_name, _OF_RUNS)
             in_backlog.happened(max(0, job.started_at_ms - job.submitted_at_ms), now_ms)
             latency.happened(max(0, ended_ms - job.started_at_ms) * 1000, now_ms)
+
+    def notified(self, delivery: Delivery, attempt: Attempt) -> None:
+        """There was a try to tell of one of the endpoint's jobs, or of itself."""
+        if delivery.target.kind is not TargetKind.TRIAL:
+            (failures,) = self._own(delivery.endpoint_name, (NOT_NOTIFIED,))
+            failures.happened(not attempt.succeeded, self._clock.now_ms())
+
+    def waited_for(self, job: Job, request_ms: int) -> None:
+        """A synchronous request was answered with the job's result, in so many milliseconds from when it came."""
+        if job.started_at_ms is not None and job.ended_at_ms is not None:
+            (overhead,) = self._own(job.endpoint_name, (OVERHEAD,))
+            own_ms = request_ms - (job.ended_at_ms - job.started_at_ms)
+            overhead.happened(max(0, own_ms) * 1000, self._clock.now_ms())
 
     def invoked(self, endpoint_name: str, status: int) -> None:
         """A request for the endpoint was answered with that HTTP status."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from seatrial.domain.limits import (
 from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json, media_type_of
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
+from seatrial.engine.transfers import Transfer, Transfers
 from seatrial.engine.validation import OutputValidator
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import ObjectStore, TooLarge
@@ -42,8 +45,9 @@ Sign = Callable[[ObjectName, int], str]  # a URL that reads the object for so ma
 class OutputSealer:
     """Checks an answer against its task's output and stages its parts."""
 
-    def __init__(self, objects: ObjectStore, sign: Sign | None = None) -> None:
+    def __init__(self, objects: ObjectStore, sign: Sign | None = None, transfers: Transfers | None = None) -> None:
         """Without `sign` references have no URLs."""
+        self._transfers = transfers or Transfers()
         self._objects = objects
         self._sign = sign
         self._validator = OutputValidator()
@@ -63,7 +67,7 @@ class OutputSealer:
             SeatrialError: output_contract, output_invalid, output_too_large, media_support_missing, or the handler's
                 own words in an answer that says itself that it failed; then nothing stays staged.
         """
-        staging = _Staging(self._objects, job.output, claim)
+        staging = _Staging(self._objects, job.output, claim, partial(self._transfers.measured, job.id, Transfer.OUTPUT))
         ours = _task_of(contract, task or job.task)
         staging.urls_seconds = _urls_seconds(job, ours)
         try:
@@ -128,7 +132,14 @@ class OutputSealer:
 class _Staging:
     """What has been staged for one answer, and how much room is left."""
 
-    def __init__(self, objects: ObjectStore, plan: OutputPlan, claim: str | None) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        plan: OutputPlan,
+        claim: str | None,
+        measured: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._measured = measured
         self._objects = objects
         self._claim = claim
         self._left_bytes = OUTPUT_BYTES_MAX
@@ -154,7 +165,8 @@ class _Staging:
 
     async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:
         try:
-            sealed = await self._objects.stage(content, self._left_bytes, self._claim)
+            with self._measured():
+                sealed = await self._objects.stage(content, self._left_bytes, self._claim)
         except OSError as error:
             if not isinstance(content, Path) or await asyncio.to_thread(content.is_file):
                 raise

@@ -20,7 +20,7 @@ from seatrial.domain.credentials import Reach
 from seatrial.domain.endpoint import EndpointVersion
 from seatrial.domain.errors import INPUT_CHANGED, INPUT_UNREACHABLE, PAYLOAD_TOO_LARGE, BadInput
 from seatrial.domain.home import Home
-from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobInput, JobPurpose
+from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobPurpose
 from seatrial.domain.json_text import without_mark
 from seatrial.domain.limits import (
     BODY_IN_MEMORY_BYTES_MAX,
@@ -35,6 +35,7 @@ from seatrial.domain.objects import ObjectName
 from seatrial.domain.work import FIELD_LAYOUTS, Work
 from seatrial.engine.media import MediaReader, not_found
 from seatrial.engine.request_body import Asked, BodyKind, kind_of, read_request
+from seatrial.engine.transfers import Transfer, Transfers
 from seatrial.engine.whole_object import whole_object
 from seatrial.ports.object_store import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectStore
 from seatrial.ports.urls import UrlReader
@@ -69,7 +70,15 @@ class Preparer:
     `trial_urls` reads what the requests of trials name: those are the server's own.
     """
 
-    def __init__(self, objects: ObjectStore, urls: UrlReader, trial_urls: UrlReader, home: Home | None = None) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        urls: UrlReader,
+        trial_urls: UrlReader,
+        home: Home | None = None,
+        transfers: Transfers | None = None,
+    ) -> None:
+        self._transfers = transfers or Transfers()
         self._objects = objects
         self._home = home
         self._media = {
@@ -113,7 +122,7 @@ class Preparer:
     async def _prepared(self, job: Job, contract: Contract, layout: str, token: str, scratch: Path) -> Work:
         folder = partial(inputs_folder, token, scratch)
         parsed = contract.declared and kind_of(job.input.media_type) is not BodyKind.RAW
-        body = await self._body(job.input, None if parsed else folder)
+        body = await self._body(job, None if parsed else folder)
         if not contract.declared:
             return _work(job, token, job.task, body=body, media_type=job.input.media_type)
         asked = self._checked.take(job.id, contract) or await _asked(contract, job, body)
@@ -137,10 +146,11 @@ class Preparer:
             if isinstance(value.value, ObjectName):
                 self.check_object(value.value, reach, field)
 
-    async def _body(self, given: JobInput, folder: Folder | None) -> bytes | Path:
+    async def _body(self, job: Job, folder: Folder | None) -> bytes | Path:
         """The input's bytes; with a folder, big ones are a file there."""
-        if given.ref is None:
-            return given.inline or b""
+        ref = job.input.ref
+        if ref is None:
+            return job.input.inline or b""
 
         def place(size_bytes: int) -> Path | None:
             limit = JSON_INPUT_BYTES_MAX if folder is None else INPUT_OBJECT_BYTES_MAX
@@ -149,13 +159,14 @@ class Preparer:
             return folder() / "body" if folder is not None and size_bytes > BODY_IN_MEMORY_BYTES_MAX else None
 
         try:
-            return await whole_object(self._objects, given.ref, place)
+            with self._transfers.measured(job.id, Transfer.INPUT):
+                return await whole_object(self._objects, ref, place)
         except (NoSuchBucket, NoSuchObject) as error:
-            raise not_found(given.ref.name, no_bucket=isinstance(error, NoSuchBucket), field="input") from None
+            raise not_found(ref.name, no_bucket=isinstance(error, NoSuchBucket), field="input") from None
         except ObjectChanged:
             raise BadInput(
                 INPUT_CHANGED,
-                f"{given.ref.name.uri} was replaced after the job had been accepted.",
+                f"{ref.name.uri} was replaced after the job had been accepted.",
                 field="input",
                 valid="an object that stays as it is until its job has ended",
             ) from None

@@ -27,6 +27,7 @@ from seatrial.domain.limits import (
     STORE_RETRY_MS,
 )
 from seatrial.domain.objects import ObjectName, PutCondition, Sealed
+from seatrial.engine.transfers import Transfer, Transfers
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -65,7 +66,9 @@ class Publisher:
         watch: Watch,
         clock: Clock,
         sweep: Callable[[], Awaitable[int]],
+        transfers: Transfers | None = None,
     ) -> None:
+        self._transfers = transfers or Transfers()
         self._store = store
         self._objects = objects
         self._watch = watch
@@ -142,7 +145,8 @@ class Publisher:
             extra: list[Sealed] = []
             try:
                 async with self._turns:
-                    await self._show(publication, extra)
+                    with self._transfers.measured(publication.job.id, Transfer.OUTPUT):
+                        await self._show(publication, extra)
                 await self._conclude(publication)
                 return True
             except _TROUBLE as error:

@@ -110,6 +110,7 @@ from seatrial.engine.retain import Retainer, Retention, Unused
 from seatrial.engine.streams import Streams
 from seatrial.engine.submit import INPUTS_BUCKET, RESULTS_BUCKET, TRIALS_BUCKET, Reach, Submitter
 from seatrial.engine.topics import Topics
+from seatrial.engine.transfers import Transfers
 from seatrial.engine.trial import Court
 from seatrial.engine.trigger_acts import trigger_acts
 from seatrial.engine.waits import Waits
@@ -224,6 +225,7 @@ class _Ground:
     bells: Bells
     watch: Watch
     streams: Streams
+    transfers: Transfers
     incarnation: str
     again: Again
     kept: bool
@@ -298,6 +300,7 @@ async def put_together(
         Bells(),
         Watch(),
         Streams(),
+        Transfers(),
         uuid.uuid4().hex,
         again or _rerun,
         kept,
@@ -319,7 +322,7 @@ async def put_together(
             stores,
             pool,
             dispatcher,
-            Preparer(stores.kept.objects, urls, own_urls or any_urls, stores.kept.home),
+            Preparer(stores.kept.objects, urls, own_urls or any_urls, stores.kept.home, ground.transfers),
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
         remains = _remains(ground, stores, doers)
@@ -333,7 +336,7 @@ async def put_together(
             deployer=deployer,
             dispatcher=dispatcher,
             reaper=Reaper(stores.jobs, watch, services.multipart, clock, deployer.end_session),
-            publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep),
+            publisher=Publisher(stores.jobs, objects, watch, clock, stores.kept.sweep, ground.transfers),
             retainer=_retainer(ground, stores, deployer, remains),
             arrivals=_arrivals(ground, stores, doers, topics, services.awaited),
             finder=None if stores.kept.home is None else Finder(objects, services.triggers, ground.bells, clock),
@@ -425,7 +428,8 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    sealer, streams = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url)), ground.streams
+    sealer = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url), ground.transfers)
+    streams = ground.streams
     outside = Outside(
         directory,
         dispatcher,
@@ -545,7 +549,8 @@ async def _services(
         stores.keyring.credentials,
         clock,
     )
-    ground.watch.on_ended(partial(_count, meters, scaling.figures))
+    ground.watch.on_ended(partial(_count, meters, scaling.figures, ground.transfers))
+    deliverer.on_tried(scaling.figures.notified)
     canaries = Canaries(court, deployer, stores.registry, meters, ground.bells, clock)
     await canaries.load()
     return Services(
@@ -596,10 +601,11 @@ def _arrivals(ground: _Ground, stores: _Stores, doers: _Doers, topics: Topics, a
     return Arrivals(SqlTriggers(stores.database), acts, ground.bells, ground.clock)
 
 
-def _count(meters: Meters, figures: Figures, job: Job) -> None:
+def _count(meters: Meters, figures: Figures, transfers: Transfers, job: Job) -> None:
+    moved_us = transfers.of(job.id)
     if job.purpose is JobPurpose.CLIENT:
         meters.job_ended(job)
-        figures.job_ended(job)
+        figures.job_ended(job, moved_us)
 
 
 def _backups(ground: _Ground, stores: _Stores) -> BackupTaker:

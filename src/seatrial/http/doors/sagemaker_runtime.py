@@ -96,6 +96,7 @@ class SageMakerRuntimeDoor:
 
     async def _invoke(self, call: AwsRequest, given: Given) -> Response:
         """Submit, wait, and stream the result. A client that goes away does not cancel its job."""
+        came_ms = self._services.clock.monotonic_ms()
         wait_seconds = self._wait_seconds(call)
         wanted = dialect.synchronous(given, call.body, _invocation_id(call))
         variant = await self._variant(wanted.endpoint_name)
@@ -107,7 +108,9 @@ class SageMakerRuntimeDoor:
             raise dialect.timed_out(job, wait_seconds)
         if job.state is not JobState.SUCCEEDED:
             raise dialect.model_error(job, dialect.log_arn(call.region, self._account_id, job.endpoint_name))
-        return await self._result(call, job, variant)
+        response = await self._result(call, job, variant)
+        self._services.figures.waited_for(job, self._services.clock.monotonic_ms() - came_ms)
+        return response
 
     # ------------------------------------------------------------------ inside
 
