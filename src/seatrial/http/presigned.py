@@ -1,4 +1,4 @@
-"""URLs that carry their own credentials for a while."""
+"""URLs of objects: with credentials of their own for a while, or for those who send their key."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from seatrial.domain.credentials import Principal
+from seatrial.domain.access import reaches_object
+from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import KEY_UNSEALED, Conflict
+from seatrial.domain.home import Home
+from seatrial.domain.jobs import Part
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.keyring import Keyring
 
@@ -44,3 +47,22 @@ def presigned_url(
     boto = BotoCredentials(pair.access_key_id, pair.secret_access_key)
     S3SigV4QueryAuth(boto, "s3", keyring.credentials.region, expires=seconds).add_auth(request)
     return str(request.url)
+
+
+def part_url(
+    keyring: Keyring, asker: Principal | None, base_url: str, job_id: str, part: Part, home: Home | None, seconds: int
+) -> str:
+    """A URL that reads a part of a job, for who asks; None: for a receiver that was named by who submitted it.
+
+    Signed in the asker's name for `seconds`, if it may read the object by itself. If not, nobody signs: it is the
+    job's own route, read with the asker's key as far as that reaches. `base_url` ends with a slash; `home` is where
+    the server's own buckets lie in an S3 service.
+
+    Raises:
+        Conflict: the asker's secret access key cannot be opened.
+    """
+    if asker is None:
+        return presigned_url(keyring, keyring.owner, "GET", base_url, part.object, seconds)
+    if KeyScope.READ in asker.scopes and reaches_object(asker.reach, part.object, home):
+        return presigned_url(keyring, asker, "GET", base_url, part.object, seconds)
+    return f"{base_url}v1/jobs/{job_id}/result?{urlencode({'part': part.name})}"

@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.domain.access import reaches_object
-from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.credentials import Principal
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobState, Part
 from seatrial.domain.json_text import parse_answer_json
@@ -27,7 +26,7 @@ from seatrial.engine.keyring import Keyring
 from seatrial.engine.streams import Streams
 from seatrial.http.api.logs import log_group
 from seatrial.http.dialects.cog import status as dialect
-from seatrial.http.presigned import presigned_url
+from seatrial.http.presigned import part_url
 from seatrial.http.published import published_bytes
 from seatrial.ports.log_store import LogStore
 from seatrial.ports.object_store import ObjectStore
@@ -85,7 +84,7 @@ class Documents:
         if not is_json(part.media_type):
             return await self._file(job, part, asker)
         if part.size_bytes > COG_OUTPUT_BYTES_MAX:
-            return self._signed(part, asker)
+            return part_url(self._keyring, asker, self._base_url, job.id, part, self._home, COG_OUTPUT_URL_SECONDS)
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
             return None
@@ -114,17 +113,11 @@ class Documents:
             body = await published_bytes(self._inspector, self._objects, job, part)
             return None if body is None else body.decode(errors="replace")
         if part.size_bytes > COG_FILE_INLINE_BYTES_MAX:
-            return self._signed(part, asker)
+            return part_url(self._keyring, asker, self._base_url, job.id, part, self._home, COG_OUTPUT_URL_SECONDS)
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
             return None  # it was deleted since
         return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
-
-    def _signed(self, part: Part, asker: Principal | None) -> str:
-        """In the name of who asks, if it may read the object by itself: then it ends with the key."""
-        can_read = asker and KeyScope.READ in asker.scopes and reaches_object(asker.reach, part.object, self._home)
-        signer = asker if asker and can_read else self._keyring.owner
-        return presigned_url(self._keyring, signer, "GET", self._base_url, part.object, COG_OUTPUT_URL_SECONDS)
 
 
 def _given(job: Job) -> Any:

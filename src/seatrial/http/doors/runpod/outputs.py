@@ -7,8 +7,7 @@ import base64
 import json
 from typing import Any
 
-from seatrial.domain.access import reaches_object
-from seatrial.domain.credentials import KeyScope, Principal
+from seatrial.domain.credentials import Principal
 from seatrial.domain.delivery import Delivery
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobState
@@ -19,13 +18,12 @@ from seatrial.domain.limits import (
     RUNPOD_OUTPUT_URL_SECONDS,
 )
 from seatrial.domain.media_types import essence, is_json
-from seatrial.domain.objects import ObjectName
 from seatrial.engine.deliver import Message
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.keyring import Keyring
 from seatrial.engine.streams import Streams
 from seatrial.http.dialects.runpod import status as dialect
-from seatrial.http.presigned import presigned_url
+from seatrial.http.presigned import part_url
 from seatrial.http.published import published_bytes
 from seatrial.ports.object_store import ObjectStore
 
@@ -69,7 +67,7 @@ class Outputs:
     async def _output(self, job: Job, asker: Principal | None) -> Any:
         part = next(one for one in job.parts if one.name == PRIMARY)
         if part.size_bytes > RUNPOD_OUTPUT_SHOWN_BYTES_MAX:
-            url = self._url(part.object, asker)
+            url = part_url(self._keyring, asker, self._base_url, job.id, part, self._home, RUNPOD_OUTPUT_URL_SECONDS)
             return {"url": url, "media_type": part.media_type, "bytes": part.size_bytes}
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
@@ -80,12 +78,6 @@ class Outputs:
         if essence(part.media_type).startswith("text/"):
             return body.decode(errors="replace")
         return f"data:{essence(part.media_type)};base64,{base64.b64encode(body).decode()}"
-
-    def _url(self, name: ObjectName, asker: Principal | None) -> str:
-        """In the name of who asks, if it may read the object by itself: then it ends with the key."""
-        can_read = asker and KeyScope.READ in asker.scopes and reaches_object(asker.reach, name, self._home)
-        signer = asker if asker and can_read else self._keyring.owner
-        return presigned_url(self._keyring, signer, "GET", self._base_url, name, RUNPOD_OUTPUT_URL_SECONDS)
 
 
 async def told_by_webhook(inspector: Inspector, outputs: Outputs, delivery: Delivery) -> Message:
