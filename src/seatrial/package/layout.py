@@ -14,7 +14,8 @@ LAYOUTS = ("sagemaker", "python", "aws_lambda", "runpod", "cog", "http")
 LAMBDA_FILE = "lambda_function.py"
 LAMBDA_DEFAULT = "lambda_function.lambda_handler"  # what AWS gives to a new function
 RUNPOD_FILES = ("rp_handler.py", "handler.py", "src/rp_handler.py", "src/handler.py", "runpod_handler.py")
-RUNPOD_START = re.compile(rb"^\s*(runpod\.)?serverless\.start\(", re.MULTILINE)
+RUNPOD_START = re.compile(rb"^[^#\n]*\bserverless\.start\s*\(", re.MULTILINE)  # also behind `if …:` on one line
+RUNPOD_START_ALONE = re.compile(rb"^[^#\n]*\bfrom\s+runpod\.serverless\s+import\b[^#\n]*\bstart\b", re.MULTILINE)
 APPLICATION = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.()]*"  # of a known server; an address with its port is none
 HANDLER_FORMS = {
     "python": (r"\w+(\.\w+)*:\w+", "'module:Class' or 'module:function'"),
@@ -43,9 +44,13 @@ def runpod_file(root: Path) -> str | None:
     """The file that starts a RunPod worker, by its usual names."""
     for name in RUNPOD_FILES:
         path = root / name
-        if path.is_file() and path.stat().st_size <= CONTRACT_BYTES_MAX and RUNPOD_START.search(path.read_bytes()):
+        if path.is_file() and path.stat().st_size <= CONTRACT_BYTES_MAX and _starts_runpod(path.read_bytes()):
             return name
     return None
+
+
+def _starts_runpod(source: bytes) -> bool:
+    return bool(RUNPOD_START.search(source) or RUNPOD_START_ALONE.search(source))
 
 
 def default_handler(layout: str, root: Path) -> str | None:

@@ -17,11 +17,7 @@ ID = "runpod_handler"
 
 def check_runpod_handler(source: Source) -> Iterator[Finding]:
     """Everything that would keep the worker from beginning, or its handler from being called."""
-    calls = [
-        node
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and dotted(node.func).endswith("serverless.start")
-    ]
+    calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and _starts(node)]
     if not calls:
         remedy = 'End the file with runpod.serverless.start({"handler": handler}).'
         yield fault_at(ID, source, f"{source.name} never calls runpod.serverless.start: no worker begins", remedy)
@@ -36,6 +32,12 @@ def check_runpod_handler(source: Source) -> Iterator[Finding]:
         yield fault_at(ID, source, fault, 'Give it {"handler": handler}.', calls[0].lineno)
     elif isinstance(given, ast.Name):
         yield from _handler(source, given.id, calls[0].lineno)
+
+
+def _starts(call: ast.Call) -> bool:
+    """By its whole name, or by what it was imported as: a thread's `start()` is given nothing."""
+    name = dotted(call.func)
+    return name.endswith("serverless.start") or (bool(call.args) and name.rpartition(".")[2] == "start")
 
 
 def _handler(source: Source, name: str, line: int) -> Iterator[Finding]:
