@@ -295,11 +295,18 @@ def test_what_is_not_there_is_a_problem(
             "/v1/jobs?status=lost",
             None,
             "status",
-            "queued, running, publishing, succeeded, failed, cancelled",
+            "awaiting_upload, queued, running, publishing, succeeded, failed, cancelled",
         ),
         ("GET", "/v1/endpoints/none?wait=-1", None, "wait", "a whole number of at least 0"),
         ("GET", "/v1/endpoints/none/logs?follow=perhaps", None, "follow", "true or false"),
-        ("POST", "/v1/uploads", {"kee": "a"}, "kee", "key, media_type"),
+        (
+            "POST",
+            "/v1/uploads",
+            {"kee": "a"},
+            "kee",
+            "key, media_type, endpoint, file_name, bucket, size_bytes_max, expires_in_seconds, event, fields, field, "
+            "result, task, priority, affinity, ttl_seconds, timeout_seconds, webhook",
+        ),
         ("POST", "/v1/uploads", {"key": 1}, "key", "a text of at least 1 characters"),
         (
             "POST",
