@@ -304,8 +304,10 @@ def test_what_is_not_there_is_a_problem(
             "/v1/uploads",
             {"kee": "a"},
             "kee",
-            "key, media_type, endpoint, file_name, bucket, size_bytes_max, expires_in_seconds, event, fields, field, "
-            "result, task, priority, affinity, ttl_seconds, timeout_seconds, webhook",
+            (
+                "key, media_type, endpoint, file_name, bucket, size_bytes_max, expires_in_seconds, event, fields, "
+                "field, result, task, priority, affinity, ttl_seconds, timeout_seconds, webhook"
+            ),
         ),
         ("POST", "/v1/uploads", {"key": 1}, "key", "a text of at least 1 characters"),
         (

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ else:
     from backports import zstd
 
 HERE = ImageChosen("linux/amd64")
+LOADER = b"/lib64/ld-linux-x86-64.so.2\0"  # named by the one program header of LINKED
+LINKED = elf()[:32] + struct.pack("<QQIHHHHHH", 64, 0, 0, 64, 56, 1, 0, 0, 0)
+LINKED += struct.pack("<IIQQQQQQ", 3, 4, 120, 0, 0, len(LOADER), 0, 1) + LOADER
 SERVER = {"Entrypoint": ["python3.11"], "Cmd": ["serve.py"], "WorkingDir": "/app", "Env": ["PATH=/usr/bin"]}
 
 
@@ -70,6 +74,17 @@ def test_healthy_images_of_either_form_pass(tmp_path: Path) -> None:
             "There is /opt/lambda_handler.py",
         ),
         ({"var/task/.wh..wh..opq": b""}, {}, "image_handler", "no /var/task/lambda_handler.py"),
+        ({"usr/bin/bash": elf(183)}, {}, "image_command", "asks for /bin/sh, a program for aarch64"),
+        (
+            {"lambda-entrypoint.sh": b"#!/usr/bin/env node\n", "usr/bin/env": elf()},
+            {},
+            "image_command",
+            "asks for node",
+        ),
+        ({"lambda-entrypoint.sh": LINKED}, {}, "image_command", "asks for /lib64/ld-linux-x86-64.so.2"),
+        ({}, {"Entrypoint": ["/bin/sh", "-c", "['/lambda-entrypoint.sh']"]}, "image_command", "double quotes are due"),
+        ({}, {"Entrypoint": ["python3.11", "-m", "awslambdaric"]}, "image_command", "'awslambdaric', which is nowhere"),
+        ({"var/task/lambda_handler.py": b"def handler(event): pass\n"}, {}, "image_handler", "takes 1 arguments"),
     ],
 )
 def test_what_would_keep_it_from_starting_is_named(
@@ -86,6 +101,51 @@ def test_an_entrypoint_without_its_execute_bit(tmp_path: Path) -> None:
     (finding,) = saved(tmp_path, BASE, layer).findings
     assert "not executable" in finding.message
     assert "chmod" in finding.remedy
+
+
+def test_a_program_of_the_images_own_c_library_and_a_module_that_is_there(tmp_path: Path) -> None:
+    brought = {"lib64/ld-linux-x86-64.so.2": elf(), "usr/bin/python3.11": LINKED, "srv/awslambdaric/__main__.py": b""}
+    config = LAMBDA_CONFIG | {"Entrypoint": ["python3.11", "-m", "awslambdaric"]}
+    assert told(saved(tmp_path, BASE, LAMBDA, brought, config=config)) == []
+
+
+def test_a_handler_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    (finding,) = saved(tmp_path, BASE, layer_of(LAMBDA, {"var/task/lambda_handler.py": 0o600})).findings
+    assert (finding.id, finding.level) == ("image_handler", "error")
+    assert "permission denied" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("script", "mode", "lines", "word"),
+    [
+        (b"#!/bin/sh\nexec x\n", 0o755, "COPY start /start", ""),
+        (b"#!/bin/sh\r\nexec x\r\n", 0o755, "COPY start /start", "Windows line ends"),
+        (b"#!/bin/sh\r\nexec x\r\n", 0o755, "COPY start /start\nRUN sed -i 's/\\r//' /start", ""),
+        (b"#!/bin/sh\nexec x\n", 0o644, "COPY start /", "not executable: the COPY of line 2 keeps the mode of start"),
+        (b"#!/bin/sh\nexec x\n", 0o644, "COPY start /\nRUN chmod +x /start", ""),
+        (b"#!/bin/sh\nexec x\n", 0o644, "COPY start /\nRUN chmod +x /other", "not executable"),
+        (b"#!/bin/sh\nexec x\n", 0o644, "COPY --chmod=755 start /", ""),
+        (b"exec x\n", 0o755, "COPY start /", "exec format error"),
+        (elf(183), 0o755, "COPY start /", "a program for aarch64"),
+    ],
+)
+def test_what_a_dockerfile_starts_is_looked_at_where_it_lies(
+    tmp_path: Path, script: bytes, mode: int, lines: str, word: str
+) -> None:
+    (tmp_path / "start").write_bytes(script)
+    (tmp_path / "start").chmod(mode)
+    (tmp_path / "Dockerfile").write_text(f'FROM a@sha256:0\n{lines}\nENTRYPOINT ["/start"]\n')
+    messages = [one.message for one in examine_dockerfile(tmp_path / "Dockerfile", HERE).findings]
+    assert len(messages) == bool(word)
+    assert all(word in one for one in messages)
+
+
+def test_a_copy_into_a_folder_of_the_base_needs_no_slash(context: Path) -> None:
+    lambda_base = "FROM public.ecr.aws/lambda/python@sha256:0\nCOPY lambda_handler.py ${LAMBDA_TASK_ROOT}\n"
+    assert dockerfile(context, lambda_base + 'CMD ["lambda_handler.handler"]\n') == []
+    assert ("image_handler", "error", 3) in dockerfile(context, lambda_base + "CMD lambda_handler.handler\n")
+    (context / "lambda_handler.py").chmod(0o600)
+    assert dockerfile(context, lambda_base + 'CMD ["lambda_handler.handler"]\n') == [("image_handler", "error", None)]
 
 
 def test_an_image_for_another_machine_and_one_with_attestations(tmp_path: Path) -> None:
@@ -200,10 +260,8 @@ def test_dockerfiles_that_are_fine(context: Path) -> None:
         'ENTRYPOINT ["/app/x"]\n'
     )
     assert dockerfile(context, stages) == []
-    heredoc = (
-        'FROM a@sha256:0\nRUN <<EOF\nCMD not an instruction\nEOF\nCOPY *.py /app/\nCMD ["/app/lambda_handler.py"]\n'
-    )
-    assert dockerfile(context, heredoc) == []
+    heredoc = "FROM a@sha256:0\nRUN <<EOF\nCMD not an instruction\nEOF\nCOPY *.py /app/\n"
+    assert dockerfile(context, heredoc + 'CMD ["python", "/app/lambda_handler.py"]\n') == []
     assert dockerfile(context, 'FROM a@sha256:0\nRUN curl -o serve.py https://x\nCMD ["python", "serve.py"]\n') == []
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
-from seatrial.package.checks.images.image_command import check_image_command, check_stage_command, variables
+from seatrial.package.checks.images.image_command import check_image_command, variables
 from seatrial.package.checks.images.image_handler import check_image_handler, check_stage_handler
 from seatrial.package.checks.images.image_platform import check_image_platform, check_stage_platform
 from seatrial.package.checks.images.image_sources import check_image_sources
+from seatrial.package.checks.images.stage_command import check_stage_command
 from seatrial.package.examine import Report
 from seatrial.package.finding import Finding
 from seatrial.package.image.dockerfile import read_dockerfile
@@ -61,7 +62,7 @@ def examine_dockerfile(path: Path, chosen: ImageChosen) -> Report:
     found = [
         *check_image_sources(instructions, stage, context),
         *check_stage_platform(stage, chosen.platform),
-        *check_stage_command(stage, context),
+        *check_stage_command(stage, context, chosen.platform),
         *check_stage_handler(stage, context, chosen.handler),
     ]
     return Report(tuple(in_order(found)), layout="dockerfile")

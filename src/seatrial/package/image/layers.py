@@ -30,7 +30,7 @@ else:
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 LINKS_MAX = 40
-IMAGE_HEAD_BYTES = 256  # of an executable: its first line, or the header of an ELF file
+IMAGE_HEAD_BYTES = 1024  # of an executable: its first line, or an ELF file's headers and the name of its loader
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 

@@ -6,18 +6,23 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from seatrial.package.checks.images.image_command import LAMBDA_BASES, variables
+from seatrial.package.checks.lambda_function import check_lambda_function
 from seatrial.package.finding import Finding
 from seatrial.package.image.copied import copied, working_folder
 from seatrial.package.image.dockerfile import Stage
 from seatrial.package.image.layers import Files
 from seatrial.package.image.store import Image
+from seatrial.package.layout import Entry
+from seatrial.package.source import Source
 
 ID = "image_handler"
 HANDLER = re.compile(r"[A-Za-z_][\w/.-]*\.[A-Za-z_]\w*")
 RUNTIME_ENTRYPOINTS = ("lambda-entrypoint.sh", "awslambdaric", "aws-lambda-rie")
+READABLE = 0o004  # by users of no name, as Lambda's is
 SCRIPT_SUFFIXES = (".py", ".sh", ".js")
 
 
@@ -44,7 +49,13 @@ def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Itera
     is_lambda = any(base in stage.base.rest for base in LAMBDA_BASES)
     handler = given or (words[0] if is_lambda and words else None)
     if handler is None:
-        if is_lambda:
+        if is_lambda and command is not None:
+            message = (
+                f"Line {command.line}: CMD is in shell form, and the runtime takes its first word, /bin/sh, for the "
+            )
+            remedy = 'Write CMD ["module.function"].'
+            yield Finding(ID, "error", f"{message}handler.", remedy, line=command.line)
+        elif is_lambda:
             message = "The Dockerfile names no handler: it has no CMD."
             remedy = "Write CMD, or check with --handler module.function if the function's configuration names it."
             yield Finding(ID, "warning", message, remedy, line=stage.base.line)
@@ -56,14 +67,18 @@ def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Itera
     root = stage.variables.get("LAMBDA_TASK_ROOT", working_folder(stage))
     brought = list(copied(stage, context))
     wanted = posixpath.join(root, f"{module}.py")
-    sources = [source for target, source in brought if target in (wanted, posixpath.join(root, module, "__init__.py"))]
-    if not sources:
-        elsewhere = [target for target, _ in brought if posixpath.basename(target) == posixpath.basename(wanted)]
+    places = (wanted, posixpath.join(root, module, "__init__.py"))
+    found = [one for one in brought if one.target in places]
+    if not found:
+        elsewhere = [one.target for one in brought if posixpath.basename(one.target) == posixpath.basename(wanted)]
         hint = f" It goes to {elsewhere[0]}." if elsewhere else ""
         message = f"No COPY brings {wanted}, where the runtime looks for {handler}.{hint}"
         yield Finding(ID, "error", message, f"COPY it to {root}/.", line=stage.base.line)
         return
-    yield from _function(handler, sources[0].read_bytes(), wanted)
+    yield from _function(handler, found[0].source.read_bytes(), wanted)
+    may_be_changed = any(one.word == "RUN" and "chmod" in one.rest for one in stage.instructions)
+    if not found[0].mode & READABLE and not may_be_changed:
+        yield _unreadable(wanted, root)
 
 
 def _found(handler: str, image: Image, files: Files) -> Iterator[Finding]:
@@ -76,6 +91,8 @@ def _found(handler: str, image: Image, files: Files) -> Iterator[Finding]:
         found = files.find(posixpath.join(root, place))
         if found is not None:
             yield from _function(handler, found[1].content, found[0])
+            if not found[1].mode & READABLE:
+                yield _unreadable(found[0], root)
             return
     name = posixpath.basename(module) + ".py"
     elsewhere = sorted(one for one in files.names() if posixpath.basename(one) == name)
@@ -91,13 +108,14 @@ def _function(handler: str, content: bytes, place: str) -> Iterator[Finding]:
     except (SyntaxError, ValueError, RecursionError) as error:
         yield Finding(ID, "error", f"{place} is no Python: {error}.", "Correct the file and build again.")
         return
-    words = {getattr(node, "name", None) or getattr(node, "id", None) for node in ast.walk(tree)}
-    words |= {
-        one.asname or one.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for one in node.names
-    }
-    if name not in words and "*" not in words:
-        message = f"{place} defines no {name!r}, which the handler {handler} names (Runtime.HandlerNotFound)."
-        yield Finding(ID, "error", message, "Add the function, or correct the handler.")
+    entry = Entry(None, "", name, place, ())
+    for one in check_lambda_function(entry, Source(place, tree)):
+        yield replace(one, id=ID, file=None)
+
+
+def _unreadable(place: str, root: str) -> Finding:
+    message = f"{place} can be read by its owner only, and Lambda runs it as another user: permission denied."
+    return Finding(ID, "error", message, f"RUN chmod -R a+rX {root}, or COPY --chmod=755.")
 
 
 def _no_handler(handler: str) -> Finding:

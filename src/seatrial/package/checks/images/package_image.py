@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from seatrial.domain.errors import Unproven
-from seatrial.package.checks.images.image_command import ARCHITECTURES, check_image_command
+from seatrial.package.checks.images.image_command import check_image_command
 from seatrial.package.checks.images.image_platform import check_image_platform
+from seatrial.package.checks.images.startable import ARCHITECTURES
 from seatrial.package.finding import Finding
 from seatrial.package.image.layers import Files
 from seatrial.package.image.reference import is_reference
