@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
-TORCH_APPS := gen3d
+TORCH_APPS := gen3d fashion
 
 PROCESSES ?= 2
 SECONDS ?= 60
@@ -66,7 +66,7 @@ apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 
 # An environment is made anew when what it is made of changes.
 apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
-apps/gen3d/.venv/.ready: apps/gen3d/code/requirements.txt apps/torch.txt
+$(TORCH_APPS:%=apps/%/.venv/.ready): apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
 
 torture: setup
 	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

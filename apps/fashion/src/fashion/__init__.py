@@ -1,0 +1,1 @@
+"""Clothes that look like one, and clothes that go with it."""
