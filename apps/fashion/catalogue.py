@@ -1,7 +1,8 @@
 """Draws a catalogue of clothes whose category, colours, pattern and gender class are known.
 
-`python catalogue.py DIR --items 640 --seed 1` writes `DIR/<group>/<category>/<group>_<category><number>.png` `DIR/genders.json`
-and `DIR/truth.json`. Each item has a shape of its own (lengths, widths, collars), a light, a tilt, and a ground.
+`python catalogue.py DIR --items 640 --seed 1` writes `DIR/<group>/<category>/<group>_<category><number>.png`,
+`DIR/genders.json` and `DIR/truth.json`. Each item has a shape of its own (lengths, widths, collars), a light, a tilt, a
+ground.
 """
 
 import argparse
@@ -227,8 +228,9 @@ def catalogue(items: int, seed: int) -> list[dict]:
         name = f"{GROUPS[category]}_{category}{number:04d}"
         gender = GENDERS.get(category) or dice.choice(["male", "female", "unisex"])
         rows.append({
-            "id": name, "path": f"{GROUPS[category]}/{category}/{name}.png", "category": category, "group": GROUPS[category],
-            "colours": list(colours), "pattern": pattern, "gender": gender, "seed": dice.randrange(2**32),
+            "id": name, "path": f"{GROUPS[category]}/{category}/{name}.png", "category": category,
+            "group": GROUPS[category], "colours": list(colours), "pattern": pattern,
+            "gender": gender, "seed": dice.randrange(2**32),
         })  # fmt: skip
     return rows
 

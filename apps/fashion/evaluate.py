@@ -20,15 +20,6 @@ from fashion.recommend import Recommender, Wanted
 from fashion.train import add_sources, train
 import numpy as np
 
-NEAR = {
-    ("navy", "black"),
-    ("black", "navy"),
-    ("beige", "white"),
-    ("white", "beige"),
-    ("burgundy", "brown"),
-    ("brown", "burgundy"),
-}
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)

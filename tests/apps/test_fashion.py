@@ -1,4 +1,4 @@
-"""The second field report: an archive without its package crash-loops its worker. Here it is named, refused, repaired."""
+"""The second field report: an archive without its package crash-loops. Here it is named, refused, repaired."""
 
 from __future__ import annotations
 
@@ -108,5 +108,5 @@ def test_from_the_archive_that_crashes_to_results(
     for words in ("encoder efficientnet-lite0 loaded in", "all models initialised", "loaded metadata for"):
         assert any(words in line for line in lines), words
     trial = json.loads(server.cli("trial", "stygig-async", "--json").stdout)
-    (load,) = [stage for stage in trial["stages"] if stage["name"] == "load"]
+    (load,) = [stage for stage in trial["stages"] if stage["stage"] == "load"]
     assert load["state"] == "passed"

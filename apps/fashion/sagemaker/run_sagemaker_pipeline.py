@@ -2,7 +2,7 @@
 
     python sagemaker/run_sagemaker_pipeline.py --catalogue catalogue/ --instance-type ml.m5.xlarge --instance-count 1
 
-The instance's type and count are only told: the training runs here. `seatrial check` must pass before anything is uploaded.
+The instance's type and count are only told: the training runs here. `seatrial check` must pass before an upload.
 """
 
 import argparse

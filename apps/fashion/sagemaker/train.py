@@ -2,8 +2,8 @@
 
     SM_CHANNEL_TRAIN=catalogue SM_MODEL_DIR=model python sagemaker/train.py
 
-The sources (`code/`, `src/`, `config/`) are copied from SAGEMAKER_SUBMIT_DIRECTORY, or from the app's folder; one that is
-not there is an error, and not an archive that crashes its worker.
+The sources (`code/`, `src/`, `config/`) are copied from SAGEMAKER_SUBMIT_DIRECTORY, or from the app's folder; one that
+is not there is an error, and not an archive that crashes its worker.
 """
 
 import argparse

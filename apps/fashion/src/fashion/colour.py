@@ -1,8 +1,8 @@
 """The main colours of an item on its ground, and how well colours go together.
 
-Colours are CIELAB under D65 (CIE 15:2004), by way of sRGB (IEC 61966-2-1). Harmony follows hue relations on the CIELAB hue
-circle (the same hue, neighbours, complements, triads; Matsuda's types, as Cohen-Or et al., "Color Harmonization", SIGGRAPH
-2006, use them); colours with little chroma go with everything.
+Colours are CIELAB under D65 (CIE 15:2004), by way of sRGB (IEC 61966-2-1). Harmony follows hue relations on the CIELAB
+hue circle (the same hue, neighbours, complements, triads; Matsuda's types, as Cohen-Or et al., "Color Harmonization",
+SIGGRAPH 2006, use them); colours with little chroma go with everything.
 """
 
 import numpy as np
@@ -72,8 +72,9 @@ def _clusters(pixels: np.ndarray) -> tuple[tuple[float, float, float, float], ..
         centres = np.vstack([centres, weighed[int(np.argmax(far))]])
     for _ in range(12):
         nearest = np.linalg.norm(weighed[:, None] - centres[None], axis=2).argmin(axis=1)
+        members = [weighed[nearest == one] for one in range(len(centres))]
         centres = np.stack([
-            weighed[nearest == one].mean(axis=0) if (nearest == one).any() else centres[one] for one in range(len(centres))
+            some.mean(axis=0) if len(some) else centre for some, centre in zip(members, centres, strict=True)
         ])  # fmt: skip
     counted = sorted(((int((nearest == one).sum()), one) for one in range(len(centres))), reverse=True)
     joined: list[list] = []
