@@ -93,8 +93,11 @@ def test_on_the_local_invocation_port_it_answers_or_says_why_not(server: Any, bu
         "--port",
         "0",
     ]
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    environment = {"RESULTS_BUCKET_NAME": RESULTS} | {name: server.variables[name] for name in names}
+    given = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
     with subprocess.Popen(
-        [*command, "--env", f"RESULTS_BUCKET_NAME={RESULTS}", "--json"],
+        [*command, *given, "--json"],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | server.variables,
@@ -168,7 +171,7 @@ def test_the_whole_pipeline_and_the_job_that_was_stuck(
     with step("a plan that cannot be read ends as a failed job with its reason"):
         buckets.put_object(Bucket=PLANS, Key=f"blueprints/{JOB}.jpg", Body=damaged)
         (failed,) = until(lambda: inferences("failed"), 60)
-    assert failed["error"]["type"] == "image_undecodable"
+    assert failed["error"]["error_type"] == "image_undecodable"
     assert result_of(buckets, JOB) is None
 
     buckets.put_bucket_notification_configuration(Bucket=PLANS, NotificationConfiguration={})

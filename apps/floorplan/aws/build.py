@@ -1,7 +1,7 @@
 """Put the function together in a folder: `python aws/build.py OUT [--bucket B --key K]`.
 
-OUT is what `seatrial deploy`, `zip` and `docker build` take. Its sample is an event for a plan at s3://B/K, which must be
-there when the trial runs.
+OUT is what `seatrial deploy`, `zip` and `docker build` take. Its sample is an event for a plan at s3://B/K, which must
+be there when the trial runs.
 """
 
 import argparse

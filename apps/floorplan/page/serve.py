@@ -2,8 +2,9 @@
 
     eval "$(seatrial env)"; python page/serve.py [--port 8200]
 
-The page asks this process, and this process asks Seatrial, so that no key is in the browser: POST /uploads gives a job
-id and a URL for the plan's bytes, GET /jobs/ID is the job as it is, from the first moment, and /jobs/ID/result its answer.
+The page asks this process, and this process asks Seatrial, so that no key is in the browser: POST /uploads gives a
+job id and a URL for the plan's bytes, GET /jobs/ID is the job as it is, from the first moment, and /jobs/ID/result its
+answer.
 """
 
 import argparse
