@@ -171,3 +171,16 @@ def test_urls_end_with_the_key_that_signed_them(server: Any, hire: Hire) -> None
     assert httpx.put(upload["url"], content=b"plan").status_code == 403
     assert shop.http().get("/v1/jobs").json()["error_type"] == "unauthenticated"
     assert httpx.get(f"{server.url}/v1/keys/{key_id}", headers=owner).json()["state"] == "revoked"
+
+
+def test_a_key_that_is_revoked_ends_the_streams_that_it_follows(server: Any, hire: Hire) -> None:
+    shop = hire("--scope", "submit", "--scope", "read", "--endpoint", "echo")
+    http = shop.http()
+    with http.stream("GET", "/v1/endpoints/echo/logs", params={"follow": "true"}) as following:
+        told = following.iter_lines()
+        assert next(told) == "event: line"
+        server.cli("keys", "revoke", shop.made["key"]["id"])
+        owner = {"Authorization": f"Bearer {server.variables['SEATRIAL_API_KEY']}"}
+        said = {"text": "after the end", "times": 1}
+        httpx.post(f"{server.url}/v1/endpoints/echo/jobs", json=said, headers=owner | {"Prefer": "wait=30"})
+        list(told)  # it ends

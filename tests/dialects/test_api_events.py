@@ -39,3 +39,17 @@ async def test_a_reader_that_leaves_closes_the_source() -> None:
     assert await anext(stream) == b": still here\n\n"
     await stream.aclose()
     assert closed.is_set()
+
+
+async def test_a_reader_whose_key_has_ended_hears_no_more_even_while_nothing_happens() -> None:
+    key_lives = True
+
+    async def events() -> AsyncIterator[bytes]:
+        yield event("job", "1")
+        await asyncio.Event().wait()
+
+    stream = with_heartbeats(events(), 0.01, lambda: key_lives)
+    assert await anext(stream) == b"event: job\ndata: 1\n\n"
+    assert await anext(stream) == b": still here\n\n"
+    key_lives = False
+    assert [one async for one in stream] == []

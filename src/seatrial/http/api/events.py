@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import StreamingResponse
 
@@ -15,19 +15,26 @@ def event(name: str, document: str) -> bytes:
     return f"event: {name}\ndata: {document}\n\n".encode()
 
 
-def event_stream(events: AsyncIterator[bytes], heartbeat_seconds: float = HEARTBEAT_SECONDS) -> StreamingResponse:
-    """A response that sends each event as it comes, and a comment when none came for a while."""
+def event_stream(events: AsyncIterator[bytes], may_go_on: Callable[[], bool]) -> StreamingResponse:
+    """A response that sends each event as it comes, and a comment when none came for a while.
+
+    It ends instead of the first of either before which its reader may no more.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(with_heartbeats(events, heartbeat_seconds), 200, headers, "text/event-stream")
+    return StreamingResponse(with_heartbeats(events, HEARTBEAT_SECONDS, may_go_on), 200, headers, "text/event-stream")
 
 
-async def with_heartbeats(events: AsyncIterator[bytes], heartbeat_seconds: float) -> AsyncIterator[bytes]:
+async def with_heartbeats(
+    events: AsyncIterator[bytes], heartbeat_seconds: float, may_go_on: Callable[[], bool] = lambda: True
+) -> AsyncIterator[bytes]:
     """The events, and `: still here` comments whenever `heartbeat_seconds` pass without one."""
     coming: asyncio.Task[bytes] | None = None
     try:
         while True:
             coming = coming or asyncio.ensure_future(_next(events))
             done, _ = await asyncio.wait({coming}, timeout=heartbeat_seconds)
+            if not may_go_on():
+                return
             if not done:
                 yield b": still here\n\n"
                 continue

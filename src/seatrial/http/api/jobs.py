@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -141,13 +142,12 @@ class JobRoutes:
     async def events(self, id: str, request: Request) -> StreamingResponse:
         """The job now and after every change; the stream ends with the event of its end."""
         await self._check(id, request)
-        await self._services.inspector.job(id)  # an unknown job is an error before the stream begins
-        return event_stream(self._events(id, request))
+        job = await self._services.inspector.job(id)  # an unknown job is an error before the stream begins
+        may_go_on = partial(still_may, request, self._services.keyring, KeyScope.READ, job.endpoint_name)
+        return event_stream(self._events(id), may_go_on)
 
-    async def _events(self, id: str, request: Request) -> AsyncIterator[bytes]:
+    async def _events(self, id: str) -> AsyncIterator[bytes]:
         async for job in self._services.inspector.follow(id):
-            if not still_may(request, self._services.keyring, KeyScope.READ, job.endpoint_name):
-                return
             yield event("job", JobView.of(job).model_dump_json())
 
     async def _check(self, id: str, request: Request) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -91,11 +92,12 @@ class LogRoutes:
         start_ms = None if since is None else since_ms(since, self._services.clock.now_ms())
         which = LogFilter(group, since_ms=start_ms, job_id=job, after_id=after, limit=limit)
         if follow:
-            return event_stream(self._follow(which, request, name))
+            may_go_on = partial(still_may, request, self._services.keyring, KeyScope.READ, name)
+            return event_stream(self._follow(which, may_go_on), may_go_on)
         return log_page(await self._services.logs.lines(which), limit)
 
-    async def _follow(self, which: LogFilter, request: Request, name: str) -> AsyncIterator[bytes]:
-        while still_may(request, self._services.keyring, KeyScope.READ, name):
+    async def _follow(self, which: LogFilter, may_go_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+        while may_go_on():
             lines = await self._services.logs.lines(which)
             for line in lines:
                 yield event("line", LogLineView.of(line).model_dump_json())

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -78,7 +79,7 @@ class PredictionRoutes:
             return json_response({"error": dialect.NO_STREAMING}, 406)
         job_id, existing = await self._submit(call, wanted, task)
         if preference.stream:
-            return event_stream(self._told(call, job_id))
+            return event_stream(self._told(call, job_id), partial(self._still_may, call))
         return await self._answer(call, job_id, wanted, preference, existing=existing)
 
     async def put(self, call: Call, shown_id: str) -> Response:
@@ -89,7 +90,7 @@ class PredictionRoutes:
             return json_response({"error": dialect.NO_STREAMING}, 406)
         job_id, existing = await self._submit(call, wanted, task)
         if preference.stream:
-            return event_stream(self._told(call, job_id))
+            return event_stream(self._told(call, job_id), partial(self._still_may, call))
         if existing and preference.wait_seconds is None:
             job = await self._services.inspector.job(job_id)
             return json_response(await self._documents.prediction(job, call.principal), 200 if job.ended else 202)
@@ -217,12 +218,13 @@ class PredictionRoutes:
             waiting.cancel()
             leaving.cancel()
 
+    def _still_may(self, call: Call) -> bool:
+        has_key = any(name in call.request.headers for name in ("authorization", "x-api-key"))
+        return not has_key or still_may(call.request, self._services.keyring, KeyScope.SUBMIT, call.endpoint)
+
     async def _told(self, call: Call, job_id: str) -> AsyncIterator[bytes]:
         """What happens to it, as server-sent events."""
-        has_key = any(name in call.request.headers for name in ("authorization", "x-api-key"))
         async for one in self._following.follow(job_id, at_once=True):
-            if has_key and not still_may(call.request, self._services.keyring, KeyScope.SUBMIT, call.endpoint):
-                return
             if one.begun:
                 started = {"id": dialect.shown_id(one.job), "status": dialect.PROCESSING}
                 yield event("start", json.dumps(started))
