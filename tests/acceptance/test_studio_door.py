@@ -243,7 +243,7 @@ def test_training_runs_alone_and_is_listed(studio: httpx.Client, served: Any, ap
         ("/inference", {"prompt": "x", "job_id": "../x"}, 422, "job_id"),
         ("/inference", {"prompt": "x", "expiry": "soon"}, 422, "expiry"),
         ("/inference", {"prompt": "x", "callback_secret": "a\r\nb"}, 422, "callback_secret"),
-        ("/inference", {"prompt": "x", "callback_url": "file:///etc/passwd"}, 422, "webhook"),
+        ("/inference", {"prompt": "x", "callback_url": "file:///etc/passwd"}, 422, "callback_url"),
         ("/inference", {"prompt": "x", "sampler": "ddim"}, 422, "sampler"),
         ("/train", {"params": []}, 422, "params"),
         ("/train", {"params": {}}, 422, "steps"),

@@ -130,6 +130,9 @@ class JobRoutes:
             if error.error_type == errors.IDEMPOTENCY_CONFLICT:
                 raise _under_way(wanted.job_id) from None
             raise
+        except BadInput as error:
+            error.field = "callback_url" if error.field == "webhook" else error.field  # as it is called here
+            raise
         if accepted.existing:
             raise _under_way(wanted.job_id)
         return wanted.job_id or accepted.job_id
