@@ -53,7 +53,13 @@ def deploy(
     ] = None,
     unproven: Annotated[bool, typer.Option("--unproven", help="Serve although tasks have no sample.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=WORKERS_PER_ENDPOINT_MAX, help="Worker processes.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0,
+            max=WORKERS_PER_ENDPOINT_MAX,
+            help="Worker processes here; 0: outside workers only.",
+            show_default=False,
+        ),
     ] = None,
     env: Annotated[
         list[str] | None, typer.Option("--env", help="NAME=VALUE for the workers; may be given often.")
