@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dialects.test_sagemaker_words import job
 
 from seatrial.domain.errors import BadInput
 from seatrial.domain.failures import Failure
-from seatrial.http.dialects.runpod import requests, worker
+from seatrial.domain.jobs import JobState
+from seatrial.http.dialects.runpod import requests, status, worker
 from seatrial.http.dialects.runpod.requests import read_run, read_wait_seconds
 from seatrial.http.dialects.runpod.worker import Progress, Returned, job_document, read_chunk, read_done
 
@@ -96,3 +99,10 @@ def test_the_environment_names_every_route() -> None:
     text = worker.environment("my-endpoint")
     for verb in ("job-take", "job-done", "job-stream", "ping"):
         assert f"/v2/my-endpoint/{verb}/" in text
+
+
+def test_a_job_is_cancelled_from_the_moment_that_its_client_was_told_so() -> None:
+    """Its handler may take a while to stop; SDKs that ask meanwhile are not told that it goes on."""
+    stopping = replace(job(JobState.RUNNING, None), cancel_requested=True)
+    assert status.status(stopping, "j", progress={"percent": 5}) == {"id": "j", "status": "CANCELLED"}
+    assert status.stream(stopping, [])["status"] == "FAILED"

@@ -33,7 +33,9 @@ _TIMEOUTS = frozenset({QUEUE_TTL_EXPIRED, INVOCATION_TIMEOUT, DEADLINE_EXCEEDED}
 
 
 def state_of(job: Job) -> str:
-    """RunPod's word for where a job is."""
+    """RunPod's word for where a job is. Once its cancel was wished nothing else can come of a running one."""
+    if job.state is JobState.RUNNING and job.cancel_requested:
+        return CANCELLED
     if job.state is JobState.FAILED and (job.failure or {}).get("error_type") in _TIMEOUTS:
         return TIMED_OUT
     return _STATES[job.state]
@@ -49,7 +51,7 @@ def status(job: Job, shown_id: str, output: Any = NO_OUTPUT, progress: Any = NO_
         document["delayTime"] = max(0, job.started_at_ms - job.submitted_at_ms)
         if job.ended_at_ms is not None:
             document["executionTime"] = max(0, job.ended_at_ms - job.started_at_ms)
-    if output is NO_OUTPUT and not job.ended:
+    if output is NO_OUTPUT and document["status"] == IN_PROGRESS:
         output = progress
     if output is not NO_OUTPUT:
         document["output"] = output
