@@ -84,6 +84,24 @@ class Predictor(BasePredictor):
     assert answer.parts.keys() == {"picture", "layers/0", "layers/1"}
 
 
+async def test_what_is_written_where_the_code_lies_is_the_workers_own(started: Any, yard: Any) -> None:
+    """As in Cog's image, whose working folder is /src; what the package brings stays as it is."""
+    code = """
+def predict(text: str) -> Path:
+    assert os.path.samefile("predict.py", "/src/predict.py")
+    try:
+        open("predict.py", "a")
+    except OSError as error:
+        text = f"{text} {error.strerror}"
+    with open("out.txt", "x") as file:
+        file.write(text)
+    return Path("/src/out.txt")
+"""
+    for _ in range(2):
+        answer = await yard.run(await started(code, "predict"), task="predict", fields={"text": "ahoy"})
+        assert (answer.media_type, answer.body.read_bytes()) == ("text/plain", b"ahoy Read-only file system")
+
+
 async def test_one_file_is_the_answer_and_chunks_are_told(started: Any, yard: Any) -> None:
     worker = await started("""
 def predict(kind: str, n: int = Input(default=2)) -> Any:

@@ -8,8 +8,9 @@ tmpfs that covers their parent inside the private mount namespace. What could un
 PLAN: `server_pid`, `isolated`, `own_network` (nothing but a loopback of its own), `hidden` [folders], `read_only` and
 `writable` [folders or files that stay visible below /tmp and the hidden folders], `tmp` (what becomes /tmp), `root`
 (an empty folder, for a host without some top-level folder), `views` [[path, folder or file]] mounted read-only in this
-order, `covered` [folders whose new files nobody else sees], `run` [program, arguments]; for somebody at a terminal also
-`terminal` (stay in its session) and `folder` (where to begin).
+order, `covered` [folders whose new files nobody else sees], `written` [[path, folder, second path]]: what is written to
+the folder at the path (after the views) lies in that folder, and shows at the second path too, `run` [program,
+arguments]; for somebody at a terminal also `terminal` (stay in its session) and `folder` (where to begin).
 """
 
 from __future__ import annotations
@@ -108,6 +109,10 @@ def isolate(plan: dict[str, Any]) -> None:
         covers.cover_above(f"{folder}/.")
     for path, source in plan["views"]:
         _provide(path, source, covers)
+        _make_read_only(path)
+    for path, folder, second in plan["written"]:
+        _open_to_writing(path, folder)
+        _provide(second, path, covers)
     os.chdir("/")  # from the folder before, ".." leads behind what is hidden
     _give_up_capabilities()
 
@@ -169,14 +174,22 @@ def _give_up_capabilities() -> None:
 
 
 def _provide(path: str, source: str, covers: _Covers) -> None:
-    """Show the source at the path, read-only, whether or not the path exists."""
+    """Show the source at the path, whether or not the path exists."""
     descriptor = os.open(source, os.O_PATH)
     if not os.path.exists(path):
         covers.cover_above(path)
         _make_place(path, descriptor)
     _bind(descriptor, path)
     os.close(descriptor)
-    _make_read_only(path)
+
+
+def _open_to_writing(path: str, folder: str) -> None:
+    """New files at the path lie in the folder; what is at the path already stays as it is, and read-only."""
+    os.makedirs(folder, exist_ok=True)
+    before = os.open(path, os.O_PATH)
+    _mount(folder, path, MS_BIND, "open to writing")
+    _show_children(f"/proc/self/fd/{before}", path)
+    os.close(before)
 
 
 class _Covers:
@@ -209,10 +222,11 @@ def _show_children(before: str, where: str) -> None:
         old, new = os.path.join(before, name), os.path.join(where, name)
         kind = os.lstat(old).st_mode
         if stat.S_ISLNK(kind):
-            os.symlink(os.readlink(old), new)
+            if not os.path.lexists(new):
+                os.symlink(os.readlink(old), new)
             continue
         if stat.S_ISDIR(kind):
-            os.mkdir(new)
+            os.makedirs(new, exist_ok=True)
         else:
             _make_empty_file(new)
         _mount(old, new, MS_BIND | MS_REC, "show")

@@ -24,6 +24,7 @@ from seatrial.worker import protocol
 
 WORKER_FOLDER = Path(seatrial.worker.__file__).resolve().parent
 CODE_FOLDER = "/opt/ml/code"
+COG_FOLDER = "/src"  # where a Cog package lies in its image, and writes to
 TASK_FOLDER = "/var/task"
 LAYERS_FOLDER = "/opt"
 PRIVATE_TMP = "/tmp"  # noqa: S108  each worker has its own
@@ -200,6 +201,7 @@ def jail_plan(
         "tmp": str(scratch.tmp),
         "root": str(scratch.root),
         "covered": COVERED_FOR_PROGRAMS if spec.program is not None else [],
+        "written": [[MODEL_FOLDER, str(scratch.folder / "written"), COG_FOLDER]] if spec.layout == "cog" else [],
         "views": [*((path, str(source)) for path, source in views), (TASK_FOLDER, MODEL_FOLDER), (CODE_FOLDER, code)],
         "run": [str(spec.python), str(WORKER_FOLDER / "main.py"), *map(str, descriptors)],
     }
