@@ -218,6 +218,9 @@ def test_what_went_wrong_on_the_way_in_out_and_to_receivers_is_counted(scaled, e
         )["Datapoints"]  # fmt: skip
         return sum(point["Sum"] for point in points), {point["Unit"] for point in points}
 
+    counted = one.api.http.get("/metrics").text
+    assert 'seatrial_jobs_ended_total{endpoint="manual",error_type="",status="succeeded",task="do"}' in counted
+    assert 'endpoint="manual",error_type="",status="succeeded",task=""' not in counted, "whichever door it came through"
     eventually(lambda: told("RequestDownloadFailures") == (1, {"Count"}))
     eventually(lambda: told("NotificationFailures")[0] >= 1)
     assert told("ResponseUploadFailures") == (0, {"Count"})

@@ -214,6 +214,7 @@ AUTOSCALING: Mapping[str, Row] = {
     "DeleteScalingPolicy": Row("deploy", 403, {**_VARIANT_ID, "PolicyName": "p"}),
     "DescribeScalingPolicies": Row("read deploy", 200, {"ServiceNamespace": "sagemaker"}),
     "DescribeScalingActivities": Row("read deploy", 200, {"ServiceNamespace": "sagemaker"}),
+    "DescribeScheduledActions": Row("read deploy", 200, {"ServiceNamespace": "sagemaker"}),
 }
 
 _METRIC = {

@@ -195,7 +195,7 @@ class Finish:
 
     Where names are rows, the names, the terminal state and the outbox rows are this one transaction, and a missing
     output bucket turns a success into a failure `publish_failed`. Elsewhere the job is `publishing` afterwards.
-    `started_at_ms` is when the handler began.
+    `started_at_ms` is when the handler began; `task` the one that the input asked for, where that is known only now.
     """
 
     token: str
@@ -205,6 +205,7 @@ class Finish:
     failure: Failure | None = None
     started_at_ms: int | None = None
     memory: MemoryUse | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

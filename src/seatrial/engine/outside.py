@@ -366,7 +366,7 @@ class Outside:
     async def _finish(self, guest: Guest, held: Held, finish: Finish) -> bool:
         """Commit; durable when this returns. A stale token, or a cancel that was wished before, publishes nothing."""
         held.ending = True
-        (answer,) = await self._source.finish([finish])
+        (answer,) = await self._source.finish([replace(finish, task=held.task)])
         if isinstance(answer, Stale):
             cancelled = Finish(held.claim.token, Outcome.CANCELLED, self._clock.now_ms())
             await self._source.finish([cancelled])

@@ -76,6 +76,7 @@ class Runner:
         self._memory_of: dict[str, MemoryUse] = {}  # by token, once the handler has answered
         self._preparing: set[asyncio.Task[None]] = set()
         self._limits: dict[str, HandlerLimit] = {}  # token -> bound of what is held and prepared
+        self._tasks: dict[str, str | None] = {}  # token -> task of what is held and prepared
         self._cancelled: set[str] = set()  # tokens whose cancel was wished
         self._alone: str | None = None  # the token of a suspect, which has the worker for itself
         self._lost: dict[str, str] = {}  # token -> job of what the worker held when it went away
@@ -306,6 +307,7 @@ class Runner:
             del self._job_of[claim.token]
             self._memory_of.pop(claim.token, None)
             self._limits.pop(claim.token, None)
+            self._tasks.pop(claim.token, None)
             self._cancelled.discard(claim.token)
             self._room.set()
 
@@ -336,7 +338,10 @@ class Runner:
             parts, started_at_ms = await self._work(claim)
             memory = self._memory_of.get(claim.token)
             now_ms = self._clock.now_ms()
-            return Finish(claim.token, Outcome.SUCCEEDED, now_ms, parts, started_at_ms=started_at_ms, memory=memory)
+            task = self._tasks.get(claim.token)
+            return Finish(
+                claim.token, Outcome.SUCCEEDED, now_ms, parts, started_at_ms=started_at_ms, memory=memory, task=task
+            )
         except HandlerFailed as failed:
             self._answered = True
             if failed.memory is not None:
@@ -405,12 +410,14 @@ class Runner:
             raise
         finally:
             self._preparing.discard(task)
+        self._tasks[claim.token] = work.task
         limit = self._limits[claim.token] = handler_limit(claim.job, self.version, contract, work.task)
         return replace(work, timeout_ms=min(limit.timeout_ms, claim.time_left_ms))
 
     def _failed(self, claim: Claim, failure: Failure) -> Finish:
         memory = self._memory_of.get(claim.token)
-        return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure, memory=memory)
+        task = self._tasks.get(claim.token)
+        return Finish(claim.token, Outcome.FAILED, self._clock.now_ms(), failure=failure, memory=memory, task=task)
 
     def _defect(self, claim: Claim, error: Exception) -> Finish:
         return self._failed(claim, Failure(errors.INTERNAL_ERROR, f"The server failed to run the job: {error}"))

@@ -832,6 +832,13 @@ class SessionExamples:
         assert job.memory == memory
         assert (await job_of(world, job.id)).memory == memory
 
+    async def test_the_task_that_was_run_is_kept_where_nobody_had_named_one(self, world: World) -> None:
+        for named, ran, kept in ((None, "paint", "paint"), ("draw", None, "draw"), (None, None, None)):
+            claim = await held(world, task=named)
+            done = Finish(claim.token, Outcome.FAILED, 9_000, failure=FAILURE, task=ran)
+            job = as_a(Finished, await world.do(done)).job
+            assert job.task == (await job_of(world, job.id)).task == kept
+
     async def test_attempts_that_lost_their_worker_are_counted_others_are_not(self, world: World) -> None:
         ids = [await submit(world) for _ in range(2)]
 

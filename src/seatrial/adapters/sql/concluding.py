@@ -23,7 +23,7 @@ _END = Prepared(
         {
             name: bindparam(name)
             for name in (
-                *("state", "token", "deaths", "started_at_ms", "ended_at_ms", "parts", "failure"),
+                *("state", "token", "deaths", "started_at_ms", "ended_at_ms", "parts", "failure", "task"),
                 *MEMORY_COLUMNS,
             )
         }
@@ -70,6 +70,7 @@ class Conclusion:
     started_at_ms: int | None
     deaths: int
     memory: MemoryUse | None
+    task: str | None
 
 
 def conclude(run: Run, conclusions: Sequence[Conclusion]) -> list[Job]:
@@ -99,6 +100,7 @@ def _ended(one: Conclusion) -> Job:
             "parts": one.parts,
             "failure": one.failure,
             "memory": one.memory,
+            "task": one.task,
             "publish_by_ms": None,
             "upload_by_ms": None,
         },
@@ -116,6 +118,7 @@ def _values(one: Conclusion) -> dict[str, Any]:
         "ended_at_ms": one.now_ms,
         "parts": [part_values(part) for part in one.parts] if succeeded else None,
         "failure": one.failure,
+        "task": one.task,
         **memory_values(one.memory),
     }
 

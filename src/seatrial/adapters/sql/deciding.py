@@ -24,7 +24,7 @@ _DECIDE = Prepared(
     .values(
         {
             name: bindparam(name)
-            for name in ("state", "token", "deaths", "started_at_ms", "publish_by_ms", *MEMORY_COLUMNS)
+            for name in ("state", "token", "deaths", "started_at_ms", "publish_by_ms", "task", *MEMORY_COLUMNS)
         }
         | {"session": null()}
     )
@@ -67,6 +67,7 @@ class Decision:
     started_at_ms: int | None
     deaths: int
     memory: MemoryUse | None
+    task: str | None
 
 
 def decide(run: Run, made: Sequence[Decision], publish_within_ms: int) -> list[Job]:
@@ -130,6 +131,7 @@ def _decided(one: Decision, publish_within_ms: int) -> Job:
             "deaths": one.deaths,
             "started_at_ms": one.started_at_ms,
             "memory": one.memory,
+            "task": one.task,
             "publish_by_ms": one.now_ms + publish_within_ms,
             "upload_by_ms": None,
         },
@@ -144,6 +146,7 @@ def _job_values(one: Decision, job: Job) -> dict[str, Any]:
         "deaths": job.deaths,
         "started_at_ms": job.started_at_ms,
         "publish_by_ms": job.publish_by_ms,
+        "task": job.task,
         **memory_values(one.memory),
     }
 

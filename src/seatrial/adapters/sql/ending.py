@@ -47,6 +47,7 @@ class Ending:
     started_at_ms: int | None = None
     deaths: int | None = None  # None: unchanged
     memory: MemoryUse | None = None
+    task: str | None = None  # None: unchanged
 
 
 def failed(row: JobRow, failure: Failure, now_ms: int, deaths: int | None = None) -> Ending:
@@ -101,6 +102,7 @@ def _decision(ending: Ending) -> Decision:
         started_at_ms=ending.started_at_ms,
         deaths=_deaths(ending),
         memory=ending.memory,
+        task=ending.task or ending.row.task,
     )
 
 
@@ -121,6 +123,7 @@ def _shown(run: Run, ending: Ending) -> Conclusion:
         started_at_ms=ending.started_at_ms,
         deaths=_deaths(ending),
         memory=ending.memory,
+        task=ending.task or ending.row.task,
     )
 
 

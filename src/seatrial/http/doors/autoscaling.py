@@ -46,6 +46,7 @@ class AutoScalingDoor:
             "DeleteScalingPolicy": Operation(self._delete_policy, _DEPLOY),
             "DescribeScalingPolicies": Operation(self._policies, _LOOK),
             "DescribeScalingActivities": Operation(self._activities, _LOOK),
+            "DescribeScheduledActions": Operation(self._scheduled, _LOOK),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -93,6 +94,10 @@ class AutoScalingDoor:
             if not wanted or meant.id in wanted
         ]
         return _page("ScalableTargets", found, request, "ResourceId")
+
+    async def _scheduled(self, call: AwsRequest, request: Request) -> Request:
+        dialect.check_service(request)
+        return {"ScheduledActions": []}  # none can be put
 
     # ------------------------------------------------------------------ policies
 

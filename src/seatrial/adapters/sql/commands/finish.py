@@ -86,4 +86,5 @@ def _ending(row: JobRow, command: Finish) -> Ending:
         token=command.token,
         started_at_ms=row.started_at_ms if command.started_at_ms is None else command.started_at_ms,
         memory=command.memory,
+        task=command.task,
     )

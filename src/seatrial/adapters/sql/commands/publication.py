@@ -75,6 +75,7 @@ def _conclusion(row: JobRow, publication: Publication, command: Published) -> Co
         started_at_ms=row.started_at_ms,
         deaths=row.deaths,
         memory=memory_of(row),
+        task=row.task,
     )
 
 
