@@ -141,8 +141,9 @@ def test_metrics_count_jobs_and_canaries(make_server: Any, api_of: Any, world: W
     world.says = "something else"
     done = api.server.cli("canary", "meter", check=False)
     assert done.returncode == 1
-    assert "Sample 'sum' of task 'do' answered otherwise than in its trial: 'value'." in done.stderr
-    assert "`varying`" in done.stderr
+    assert "Sample 'sum' of task 'do' answered otherwise than in its trial: 'value' (" in done.stderr
+    assert 'then, "something else" now).' in done.stderr
+    assert 'write `varying = ["value"]` in [tasks.do.output]' in done.stderr
     world.says = ""
     api.server.cli("canary", "meter")
 

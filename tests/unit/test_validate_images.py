@@ -108,6 +108,46 @@ def test_strips_inside_are_found(photo: Pixels) -> None:
     assert failed(looked_at(encoded(photo))) == ["image.inner_band"]
 
 
+@pytest.fixture
+def seaside(photo: Pixels) -> Pixels:
+    """A sky of one colour above photographed hills."""
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    photo[rows < 120 + 30 * np.sin(columns / 20)] = (90, 140, 200)
+    return photo
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_grey_strip_in_a_flat_sky_is_found(seaside: Pixels, turns: int) -> None:
+    seaside[60:76] = 128
+    verdict = looked_at(encoded(np.ascontiguousarray(np.rot90(seaside, turns))))
+    assert failed(verdict) == ["image.inner_band"]
+    assert "(grey)" in verdict.reason
+
+
+def test_strips_that_may_be_drawn_are_left_alone(seaside: Pixels) -> None:
+    black, horizon, drawing = seaside.copy(), seaside.copy(), np.full_like(seaside, 240)
+    black[60:76] = 0  # a banner across the sky: only grey is nothing but a decoder's
+    horizon[:60], horizon[60:76] = (60, 90, 120), 128  # grey parts two areas: an awning below the roof
+    drawing[60:76] = 128
+    drawing[100:140, 50:90] = (200, 30, 30)
+    for one in (seaside, black, horizon, drawing):
+        assert looked_at(encoded(one)).is_valid
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_grey_end_is_found_where_the_content_is_nearly_as_grey(photo: Pixels, form: str) -> None:
+    pale = np.clip(146 + (photo.astype(np.int16) - 128) // 16, 0, 255).astype(np.uint8)
+    assert looked_at(encoded(pale, form), f"a.{form.lower()}").is_valid
+    cut = pale.copy()
+    cut[180:] = 128
+    assert failed(looked_at(encoded(cut, form), f"a.{form.lower()}")) == ["image.edge_band"]
+
+
+def test_a_fog_that_ends_in_grey_little_by_little_is_valid(photo: Pixels) -> None:
+    clear = np.clip((190 - np.arange(SIDE)) / 120, 0, 1)[:, None, None]
+    assert looked_at(encoded((128 + (photo - 128.0) * clear).round().astype(np.uint8))).is_valid
+
+
 def test_a_gutter_that_a_thinner_one_crosses_is_left_alone(photo: Pixels) -> None:
     random = np.random.default_rng(3)
     sheet = np.concatenate([photo, photo[:, ::-1]], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,16 +114,19 @@ class Sampler:
     async def _check_likeness(self, version: EndpointVersion, task: Task, sample: Sample, job: Job) -> None:
         """Raises Unproven: what was the same each time in the trial is another answer now."""
         proved = await proved_answer(self._court.reports, version, task, sample)
-        paths = await proved.differing(self._court.objects, task, job) if proved is not None else []
-        if not paths:
+        changes = await proved.differing(self._court.objects, task, job) if proved is not None else {}
+        if not changes:
             return
-        told = ", ".join(repr(path) if path else "its whole answer" for path in paths[:NAMES_SHOWN_MAX])
+        first = list(changes.items())[:NAMES_SHOWN_MAX]
+        told = ", ".join(f"{path!r} ({change})" if path else f"its whole answer ({change})" for path, change in first)
         message = f"{named(task, sample)} answered otherwise than in its trial: {told}."
         remedy = (
-            "See what has changed since (`seatrial trial NAME`, its job), and deploy it again to prove what it "
-            "answers now. What may differ from run to run is named in `varying` of the task's output."
+            "See what has changed since (`seatrial trial NAME`, its job), and deploy it again to prove it as it is."
         )
-        raise Unproven(CANARY, message, details={"remedy": remedy, "differing": paths, "job_id": job.id})
+        if (paths := [path for path, _ in first if path]) and task.name:
+            declared = f"`varying = {json.dumps(paths)}` in [tasks.{task.name}.output]"
+            remedy += f" If it may differ from run to run, write {declared}."
+        raise Unproven(CANARY, message, details={"remedy": remedy, "differing": list(changes), "job_id": job.id})
 
     async def _ended(self, submission: Submission) -> Job:
         accepted = await self._court.submitter.submit(submission)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seatrial.domain.checking.schemas import shown
 from seatrial.domain.contract import Sample, Task
 from seatrial.domain.endpoint import EndpointVersion, StageState, TrialStage
 from seatrial.domain.jobs import Job, Part
@@ -16,7 +17,7 @@ from seatrial.engine.outputs import PRIMARY
 from seatrial.engine.report import REPORTS_BUCKET, Reports
 from seatrial.engine.trial.answer import Answer, differing, read_answer
 from seatrial.ports.object_store import ObjectStore
-from seatrial.prove.differences import covered, tells_of_the_run
+from seatrial.prove.differences import covered, tells_of_the_run, value_at
 
 Item = Mapping[str, Any]
 
@@ -28,14 +29,20 @@ class ProvedAnswer:
     answer: Answer
     varying: frozenset[str]
 
-    async def differing(self, objects: ObjectStore, task: Task, job: Job) -> list[str]:
-        """Where a job's answer to the same sample differs, beyond what its contract allows."""
+    async def differing(self, objects: ObjectStore, task: Task, job: Job) -> dict[str, str]:
+        """Where a job's answer to the same sample differs beyond its contract: path -> what it was and is."""
         answer = await read_answer(objects, job)
-        return [
-            path
+        return {
+            path: self._change(answer, path)
             for path in await differing(self.answer, answer, task.output, self.varying)
             if not tells_of_the_run(path) and not covered(path, self.varying)
-        ]
+        }
+
+    def _change(self, answer: Answer, path: str) -> str:
+        if path in self.answer.parts or path in answer.parts:
+            return "other bytes"
+        before, now = (value_at(one.value, path)[:1] for one in (self.answer, answer))
+        return f"{shown(before[0]) if before else 'nothing'} then, {shown(now[0]) if now else 'nothing'} now"
 
 
 async def proved_answer(reports: Reports, version: EndpointVersion, task: Task, sample: Sample) -> ProvedAnswer | None:
