@@ -91,6 +91,21 @@ def test_an_entry_point_that_is_not_there_is_named(write: Write, files: dict[str
     assert remedy in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({}, "Runtime.ImportModuleError"),
+        ({"a.py": "import not_there_either\ndef h(event, context): ...\n"}, "Runtime.ImportModuleError"),
+        ({"a.py": "def h(:\n"}, "Runtime.UserCodeSyntaxError"),
+        ({"a.py": "import b\ndef h(event, context): ...\n", "b.py": "def g(:\n"}, "Runtime.UserCodeSyntaxError"),
+        ({"a.py": "def other(event, context): ...\n"}, "Runtime.HandlerNotFound"),
+    ],
+)
+def test_what_would_keep_a_lambda_from_starting_has_awss_word(write: Write, files: dict[str, str], word: str) -> None:
+    manifest = "[package]\nlayout = 'aws_lambda'\nhandler = 'a.h'\n"
+    assert f"({word})." in only(write({"seatrial.toml": manifest, **files, **SAMPLE})).message
+
+
 MODEL = "def model_fn(model_dir): ...\n"
 
 

@@ -18,7 +18,7 @@ from seatrial.package.checks.extension_modules import check_extension_modules
 from seatrial.package.checks.hard_coded_paths import check_hard_coded_paths
 from seatrial.package.checks.images.package_image import check_package_image
 from seatrial.package.checks.interpreter import check_interpreter
-from seatrial.package.checks.lambda_function import check_lambda_function
+from seatrial.package.checks.lambda_function import check_lambda_function, in_aws_words
 from seatrial.package.checks.pins import check_pins
 from seatrial.package.checks.python_handler import check_python_handler
 from seatrial.package.checks.requirements_file import check_requirements
@@ -73,7 +73,8 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     elif contents is None:  # the image is all there
         found += check_package_image(manifest, root, target)
     if entry.wanted and manifest.image is None:
-        found += _of_the_code(manifest, root, files, target, entry, declares, carried)
+        faults = _of_the_code(manifest, root, files, target, entry, declares, carried)
+        found += [in_aws_words(one) for one in faults] if manifest.layout == "aws_lambda" else faults
     found += check_cog_build(manifest, root, target) if manifest.layout == "cog" else ()
     found += check_requirements(lines, target)
     found += check_pins(lines)

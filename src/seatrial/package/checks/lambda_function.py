@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from seatrial.package.checks.calls import fault_at, parameter_count, takes
 from seatrial.package.finding import Finding
@@ -14,6 +15,8 @@ from seatrial.package.layout import Entry
 from seatrial.package.source import Source
 
 ID = "lambda_function"
+NOT_IMPORTED = "Runtime.ImportModuleError"  # what AWS's runtime would say of such a fault
+_AWS_WORDS = {"entry_point": NOT_IMPORTED, "imports": NOT_IMPORTED, "syntax": "Runtime.UserCodeSyntaxError"}
 
 
 def check_lambda_function(entry: Entry, source: Source) -> Iterator[Finding]:
@@ -31,3 +34,11 @@ def check_lambda_function(entry: Entry, source: Source) -> Iterator[Finding]:
     elif isinstance(found, ast.FunctionDef) and not takes(found, 2):
         fault = f"{name} takes {parameter_count(found)} arguments; it is called with (event, context)"
         yield fault_at(ID, source, fault, f"Write `def {name}(event, context)`.", found.lineno)
+
+
+def in_aws_words(finding: Finding) -> Finding:
+    """The same, with AWS's own word for a fault that would keep its runtime from starting."""
+    if finding.level != "error" or finding.id not in _AWS_WORDS:
+        return finding
+    word = _AWS_WORDS["syntax" if " is no Python: " in finding.message else finding.id]
+    return replace(finding, message=f"{finding.message.removesuffix('.')} ({word}).")

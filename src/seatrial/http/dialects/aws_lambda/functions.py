@@ -21,6 +21,7 @@ _STATES: Mapping[EndpointStatus, str] = {
     EndpointStatus.FAILED: "Failed",
     EndpointStatus.DELETING: "Deleting",
 }
+AT_FAULT = "FunctionError"  # its trial failed
 _CHANGING = frozenset({EndpointStatus.CREATING, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK})
 
 
@@ -50,13 +51,14 @@ def _state(endpoint: Endpoint) -> dict[str, str]:
     reason = endpoint.failure_reason
     said = {"State": _STATES[endpoint.status]}
     if endpoint.status is EndpointStatus.FAILED:
-        return said | {"StateReason": reason or "", "StateReasonCode": "InternalError", "LastUpdateStatus": "Failed"}
+        return said | {"StateReason": reason or "", "StateReasonCode": AT_FAULT, "LastUpdateStatus": "Failed"}
     if endpoint.status is EndpointStatus.CREATING:
         said |= {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
     if endpoint.status in _CHANGING:
         return said | {"LastUpdateStatus": "InProgress"}
     if reason:
-        return said | {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": reason}
+        said |= {"LastUpdateStatusReason": reason, "LastUpdateStatusReasonCode": AT_FAULT}
+        return said | {"LastUpdateStatus": "Failed"}
     return said | {"LastUpdateStatus": "Successful"}
 
 
