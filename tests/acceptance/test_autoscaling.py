@@ -158,6 +158,7 @@ def test_figures_alarm_and_a_step_that_wakes(scaled, eventually, aws_command):
         ({"ExtendedStatistic": "p99"}, "ExtendedStatistic is not offered here"),
         ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "valid: scaling policies and SNS topics"),
         ({"AlarmActions": [policy.replace("scalingPolicy:", "scalingPolicy:0")]}, "There is no scaling policy"),
+        ({"OKActions": [f"{topic}-gone"]}, "There is no topic"),
     ):
         with pytest.raises(ClientError, match=said):
             one.cloudwatch.put_metric_alarm(**alarm, **more)
@@ -254,6 +255,17 @@ def test_an_alarm_is_told_to_a_subscriber_of_its_topic(scaled, eventually):
         assert (message["NewStateValue"], message["AlarmDescription"]) == ("ALARM", "too deep")
         assert "[10.5]" in message["NewStateReason"]
         assert message["Trigger"]["Dimensions"] == [{"name": "EndpointName", "value": "manual"}]
+        one.cloudwatch.disable_alarm_actions(AlarmNames=["deep"])
+        one.cloudwatch.set_alarm_state(AlarmName="deep", StateValue="OK", StateReason="quiet")
+        one.cloudwatch.set_alarm_state(AlarmName="deep", StateValue="ALARM", StateReason="nobody hears")
+        one.cloudwatch.enable_alarm_actions(AlarmNames=["deep"])
+        (entry,) = one.cloudwatch.describe_alarms(AlarmNames=["deep"])["MetricAlarms"]
+        assert (entry["ActionsEnabled"], entry["StateReason"]) == (True, "nobody hears")
+        one.cloudwatch.set_alarm_state(AlarmName="deep", StateValue="OK", StateReason="no action of this state")
+        one.cloudwatch.set_alarm_state(AlarmName="deep", StateValue="ALARM", StateReason="heard again")
+        eventually(lambda: receiver.got)
+        (again,) = receiver.got
+        assert json.loads(verified(again[1])["Message"])["NewStateReason"] == "heard again"
         one.cloudwatch.delete_alarms(AlarmNames=["deep"])
 
 

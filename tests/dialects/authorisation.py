@@ -235,6 +235,8 @@ CLOUDWATCH: Mapping[str, Row] = {
     "DescribeAlarmsForMetric": Row("read deploy", 200, _METRIC),
     "DescribeAlarmHistory": Row("read deploy", 200, {}),
     "DeleteAlarms": Row("deploy", 404, {"AlarmNames": ["{alarm}"]}),
+    "EnableAlarmActions": Row("deploy", 404, {"AlarmNames": ["{alarm}"]}),
+    "DisableAlarmActions": Row("deploy", 404, {"AlarmNames": ["{alarm}"]}),
     "SetAlarmState": Row("deploy", 404, {"AlarmName": "{alarm}", "StateValue": "OK", "StateReason": "r"}),
 }
 

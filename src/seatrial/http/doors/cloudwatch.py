@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -40,6 +41,7 @@ class CloudWatchDoor:
         self._figures = services.figures
         self._alarms = services.alarms
         self._scaler = services.scaler
+        self._topics = services.topics
         self._clock = services.clock
         self._account_id = services.keyring.credentials.account_id
         self._operations: Mapping[str, Operation] = {
@@ -53,6 +55,8 @@ class CloudWatchDoor:
             "DescribeAlarmHistory": Operation(self._history, _LOOK),
             "DeleteAlarms": Operation(self._delete_alarms, _DEPLOY),
             "SetAlarmState": Operation(self._set_state, _DEPLOY),
+            "EnableAlarmActions": Operation(partial(self._switch_actions, enabled=True), _DEPLOY),
+            "DisableAlarmActions": Operation(partial(self._switch_actions, enabled=False), _DEPLOY),
         }
 
     async def __call__(self, call: AwsRequest) -> Response:
@@ -120,6 +124,14 @@ class CloudWatchDoor:
             raise dialect.invalid(f"The action {arn} is not offered here; valid: scaling policies and SNS topics.")
         elif principal.endpoints is not None:
             raise outside(principal, "topic", arn)
+        else:
+            await self._check_topic(principal, arn)
+
+    async def _check_topic(self, principal: Principal, arn: str) -> None:
+        try:
+            await self._topics.topic(principal.owner, arn)
+        except NotFound as error:
+            raise dialect.invalid(f"{error.message} Make it first (CreateTopic).") from None
 
     async def _describe_alarms(self, call: AwsRequest, request: Request) -> Request:
         found = [one for one in self._shown(call.principal) if dialect.is_asked_for(one, request)]
@@ -170,6 +182,15 @@ class CloudWatchDoor:
             )
         except NotFound:
             raise dialect.unknown_alarm(name) from None
+        return {}
+
+    async def _switch_actions(self, call: AwsRequest, request: Request, enabled: bool) -> Request:
+        names = request["AlarmNames"]
+        self._check_known(call.principal, names)
+        for name in names:
+            now_ms = self._clock.now_ms()
+            alarm = self._alarms.alarm(name)
+            await self._alarms.put(replace(alarm, actions_enabled=enabled, configured_at_ms=now_ms))
         return {}
 
     # ------------------------------------------------------------------ inside

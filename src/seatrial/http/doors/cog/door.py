@@ -103,7 +103,7 @@ class _Routes:
 
     async def _shutdown(self, call: Call) -> Response:
         message = "A server with other endpoints and jobs is not shut down by this route."
-        remedy = "Stop the server itself, or take the endpoint away: seatrial delete NAME"
+        remedy = "Stop the server itself, or take the endpoint away: seatrial endpoints delete NAME"
         raise SeatrialError(NOT_OFFERED, message, details={"remedy": remedy})
 
 
