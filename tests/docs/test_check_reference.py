@@ -28,6 +28,8 @@ def test_every_check_is_documented_with_its_remedy() -> None:
 
 
 def test_no_two_checks_share_an_id() -> None:
-    found = [one.name for one in pkgutil.walk_packages(checks.__path__, f"{checks.__name__}.")]
-    named = [importlib.import_module(name).ID for name in found if hasattr(importlib.import_module(name), "ID")]
+    """A check of two files (an image's command, and that of a Dockerfile) says its id in one of them."""
+    files = [path for root in checks.__path__ for path in Path(root).rglob("*.py")]
+    named = [said for path in files for said in re.findall(r'^ID = "(\w+)"$', path.read_text(), re.MULTILINE)]
+    assert len(named) > 30
     assert len(set(named)) == len(named)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seatrial.package.checks.images.image_command import (
     EXEC_REMEDY,
+    ID,
     LAMBDA_BASES,
     SCRIPTS,
 )
@@ -18,7 +19,6 @@ from seatrial.package.image.copied import Copied, copied, working_folder
 from seatrial.package.image.dockerfile import Instruction, Stage
 from seatrial.package.image.layers import IMAGE_HEAD_BYTES
 
-ID = "image_command"
 BRINGING = ("git clone", "curl", "wget", "tar ", "unzip", "mv ", "cp ", "ln ", "<<")  # what a RUN makes files with
 LINE_ENDS = re.compile(r"\b(sed|dos2unix|tr|perl)\b")  # what a RUN mends line ends with
 
