@@ -110,3 +110,14 @@ async def test_what_a_listing_finds_counts_once_and_not_from_before_the_trigger(
     assert [await triggers.note(some), await triggers.note(some), await triggers.note([])] == [3, 0, 0]
     told = {(event.trigger and event.trigger.id, event.name.key) for event in await triggers.waiting(99_000, 10)}
     assert told == {("t1", "in/early.png"), ("t1", "in/new.png"), ("t2", "in/new.png")}
+
+
+async def test_a_trigger_that_is_put_again_keeps_its_age_and_its_events(
+    names: SqlObjectNames, triggers: SqlTriggers
+) -> None:
+    await put(names, "in/a.png")
+    await triggers.put(replace(RULE, suffix=".jpg", created_at_ms=9_000))
+    kept = await triggers.trigger(RULE.id)
+    assert kept is not None
+    assert (kept.suffix, kept.created_at_ms) == (".jpg", 1_000)
+    assert [one.name.key for one in await triggers.events(RULE.id, 9)] == ["in/a.png"]

@@ -26,6 +26,7 @@ COMMANDS = {
     "describe": "describe",
     "invoke": "invoke",
     "jobs": "jobs",
+    "triggers": "triggers",
     "webhooks": "webhooks",
     "deliveries": "deliveries",
     "keys": "keys",

@@ -16,6 +16,7 @@ from seatrial.domain.limits import (
 )
 from seatrial.domain.objects import ObjectName
 from seatrial.domain.scaling import ScalingSettings
+from seatrial.domain.triggers import TriggerWish
 
 
 class EndpointStatus(StrEnum):
@@ -120,6 +121,8 @@ class VersionSettings:
     update: UpdateWay = UpdateWay.BLUE_GREEN  # how this version takes the place of the one before
     canary_minutes: int | None = None  # between two canaries; None: only when one is asked for, or after a change
     canary_policy: CanaryPolicy = CanaryPolicy.REPORT
+    triggers: tuple[TriggerWish, ...] = ()  # objects that become jobs while this version is in service
+    reach: str | None = None  # what who deployed it may touch (domain.access.reach_document); None: everything
     scaling: ScalingSettings | None = None  # None: as many workers as `workers` says, until somebody scales it
 
 

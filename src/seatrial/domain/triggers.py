@@ -33,7 +33,29 @@ class Origin(StrEnum):
 
     NOTIFICATION = "notification"  # the bucket's notification configuration
     SETTING = "setting"  # the native API
+    PACKAGE = "package"  # [[triggers]] of the package that is in service
     UPLOAD = "upload"  # a job that waits for its input
+
+
+CREATED_EVENTS = ("s3:ObjectCreated:*", *(f"s3:{one}" for one in ObjectChange if one is not ObjectChange.DELETED))
+REMOVED_EVENTS = ("s3:ObjectRemoved:*", f"s3:{ObjectChange.DELETED}")
+WHOLE_OBJECT = "object"  # the job is given the object itself
+GIVEN = (WHOLE_OBJECT, "s3", "sns", "sqs")  # or an event of that service, as functions of AWS Lambda get it
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerWish:
+    """Objects of a bucket are to become jobs of an endpoint; `event` is one of GIVEN."""
+
+    bucket: str
+    name: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+    events: tuple[str, ...] = ("s3:ObjectCreated:*",)
+    event: str = WHOLE_OBJECT
+    task: str | None = None
+    media_type: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +78,12 @@ class Trigger:
     suffix: str = ""
     key: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where it leads, if that is an endpoint."""
+        named: str | None = self.options.get("endpoint")
+        return self.target if self.kind is TriggerKind.ENDPOINT else named
 
     def wants(self, key: str, change: ObjectChange) -> bool:
         """Whether this change of the object of that key, in the trigger's bucket, sets it off."""

@@ -46,6 +46,7 @@ from seatrial.engine.report import Reports
 from seatrial.engine.told_contract import told_contract
 from seatrial.engine.trial import Court, Proved, Trial, failure_reason
 from seatrial.engine.trial.reason import FAILURE_REASON_CHARS_MAX
+from seatrial.engine.trigger_acts import REACH, kept_reach
 from seatrial.engine.watch import Watch
 from seatrial.ports.clock import Clock
 from seatrial.ports.crash_points import CrashPoint, reached
@@ -448,6 +449,7 @@ class Deployer:
             self._resume_active(endpoint)
             if endpoint.target_version is not None and endpoint.name not in self._proofs:
                 self._start_proof(endpoint, self._directory.version(endpoint.target_version).version, None)
+            self._background(self._insist(partial(self._court.triggers.follow, endpoint.name)))
         self._background(self._court.reports.look_at_all())
 
     async def close(self, grace_seconds: float) -> None:
@@ -647,6 +649,7 @@ class Deployer:
                 self._crews.retire_later(endpoint.active_version)
         proved.crew.scale(workers)
         self._bells.ring(endpoint.id)
+        self._background(self._insist(partial(self._court.triggers.follow, name)))
         self._court.say(version, f"in service: version {version.number}" + (" (unproven)" if proved.unproven else ""))
 
     async def _restart(self, version: EndpointVersion) -> None:
@@ -710,6 +713,7 @@ class Deployer:
                 for version in self._directory.versions(endpoint.id):
                     await self._court.reports.forget(version.id)
                 await self._directory.remove(endpoint)
+                await self._court.triggers.follow(endpoint.name)
 
     async def _fail_queued(self, endpoint_id: str, failure: Failure, version_id: str | None) -> None:
         while True:
@@ -762,7 +766,7 @@ def _both(first: str, second: str) -> str:
 
 
 def _setting_names() -> frozenset[str]:
-    return frozenset(one.name for one in fields(VersionSettings))
+    return frozenset(one.name for one in fields(VersionSettings)) - {REACH}
 
 
 def _chosen(version: EndpointVersion) -> frozenset[str]:
@@ -779,7 +783,7 @@ def _version(deployment: Deployment, endpoint_id: str, number: int, now_ms: int)
     if unknown:
         valid = ", ".join(sorted(_setting_names()))
         raise BadInput(errors.UNKNOWN_FIELD, f"There is no setting {unknown[0]!r}.", field=unknown[0], valid=valid)
-    settings = VersionSettings(**deployment.settings)
+    settings = VersionSettings(**deployment.settings, reach=kept_reach(deployment.reach).get(REACH))
     if not 0 <= settings.workers <= WORKERS_PER_ENDPOINT_MAX:
         valid = f"0 (outside workers only) to {WORKERS_PER_ENDPOINT_MAX}"
         raise BadInput(errors.INVALID_FIELD, "That many workers are not possible.", field="workers", valid=valid)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from seatrial.engine.streams import Streams
     from seatrial.engine.submit import Submitter
     from seatrial.engine.topics import Topics
+    from seatrial.engine.triggers import Triggers
     from seatrial.engine.waits import Waits
     from seatrial.engine.webhooks import Webhooks
 
@@ -77,6 +78,7 @@ class Services:
     streams: Streams
     outside: Outside
     triggers: TriggerStore
+    endpoint_triggers: Triggers
     awaited: AwaitedUploads
     receivers: tuple[IpNetwork, ...] = ()  # networks, not public, that receivers may be in
     is_public: bool = False  # that `base_url` was set; else each client has the address that it asked for

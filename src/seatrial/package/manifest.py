@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from seatrial.domain.contract import Contract, Sample, Task
 from seatrial.domain.limits import CONTRACT_BYTES_MAX, WORKERS_PER_ENDPOINT_MAX
 from seatrial.domain.scaling import ScalingSettings, problem_of_limits
+from seatrial.domain.triggers import TriggerWish
 from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
 from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
@@ -33,6 +34,7 @@ from seatrial.package.tables import (
     PackageTable,
     ScalingTable,
     SecretTable,
+    TriggerTable,
     WeightsTable,
     WorkerTable,
 )
@@ -47,7 +49,7 @@ SERVE = ("serve",)  # as in `docker run IMAGE serve`
 SAGEMAKER_REQUIREMENTS = "code/requirements.txt"
 PYTHON_REQUIREMENTS = "requirements.txt"
 WORKER_SETTINGS = {"count": "workers"}  # the rest has the same names in VersionSettings
-TABLES = ("package", "endpoint", "http", "env", "secrets", "weights", "worker", "scaling", "tasks")
+TABLES = ("package", "endpoint", "http", "env", "secrets", "weights", "worker", "scaling", "triggers", "tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Manifest:
     image: str | None = None
     http: HttpTable = field(default_factory=HttpTable)
     worker: Mapping[str, Any] = field(default_factory=dict)  # what [worker] sets, under the names of VersionSettings
-    endpoint: Mapping[str, Any] = field(default_factory=dict)  # what [endpoint] and [scaling] set, likewise
+    endpoint: Mapping[str, Any] = field(default_factory=dict)  # of [endpoint], [scaling], [[triggers]], likewise
 
     @property
     def device(self) -> str | None:
@@ -225,7 +227,8 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         http=_read_http(tables, layout, env, problems),
         worker=({"device": "cuda"} if cog.gpu else {}) | _worker_settings(worker, problems),
         endpoint={key: getattr(endpoint, key) for key in sorted(endpoint.model_fields_set)}
-        | _read_scaling(tables, problems),
+        | _read_scaling(tables, problems)
+        | _read_triggers(tables.get("triggers", []), problems),
     )
 
 
@@ -239,6 +242,24 @@ def _read_scaling(tables: Mapping[str, Any], problems: Problems) -> dict[str, An
     if problem is not None:
         problems.add("[scaling]", "max", f"is below min: {said.maximum} < {said.minimum}", "min or more")
     return {"scaling": ScalingSettings(**said.model_dump())}
+
+
+def _read_triggers(values: object, problems: Problems) -> dict[str, Any]:
+    if not isinstance(values, list):
+        problems.add("[[triggers]]", None, f"found {shown(values)}", "tables [[triggers]]")
+        return {}
+    wishes: list[TriggerWish] = []
+    for number, one in enumerate(values, start=1):
+        table = f"[[triggers]] {number}"
+        said = problems.parse(TriggerTable, one, table)
+        if said is None:
+            continue
+        values = said.model_dump()
+        wish = TriggerWish(**{**values, "events": tuple(said.events), "name": said.name or f"trigger-{number}"})
+        if any((wish.bucket, wish.name) == (other.bucket, other.name) for other in wishes):
+            problems.add(table, "name", f"found {wish.name!r} a second time", "a name for each")
+        wishes.append(wish)
+    return {"triggers": tuple(wishes)} if wishes else {}
 
 
 def _command(package: PackageTable) -> tuple[str, ...]:

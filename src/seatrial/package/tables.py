@@ -18,6 +18,7 @@ from seatrial.domain.limits import (
     INPUT_OBJECT_BYTES_MAX,
     INVOCATION_TIMEOUT_SECONDS_DEFAULT,
     INVOCATION_TIMEOUT_SECONDS_MAX,
+    KEY_BYTES_MAX,
     LOAD_LOG_PATTERN_CHARS_MAX,
     LOAD_LOG_PATTERNS_MAX,
     LOAD_TIMEOUT_SECONDS_DEFAULT,
@@ -33,6 +34,7 @@ from seatrial.domain.limits import (
     TOLERANCE_DEFAULT,
     WORKERS_PER_ENDPOINT_MAX,
 )
+from seatrial.domain.triggers import GIVEN
 from seatrial.package.layout import LAYOUTS
 
 PLAIN_TYPES = ("string", "integer", "number", "boolean", "object", "array")
@@ -48,6 +50,7 @@ Number = int | float
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 MediaTypeText = Annotated[str, StringConstraints(pattern=MEDIA_TYPE_PATTERN)]
+KeyText = Annotated[str, StringConstraints(max_length=KEY_BYTES_MAX)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -97,6 +100,20 @@ class EndpointTable(Table):
         None, ge=1, le=CANARY_MINUTES_MAX, description=f"1 to {CANARY_MINUTES_MAX} whole minutes"
     )
     canary_policy: CanaryPolicy = Field(CanaryPolicy.REPORT, strict=False, description=", ".join(CanaryPolicy))
+
+
+class TriggerTable(Table):
+    """`[[triggers]]`: objects of a bucket that become jobs while the package is in service."""
+
+    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)] = Field(description="the name of a bucket")
+    name: Name | None = Field(None, description="up to 128 letters, digits, '_', '.' and '-'")
+    prefix: KeyText = Field("", description="the beginning of keys")
+    suffix: KeyText = Field("", description="the end of keys")
+    events: list[Text] = Field(["s3:ObjectCreated:*"], min_length=1, description="a list of S3's events")
+    event: Literal["object", "s3", "sns", "sqs"] = Field("object", description=", ".join(GIVEN))
+    task: Text | None = Field(None, description="the name of a task")
+    media_type: MediaTypeText | None = Field(None, description="a media type such as image/png")
+    result: Text | None = Field(None, description="s3://bucket/key or a path, with {job_id} in it")
 
 
 class ScalingTable(Table):

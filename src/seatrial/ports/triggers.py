@@ -32,6 +32,10 @@ class TriggerStore(Protocol):
         """Keep a trigger; False: there is one of its id."""
         ...
 
+    async def put(self, trigger: Trigger) -> None:
+        """Keep a trigger, in place of one of its id, whose events and age stay."""
+        ...
+
     async def remove(self, trigger_id: str) -> bool:
         """Drop a trigger; False: there was none."""
         ...

@@ -113,9 +113,11 @@ from seatrial.engine.topics import Topics
 from seatrial.engine.transfers import Transfers
 from seatrial.engine.trial import Court
 from seatrial.engine.trigger_acts import trigger_acts
+from seatrial.engine.triggers import Triggers
 from seatrial.engine.waits import Waits
 from seatrial.engine.watch import Watch
 from seatrial.engine.webhooks import Webhooks
+from seatrial.http.dialects.aws_lambda.names import arn
 from seatrial.http.doors.cog import CogWebhooks, Documents
 from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
 from seatrial.http.doors.s3.event_words import S3EventWords
@@ -512,6 +514,7 @@ def _deployer(
         drill_seconds=settings.drill_seconds,
         receivers=receivers,
         remains=remains,
+        triggers=_triggers(ground, stores, doers),
     )
     deployer = Deployer(
         court,
@@ -582,10 +585,24 @@ async def _services(
         figures=scaling.figures,
         meters=meters,
         triggers=SqlTriggers(stores.database),
+        endpoint_triggers=court.triggers,
         receivers=ground.settings.receiver_networks,
         awaited=_awaited(ground, stores),
         home=stores.kept.home,
         backups=_backups(ground, stores),
+    )
+
+
+def _triggers(ground: _Ground, stores: _Stores, doers: _Doers) -> Triggers:
+    credentials = stores.keyring.credentials
+    return Triggers(
+        SqlTriggers(stores.database),
+        stores.kept.objects,
+        doers.directory,
+        ground.clock,
+        lambda endpoint: arn(endpoint, credentials.region, credentials.account_id),
+        stores.kept.home,
+        buckets_stay=ground.kept,
     )
 
 

@@ -34,6 +34,7 @@ from seatrial.domain.history import EndpointEvent, EventFilter
 from seatrial.domain.jobs import JobState
 from seatrial.domain.objects import ObjectName
 from seatrial.domain.scaling import ScalingSettings
+from seatrial.domain.triggers import TriggerWish
 from seatrial.ports.registry import AlreadyThere, NotThere
 
 _SESSIONS = (
@@ -247,8 +248,9 @@ def _settings(values: Mapping[str, Any]) -> VersionSettings:
         "update": UpdateWay(values.get("update", UpdateWay.BLUE_GREEN)),
         "canary_policy": CanaryPolicy(values.get("canary_policy", CanaryPolicy.REPORT)),
     }
+    wishes = [TriggerWish(**{**one, "events": tuple(one["events"])}) for one in values.get("triggers", ())]
     scaling = {"scaling": ScalingSettings(**values["scaling"])} if values.get("scaling") else {}
-    return VersionSettings(**{**values, **prefixes, **words, **lists, **scaling})
+    return VersionSettings(**{**values, **prefixes, **words, **lists, **scaling, "triggers": tuple(wishes)})
 
 
 def _stage(values: Mapping[str, Any]) -> StageReport:

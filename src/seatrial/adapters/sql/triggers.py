@@ -88,6 +88,10 @@ class SqlTriggers:
         """See the port."""
         return await self._database.write(partial(_add, trigger=trigger))
 
+    async def put(self, trigger: Trigger) -> None:
+        """See the port."""
+        await self._database.write(partial(_put, trigger=trigger))
+
     async def remove(self, trigger_id: str) -> bool:
         """See the port."""
         query = delete(triggers).where(triggers.c.id == trigger_id)
@@ -140,6 +144,13 @@ def _add(conn: Connection, trigger: Trigger) -> bool:
         return False
     conn.execute(insert(triggers), trigger_values(trigger))
     return True
+
+
+def _put(conn: Connection, trigger: Trigger) -> None:
+    if not _add(conn, trigger):
+        values = trigger_values(trigger)
+        values = {name: value for name, value in values.items() if name not in ("id", "created_at_ms")}
+        conn.execute(update(triggers).where(triggers.c.id == trigger.id).values(**values))
 
 
 def _note(conn: Connection, found: Sequence[ObjectInfo]) -> int:

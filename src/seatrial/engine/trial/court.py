@@ -15,6 +15,7 @@ from seatrial.engine.receivers import OwnReceivers
 from seatrial.engine.remains import Remains
 from seatrial.engine.report import Reports
 from seatrial.engine.submit import Submitter
+from seatrial.engine.triggers import Triggers
 from seatrial.ports.clock import Clock
 from seatrial.ports.object_store import ObjectStore
 from seatrial.ports.packages import PackageStore
@@ -44,6 +45,7 @@ class Court:
     drill_seconds: float
     receivers: OwnReceivers
     remains: Remains
+    triggers: Triggers
 
 
 @dataclass(frozen=True, slots=True)

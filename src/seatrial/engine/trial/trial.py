@@ -169,6 +169,7 @@ class Trial:
         settings = replace(version.settings, **said)
         settings = replace(settings, env=dict(manifest.env) | dict(version.settings.env))
         await self._save(replace(version, settings=settings, contract=contract_to_json(own.contract)))
+        await court.triggers.check_package(self.version)
         tasks = ", ".join(task.name for task in manifest.contract.tasks) or "undeclared"
         return manifest, f"{manifest.name or version.package.source}: tasks {tasks}", {"warnings": notes}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,22 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seatrial.domain import errors
 from seatrial.domain.access import require
 from seatrial.domain.credentials import KeyScope, Principal
-from seatrial.domain.errors import BadInput, Conflict, NotFound
-from seatrial.domain.limits import KEY_BYTES_MAX, OBJECT_EVENTS_SHOWN_MAX, TRIGGERS_PER_BUCKET_MAX
+from seatrial.domain.endpoint import VersionSettings
+from seatrial.domain.errors import Conflict, NotFound
+from seatrial.domain.limits import KEY_BYTES_MAX, OBJECT_EVENTS_SHOWN_MAX
 from seatrial.domain.media_types import JSON
-from seatrial.domain.triggers import EventState, ObjectChange, ObjectEvent, Origin, Trigger, TriggerKind
-from seatrial.engine.result_names import JOB_ID, check_result_name, check_result_reach
-from seatrial.engine.trigger_acts import REACH, kept_reach
+from seatrial.domain.triggers import EventState, ObjectEvent, Origin, Trigger, TriggerKind, TriggerWish
+from seatrial.engine.result_names import JOB_ID
+from seatrial.engine.trigger_acts import REACH
 from seatrial.http.api.deployments import json_body
 from seatrial.http.api.views import instant
 from seatrial.http.auth import caller, needs
-from seatrial.http.dialects.aws_lambda.names import arn
 from seatrial.http.errors import invalid
 from seatrial.http.services import Services
-from seatrial.ports.object_store import NoSuchBucket
-
-_CREATED = ("s3:ObjectCreated:*", *(f"s3:{one}" for one in ObjectChange if one is not ObjectChange.DELETED))
-_REMOVED = ("s3:ObjectRemoved:*", f"s3:{ObjectChange.DELETED}")
 
 
 class TriggerRequest(BaseModel):
@@ -53,6 +48,12 @@ class TriggerRequest(BaseModel):
         f"{JOB_ID} in it; unset: a name made up below that prefix.",
         examples=["s3://results/results/{job_id}.json"],
     )
+    replace: bool = Field(False, description="Take the place of the trigger of that name, with its waiting events.")
+
+    def wish(self) -> TriggerWish:
+        """What is asked for."""
+        said = self.model_dump(exclude={"endpoint", "replace", "events"})
+        return TriggerWish(**said, events=tuple(self.events))
 
 
 class TriggerView(BaseModel):
@@ -66,7 +67,9 @@ class TriggerView(BaseModel):
     events: list[str]
     kind: TriggerKind = Field(description="function, topic or endpoint.")
     target: str = Field(description="The ARN or the endpoint's name.")
-    origin: Origin = Field(description="notification: the bucket's own configuration; setting: made here.")
+    origin: Origin = Field(
+        description="notification: the bucket's own configuration; setting: made here; package: of seatrial.toml."
+    )
     options: dict[str, Any] = {}
     created_at: str
 
@@ -163,11 +166,10 @@ class TriggerRoutes:
         asked = await _asked(request)
         principal = caller(request)
         require(principal, KeyScope.DEPLOY, endpoint=asked.endpoint, bucket=asked.bucket)
-        await self._check(asked, principal)
-        trigger = self._trigger(asked, principal)
-        await self._check_loop(asked)
-        if not await self._services.triggers.add(trigger):
-            raise Conflict(errors.TRIGGER_EXISTS, f"There is a trigger {trigger.name!r} on {trigger.bucket!r} already.")
+        wish, triggers = asked.wish(), self._services.endpoint_triggers
+        await triggers.check(wish, asked.endpoint, await self._settings(asked.endpoint), principal.reach)
+        trigger = triggers.made(wish, asked.endpoint, principal.owner, principal.reach)
+        await self._keep(trigger, asked, principal)
         return TriggerView.of(trigger)
 
     async def show(self, id: str, request: Request) -> TriggerDetails:
@@ -180,6 +182,12 @@ class TriggerRoutes:
         """Events that it was not acted upon for are dropped with it. One of a bucket's notification configuration
         goes with that."""
         trigger = await self._found(id, caller(request))
+        if trigger.origin is Origin.PACKAGE:
+            raise Conflict(
+                errors.TRIGGER_ELSEWHERE,
+                f"{trigger.name!r} is part of the package of {trigger.endpoint!r}.",
+                details={"remedy": "take its [[triggers]] out of seatrial.toml and deploy that"},
+            )
         if trigger.origin is not Origin.SETTING:
             remedy = f"aws s3api put-bucket-notification-configuration --bucket {trigger.bucket} …"
             raise Conflict(
@@ -197,82 +205,26 @@ class TriggerRoutes:
             raise NotFound(errors.TRIGGER_NOT_FOUND, f"There is no trigger {trigger_id[:200]!r}.")
         return trigger
 
-    async def _check(self, asked: TriggerRequest, principal: Principal) -> None:
-        await self._services.deployer.endpoint(asked.endpoint)
-        try:
-            await self._services.objects.list(asked.bucket, limit=1)
-        except NoSuchBucket:
-            raise BadInput(
-                errors.INVALID_FIELD,
-                f"There is no bucket {asked.bucket!r}.",
-                field="bucket",
-                valid=f"a bucket that is there: aws s3 mb s3://{asked.bucket}",
-            ) from None
-        unseen = asked.event == "object" or self._services.home is not None  # that objects go
-        valid = _CREATED if unseen else (*_CREATED, *_REMOVED)
-        for event in asked.events:
-            if event not in valid:
-                raise BadInput(
-                    errors.INVALID_FIELD, f"{event!r} sets nothing off.", field="events", valid=", ".join(valid)
-                )
-        if asked.result is not None:
-            check_result_name(asked.result)
-            check_result_reach(asked.result, principal.reach, self._services.home)
-        if len(await self._services.triggers.triggers(asked.bucket)) >= TRIGGERS_PER_BUCKET_MAX:
-            raise Conflict(
-                errors.TRIGGERS_TOO_MANY,
-                f"{asked.bucket!r} has {TRIGGERS_PER_BUCKET_MAX} triggers, the most of one bucket.",
-            )
+    async def _settings(self, endpoint_name: str) -> VersionSettings:
+        deployer = self._services.deployer
+        active = (await deployer.endpoint(endpoint_name)).active_version
+        return VersionSettings() if active is None else (await deployer.version(active)).settings
 
-    async def _check_loop(self, asked: TriggerRequest) -> None:
-        """An endpoint whose results set itself off would never stop."""
-        endpoint = await self._services.deployer.endpoint(asked.endpoint)
-        active = endpoint.active_version
-        prefix = (await self._services.deployer.version(active)).settings.output_prefix if active else None
-        for place in (asked.result, None if prefix is None else prefix.uri):
-            if place is not None and place.startswith("s3://") and _may_feed(asked, place):
-                raise BadInput(
-                    errors.TRIGGER_LOOP,
-                    f"Results that go to {place} would set this trigger off again, for ever.",
-                    field="result" if place == asked.result else "prefix",
-                    valid="another bucket, or a prefix or suffix that results do not have",
-                )
-
-    def _trigger(self, asked: TriggerRequest, principal: Principal) -> Trigger:
-        owner, keys = principal.owner, self._services.keyring.credentials
-        is_object = asked.event == "object"
-        options = {"task": asked.task, "media_type": asked.media_type, "result": asked.result}
-        if not is_object:
-            options |= {"endpoint": asked.endpoint, "event": asked.event}
-        name = asked.name or uuid.uuid4().hex
-        return Trigger(
-            id=uuid.uuid5(uuid.NAMESPACE_URL, f"{owner} {asked.bucket} {name}").hex,
-            owner=owner,
-            bucket=asked.bucket,
-            kind=TriggerKind.ENDPOINT if is_object else TriggerKind.FUNCTION,
-            target=asked.endpoint if is_object else arn(asked.endpoint, keys.region, keys.account_id),
-            origin=Origin.SETTING,
-            name=name,
-            created_at_ms=self._services.clock.now_ms(),
-            events=frozenset(asked.events),
-            prefix=asked.prefix,
-            suffix=asked.suffix,
-            options={key: value for key, value in options.items() if value is not None} | kept_reach(principal.reach),
-        )
-
-
-def _may_feed(asked: TriggerRequest, place: str) -> bool:
-    """Whether an object below the place, or of that very name, may set the trigger off."""
-    bucket, _, key = place.removeprefix("s3://").partition("/")
-    before, _, after = key.partition(JOB_ID)
-    if bucket != asked.bucket or not (before.startswith(asked.prefix) or asked.prefix.startswith(before)):
-        return False
-    return place != asked.result or after.endswith(asked.suffix) or asked.suffix.endswith(after)
+    async def _keep(self, trigger: Trigger, asked: TriggerRequest, principal: Principal) -> None:
+        store = self._services.triggers
+        if await store.add(trigger):
+            return
+        there = await store.trigger(trigger.id)
+        if not asked.replace or (there is not None and not _reaches(principal, there)):
+            message = f"There is a trigger {trigger.name!r} on {trigger.bucket!r} already."
+            raise Conflict(errors.TRIGGER_EXISTS, message)
+        await store.put(trigger)
 
 
 def _reaches(principal: Principal, trigger: Trigger) -> bool:
-    endpoint = trigger.options.get("endpoint", trigger.target if trigger.kind is TriggerKind.ENDPOINT else None)
-    return principal.reaches_bucket(trigger.bucket) and (endpoint is None or principal.reaches(endpoint))
+    return principal.reaches_bucket(trigger.bucket) and (
+        trigger.endpoint is None or principal.reaches(trigger.endpoint)
+    )
 
 
 def _members(trigger: Trigger) -> dict[str, Any]:

@@ -79,11 +79,12 @@ def _record(trigger: Trigger, event: ObjectEvent, owner: str, region: str) -> di
 
 
 def _sns(message: str, event: ObjectEvent, owner: str, region: str) -> dict[str, Any]:
-    topic = f"arn:aws:sns:{region}:{owner}:{event.name.bucket}"
+    topic, service = f"arn:aws:sns:{region}:{owner}:{event.name.bucket}", f"https://sns.{region}.amazonaws.com"
+    subscription = f"{topic}:{_uuid(event.id)}"
     return {
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
-        "EventSubscriptionArn": f"{topic}:{_uuid(event.id)}",
+        "EventSubscriptionArn": subscription,
         "Sns": {
             "Type": "Notification",
             "MessageId": _uuid(event.id),
@@ -92,9 +93,9 @@ def _sns(message: str, event: ObjectEvent, owner: str, region: str) -> dict[str,
             "Message": message,
             "Timestamp": _instant(event.at_ms),
             "SignatureVersion": "1",
-            "Signature": "",
-            "SigningCertUrl": "",
-            "UnsubscribeUrl": "",
+            "Signature": "",  # it did not come over the net
+            "SigningCertUrl": f"{service}/SimpleNotificationService.pem",
+            "UnsubscribeUrl": f"{service}/?Action=Unsubscribe&SubscriptionArn={subscription}",
             "MessageAttributes": {},
         },
     }
