@@ -322,6 +322,11 @@ RUNPOD_WAIT_MS_MIN = 1_000  # as at RunPod
 RUNPOD_WAIT_MS_MAX = 300_000  # as at RunPod
 RUNPOD_OUTPUT_SHOWN_BYTES_MAX = 20 * MIB  # of an output in a status; a larger one is a signed URL there
 RUNPOD_OUTPUT_URL_SECONDS = 86_400  # how long that URL is good
+CLIENT_BUCKET_BYTES_MIN = 128 * KIB  # what is smaller stays in the answer, though the request has an s3Config
+CLIENT_BUCKET_OBJECT_BYTES_MAX = 256 * MIB  # what is larger stays here, as it is sent in one request
+CLIENT_BUCKET_URL_SECONDS = 604_800  # how long URLs of what was put there are good, as those of RunPod's SDK
+CLIENT_BUCKET_TRIES_MAX = 3  # to put an object whose service answers with a fault of its own, or not
+CLIENT_BUCKET_PAUSE_SECONDS = 1  # before the second one; doubled before each further one
 RUNPOD_REQUESTS_SHOWN = 100  # of an endpoint, the newest
 
 # AWS Lambda's wires

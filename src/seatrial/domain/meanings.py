@@ -62,6 +62,10 @@ _OUTPUT = {
         "The handler answered that it failed.", "Mend the handler, or the input if it is at fault."
     ),
     e.MOCK_OUTPUT: Meaning("The answer says itself that it is a placeholder.", "Let the handler run its real model."),
+    e.CLIENT_BUCKET_REFUSED: Meaning(
+        "The bucket that the request named in s3Config did not take the output.",
+        "Try its address, name and keys with `aws s3 cp`; `allow_receiver` opens private networks.",
+    ),
     e.PUBLISH_FAILED: Meaning(
         "The result could not be made visible by its deadline.",
         "Create the bucket, or let the server write to it, and retry the job.",

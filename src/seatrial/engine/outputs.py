@@ -18,6 +18,7 @@ from seatrial.domain.errors import OUTPUT_CONTRACT, OUTPUT_TOO_LARGE, SeatrialEr
 from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobPurpose, OutputPlan
 from seatrial.domain.json_text import parse_answer_json
 from seatrial.domain.limits import (
+    CLIENT_BUCKET_URL_SECONDS,
     JSON_OUTPUT_BYTES_MAX,
     JSON_PARSED_ON_LOOP_BYTES_MAX,
     KEY_BYTES_MAX,
@@ -27,8 +28,10 @@ from seatrial.domain.limits import (
 from seatrial.domain.media_types import BEGINNING_BYTES, begins_as, essence, extension_of, is_json, media_type_of
 from seatrial.domain.objects import ObjectName, Sealed
 from seatrial.domain.work import Produced
+from seatrial.engine.client_bucket import Elsewhere, elsewhere
 from seatrial.engine.transfers import Transfer, Transfers
 from seatrial.engine.validation import OutputValidator
+from seatrial.ports.client_buckets import ClientBuckets
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.object_store import ObjectStore, TooLarge
 from seatrial.ports.storage import as_unavailable
@@ -45,8 +48,15 @@ Sign = Callable[[ObjectName, int], str]  # a URL that reads the object for so ma
 class OutputSealer:
     """Checks an answer against its task's output and stages its parts."""
 
-    def __init__(self, objects: ObjectStore, sign: Sign | None = None, transfers: Transfers | None = None) -> None:
-        """Without `sign` references have no URLs."""
+    def __init__(
+        self,
+        objects: ObjectStore,
+        sign: Sign | None = None,
+        transfers: Transfers | None = None,
+        buckets: ClientBuckets | None = None,
+    ) -> None:
+        """Without `sign` references have no URLs; without `buckets` nothing goes to those of clients."""
+        self._buckets = buckets
         self._transfers = transfers or Transfers()
         self._objects = objects
         self._sign = sign
@@ -64,12 +74,14 @@ class OutputSealer:
         a signed "url" and "url_expires_in_seconds" are added afterwards.
 
         Raises:
-            SeatrialError: output_contract, output_invalid, output_too_large, media_support_missing, or the handler's
-                own words in an answer that says itself that it failed; then nothing stays staged.
+            SeatrialError: output_contract, output_invalid, output_too_large, media_support_missing,
+                client_bucket_refused, or the handler's own words in an answer that says itself that it failed; then
+                nothing stays staged.
         """
         staging = _Staging(self._objects, job.output, claim, partial(self._transfers.measured, job.id, Transfer.OUTPUT))
         ours = _task_of(contract, task or job.task)
         staging.urls_seconds = _urls_seconds(job, ours)
+        staging.elsewhere = elsewhere(job, claim, self._buckets)
         try:
             await self._stage_all(staging, ours, produced)
         except TooLarge:
@@ -93,7 +105,10 @@ class OutputSealer:
             body = await self._valid(task, task.output, body, produced.media_type)
         elif is_json(produced.media_type):
             await _check_undeclared(produced.body)
-        await staging.add(PRIMARY, staging.plan.result, body, produced.media_type)
+        media_type = produced.media_type
+        if staging.elsewhere is not None:
+            body, media_type = await staging.elsewhere.moved(body, media_type)
+        await staging.add(PRIMARY, staging.plan.result, body, media_type)
 
     async def _json_body(self, staging: _Staging, task: Task, produced: Produced) -> Content:
         """The answer's bytes as clients will see them, checked; its parts are staged on the way."""
@@ -108,12 +123,12 @@ class OutputSealer:
             content = await self._valid(task, part, content, part.media_type)  # noqa: PLW2901
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
-            answer[part.name] = staging.refer(name, part, sealed)
+            answer[part.name] = await staging.refer(name, part, sealed, content)
         for number, (place, content) in enumerate(within.items()):
             part = OutputPart(f"file-{number}", await _media_type(answer, place, content))
             name = part_name(staging.plan, part)
             sealed = await staging.add(part.name, name, content, part.media_type)
-            _put(answer, place, staging.refer(name, part, sealed))
+            _put(answer, place, await staging.refer(name, part, sealed, content))
         await _off_loop(len(source), check_answer, task, answer)
         if self._sign is not None:
             staging.add_urls(self._sign)
@@ -146,21 +161,30 @@ class _Staging:
         self.plan = plan
         self.parts: list[StagedPart] = []
         self.urls_seconds: int | None = None
+        self.elsewhere: Elsewhere | None = None
+        self._client_urls: list[tuple[dict[str, Any], str]] = []
         self._references: list[tuple[ObjectName, dict[str, Any]]] = []
 
     @property
     def sealed(self) -> list[Sealed]:
         return [one.sealed for one in self.parts]
 
-    def refer(self, name: ObjectName, part: OutputPart, sealed: Sealed) -> dict[str, Any]:
+    async def refer(self, name: ObjectName, part: OutputPart, sealed: Sealed, content: Content) -> dict[str, Any]:
         """What stands in the answer for a part."""
         reference = _reference(name, part, sealed)
+        url = None if self.elsewhere is None else await self.elsewhere.put(part.name, content, part.media_type)
+        if url is not None:
+            self._client_urls.append((reference, url))
         self._references.append((name, reference))
         return reference
 
     def add_urls(self, sign: Sign) -> None:
         """Let every reference be read by whoever reads the answer, where that is asked for."""
+        for reference, url in self._client_urls:
+            reference |= {"url": url, "url_expires_in_seconds": CLIENT_BUCKET_URL_SECONDS}
         for name, reference in self._references if self.urls_seconds else ():
+            if "url" in reference:
+                continue  # in the client's own bucket
             reference |= {"url": sign(name, self.urls_seconds or 0), "url_expires_in_seconds": self.urls_seconds}
 
     async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:

@@ -58,6 +58,7 @@ from seatrial.adapters.system.topic_certificate import (
     TopicCertificate,
     load_or_create_topic_certificate,
 )
+from seatrial.adapters.urls.client_buckets import GuardedBuckets
 from seatrial.adapters.urls.guarded import GuardedUrls
 from seatrial.adapters.urls.posting import GuardedPosts
 from seatrial.adapters.weights.store import FolderWeights
@@ -126,6 +127,7 @@ from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
+from seatrial.ports.client_buckets import ClientBuckets
 from seatrial.ports.crash_points import CrashPoint, reached
 from seatrial.ports.meters import Meters
 from seatrial.ports.object_store import BucketExists, NoSuchBucket, ObjectRefused, ObjectStore
@@ -325,6 +327,7 @@ async def put_together(
             pool,
             dispatcher,
             Preparer(stores.kept.objects, urls, own_urls or any_urls, stores.kept.home, ground.transfers),
+            GuardedBuckets(urls),
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
         remains = _remains(ground, stores, doers)
@@ -411,7 +414,12 @@ def _dispatcher(ground: _Ground, stores: _Stores) -> Dispatcher:
 
 
 async def _made_doers(
-    ground: _Ground, stores: _Stores, pool: ProcessPool, dispatcher: Dispatcher, preparer: Preparer
+    ground: _Ground,
+    stores: _Stores,
+    pool: ProcessPool,
+    dispatcher: Dispatcher,
+    preparer: Preparer,
+    buckets: ClientBuckets,
 ) -> _Doers:
     directory = Directory(stores.registry, stores.webhooks, ground.bells)
     await directory.load()
@@ -430,7 +438,7 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    sealer = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url), ground.transfers)
+    sealer = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url), ground.transfers, buckets)
     streams = ground.streams
     outside = Outside(
         directory,

@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from seatrial.domain.client_bucket import ClientBucket
 from seatrial.domain.errors import INVALID_FIELD, MISSING_FIELD, PAYLOAD_TOO_LARGE, BadInput
 from seatrial.domain.jobs import HIDDEN_PREFIX
 from seatrial.domain.json_text import parse_request_json, without_mark
@@ -39,6 +41,7 @@ class Run:
     queue_ttl_seconds: int | None = None
     priority: int = 5
     extras: str | None = None
+    bucket: ClientBucket | None = None
 
 
 def read_run(body: bytes) -> Run:
@@ -53,7 +56,7 @@ def read_run(body: bytes) -> Run:
     if "input" not in given:
         raise BadInput(MISSING_FIELD, "The body has no 'input'.", field="input", valid='{"input": {…}}')
     policy = _object(given, "policy")
-    _object(given, "s3Config")
+    config = _object(given, "s3Config")
     return Run(
         input=json.dumps(given["input"], ensure_ascii=False).encode(),
         webhook=_text(given, "webhook"),
@@ -61,6 +64,7 @@ def read_run(body: bytes) -> Run:
         queue_ttl_seconds=_seconds(policy, "ttl", QUEUE_TTL_SECONDS_MAX),
         priority=PRIORITY_MAX if _flag(policy, "lowPriority") else 5,
         extras=_extras(given),
+        bucket=_bucket(config),
     )
 
 
@@ -93,6 +97,23 @@ def _extras(given: Mapping[str, Any]) -> str | None:
         names = ", ".join(extras)
         raise BadInput(PAYLOAD_TOO_LARGE, f"What stands beside 'input' is too large: {names}.", valid=valid)
     return text
+
+
+def _bucket(config: Mapping[str, Any]) -> ClientBucket | None:
+    """Of a whole s3Config; one that lacks something is the handler's own affair."""
+    said = [config.get(name) for name in ("endpointUrl", "bucketName", "accessId", "accessSecret")]
+    texts = [one for one in said if isinstance(one, str) and one]
+    if len(texts) < len(said):
+        return None
+    try:
+        url = urlsplit(texts[0])
+        is_address = url.scheme in ("http", "https") and bool(url.hostname) and not url.query and not url.username
+    except ValueError:
+        is_address = False
+    if not is_address:
+        valid = "the URL of an S3 service, such as https://s3.eu-central-1.amazonaws.com"
+        raise BadInput(INVALID_FIELD, "s3Config.endpointUrl is no address.", field="s3Config.endpointUrl", valid=valid)
+    return ClientBucket(*texts)
 
 
 def _object(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seatrial.domain import errors
+from seatrial.domain.client_bucket import CLIENT_BUCKET
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import Endpoint
@@ -157,7 +158,7 @@ class ClientRoutes:
                 queue_ttl_seconds=run.queue_ttl_seconds,
                 invocation_timeout_seconds=run.execution_timeout_seconds,
                 idempotency_key=request.headers.get("idempotency-key"),
-                attributes={asked.EXTRAS: run.extras} if run.extras else {},
+                attributes=_attributes(run),
                 webhooks=(run.webhook,) if run.webhook else (),
                 webhook_kind=TargetKind.RUNPOD,
             )
@@ -190,3 +191,8 @@ async def _body(request: Request) -> bytes:
 
 def _unknown(endpoint: str, shown_id: str) -> NotFound:
     return NotFound(errors.JOB_NOT_FOUND, f"There is no job {shown_id[:200]!r} of endpoint {endpoint[:100]!r}.")
+
+
+def _attributes(run: asked.Run) -> dict[str, str]:
+    kept = {asked.EXTRAS: run.extras, CLIENT_BUCKET: run.bucket and run.bucket.attribute()}
+    return {name: value for name, value in kept.items() if value}
