@@ -219,7 +219,10 @@ def test_what_went_wrong_on_the_way_in_out_and_to_receivers_is_counted(scaled, e
         )["Datapoints"]  # fmt: skip
         return sum(point["Sum"] for point in points), {point["Unit"] for point in points}
 
+    with pytest.raises(ClientError, match="'code' is required"):
+        runtime.invoke_endpoint(EndpointName="manual", Body=b"{}", ContentType="application/json")
     counted = one.api.http.get("/metrics").text
+    assert 'endpoint="manual",error_type="missing_field",status="failed",task="do"}' in counted
     assert 'seatrial_jobs_ended_total{endpoint="manual",error_type="",status="succeeded",task="do"}' in counted
     assert 'endpoint="manual",error_type="",status="succeeded",task=""' not in counted, "whichever door it came through"
     eventually(lambda: told("RequestDownloadFailures") == (1, {"Count"}))

@@ -102,7 +102,9 @@ TOO_MANY_KEYS = "too_many_keys"
 
 
 class SeatrialError(Exception):
-    """The root. `field` and `valid` are set where a field is at fault."""
+    """The root. `field` and `valid` are set where a field is at fault, `task` where a job's task is known by now."""
+
+    task: str | None = None
 
     def __init__(
         self,

@@ -346,6 +346,7 @@ class Outside:
             body = work.body if isinstance(work.body, bytes) else await asyncio.to_thread(work.body.read_bytes)
             await asyncio.to_thread(_check_json, body, work.media_type)
         except SeatrialError as error:
+            held.task = held.task or error.task
             await self._end(guest, held, _failed(error))
             return None
         except BaseException:

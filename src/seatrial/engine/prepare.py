@@ -18,7 +18,7 @@ from seatrial.domain.checking import MediaValue
 from seatrial.domain.contract import Contract, MediaForm, MediaSource
 from seatrial.domain.credentials import Reach
 from seatrial.domain.endpoint import EndpointVersion
-from seatrial.domain.errors import INPUT_CHANGED, INPUT_UNREACHABLE, PAYLOAD_TOO_LARGE, BadInput
+from seatrial.domain.errors import INPUT_CHANGED, INPUT_UNREACHABLE, PAYLOAD_TOO_LARGE, BadInput, SeatrialError
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import HIDDEN_PREFIX, Job, JobPurpose
 from seatrial.domain.json_text import without_mark
@@ -126,11 +126,15 @@ class Preparer:
         if not contract.declared:
             return _work(job, token, job.task, body=body, media_type=job.input.media_type)
         asked = self._checked.take(job.id, contract) or await _asked(contract, job, body)
-        self._check_media(asked, reach_of(job))
-        if layout in FIELD_LAYOUTS:
-            return await self._for_fields(job, token, asked, folder)
-        has_files = layout != OUTSIDE
-        return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
+        try:
+            self._check_media(asked, reach_of(job))
+            if layout in FIELD_LAYOUTS:
+                return await self._for_fields(job, token, asked, folder)
+            has_files = layout != OUTSIDE
+            return await self._for_body_handlers(job, token, contract, asked, body, folder if has_files else None)
+        except SeatrialError as error:
+            error.task = asked.task.name
+            raise
 
     def check_object(self, name: ObjectName, reach: Reach, field: str) -> None:
         """An object that a request names is in the reach of who asked. Raises BadInput: input_unreachable."""

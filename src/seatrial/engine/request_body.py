@@ -63,7 +63,11 @@ def read_request(contract: Contract, media_type: str, body: bytes | Path, size_b
         field = contract.task_field
         task = resolve_task(contract, named, {field: part_text(field, parts[field])} if field in parts else None)
         payload = form_payload(task, parts)
-    return Asked(kind, payload, check_request(task, payload, contract.task_field))
+    try:
+        return Asked(kind, payload, check_request(task, payload, contract.task_field))
+    except BadInput as error:
+        error.task = task.name
+        raise
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:

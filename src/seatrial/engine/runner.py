@@ -350,6 +350,7 @@ class Runner:
         except Withdrawn:
             raise
         except SeatrialError as error:
+            self._tasks.setdefault(claim.token, error.task)
             return self._failed(claim, Failure(error.error_type, error.message, error.details))
         except WorkTimedOut as late:
             self._ended_by_us |= late.process_gone
