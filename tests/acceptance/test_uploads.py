@@ -221,3 +221,20 @@ def test_large_outputs_are_objects_with_signed_urls_where_somebody_asks(api: Any
     assert {one["name"]: len(httpx.get(one["signed_url"]).content) for one in shown}["picture"] == len(body)
     refused = api.http.get(f"/v1/jobs/{job}", params={"urls": "0"})
     assert (refused.status_code, refused.json()["field"]) == (422, "urls")
+
+
+def test_a_signed_url_of_the_server_itself_is_an_input_as_long_as_it_holds(api: Any, echo: str) -> None:
+    s3 = api.server.client("s3")
+    s3.create_bucket(Bucket="own-urls")
+    s3.put_object(Bucket="own-urls", Key="a b.bin", Body=b"ahoy")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "own-urls", "Key": "a b.bin"}, ExpiresIn=600)
+    job_id = api.post(echo, {"image": url}).json()["id"]
+    assert api.ended(job_id)["status"] == "succeeded"
+    assert api.http.get(f"/v1/jobs/{job_id}/result").json() == {"bytes": 4}
+    for bad in (url[:-1] + ("0" if url[-1] != "0" else "1"), url.replace("a%20b", "a%20c"), url.partition("?")[0]):
+        job = api.ended(api.post(echo, {"image": bad}).json()["id"])
+        assert job["error"]["error_type"] == "input_unreachable", (bad, job)
+        assert bad.partition("?")[2] not in job["error"]["message"] or "?" not in bad
+    elsewhere = api.server.url + "/healthz?X-Amz-Signature=1"
+    job = api.ended(api.post(echo, {"image": elsewhere}).json()["id"])
+    assert job["error"]["error_type"] == "input_unreachable"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -124,6 +125,7 @@ from seatrial.http.doors.runpod.outputs import Outputs, told_by_webhook
 from seatrial.http.doors.s3.event_words import S3EventWords
 from seatrial.http.doors.sns import JobMessages, SnsWords
 from seatrial.http.doors.studio import StudioCallbacks
+from seatrial.http.own_urls import OwnUrls
 from seatrial.http.presigned import presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
@@ -326,7 +328,13 @@ async def put_together(
             stores,
             pool,
             dispatcher,
-            Preparer(stores.kept.objects, urls, own_urls or any_urls, stores.kept.home, ground.transfers),
+            Preparer(
+                stores.kept.objects,
+                _with_own(ground, stores, urls),
+                own_urls or any_urls,
+                stores.kept.home,
+                ground.transfers,
+            ),
             GuardedBuckets(urls),
         )
         receivers = OwnReceivers(SqlOutbox(stores.database), GuardedPosts(any_urls))
@@ -458,6 +466,14 @@ async def _made_doers(
 def _signed(keyring: Keyring, url: str, name: ObjectName, seconds: int) -> str:
     """A URL of this server that reads an object."""
     return presigned_url(keyring, keyring.owner, "GET", f"{url}/", name, seconds)
+
+
+def _with_own(ground: _Ground, stores: _Stores, others: UrlReader) -> UrlReader:
+    """URLs of inputs, the server's own among them, by every name that a client here may have for it."""
+    port = urlsplit(ground.url).port
+    names = {urlsplit(one).netloc for one in (ground.url, ground.clients_url)}
+    hosts = names | {f"localhost:{port}", f"127.0.0.1:{port}"}
+    return OwnUrls(hosts, stores.keyring, stores.kept.objects, ground.clock, stores.kept.home, others)
 
 
 def _reports(ground: _Ground, stores: _Stores, doers: _Doers, outfitter: Outfitter) -> Reports:

@@ -28,6 +28,7 @@ from seatrial.http.published import published_bytes
 from seatrial.ports.object_store import ObjectStore
 
 PRIMARY = "result"
+_UNDER_WAY = frozenset({JobState.RUNNING, JobState.PUBLISHING})
 
 
 class Outputs:
@@ -53,7 +54,7 @@ class Outputs:
         """The document of a job, for who asks; None: for its receiver."""
         if job.state is JobState.SUCCEEDED:
             return dialect.status(job, shown_id, await self._output(job, asker))
-        told = None if job.ended else self._streams.latest(job.id)
+        told = self._streams.latest(job.id) if job.state in _UNDER_WAY else None  # none of a job that is queued again
         return dialect.status(job, shown_id, progress=dialect.NO_OUTPUT if told is None else json.loads(told))
 
     async def chunks(self, job: Job, asker: Principal) -> list[Any]:
