@@ -19,6 +19,8 @@ SIDE_MIN = 32
 LEVELS_MIN = 16  # pictures of fewer grey levels, such as QR codes and dithered ones, are left alone
 HALVINGS = 4
 COARSE_RATIO = 0.6
+APART = (1, 2, 3, 4)  # averaged pixels: of noise the ratio is 1 whatever the distance
+CHEQUERED_RATIO = 1.3  # of squares that take turns it is up to 2 at one of them, and near 0 at another
 CHANNELS_ALIKE = 0.5  # correlation of the channels, above which coarse noise is taken for a texture
 
 
@@ -44,16 +46,21 @@ def _run(subject: Subject) -> Passed:
 
 def noise_ratio(grey: NDArray[np.float32]) -> float:
     """Neighbours' mean squared difference to twice the variance, the lesser of both directions; 0 when flat."""
+    return min(_ratios(grey, 1))
+
+
+def _ratios(grey: NDArray[np.float32], apart: int) -> tuple[float, float]:
+    """The same of pixels so far apart, down and across."""
     variance = float(grey.var(dtype=np.float64))
     if variance < 1.0:
-        return 0.0
-    down = float((np.diff(grey, axis=0) ** 2).mean(dtype=np.float64))
-    across = float((np.diff(grey, axis=1) ** 2).mean(dtype=np.float64))
-    return min(down, across) / (2 * variance)
+        return 0.0, 0.0
+    down = float(((grey[apart:] - grey[:-apart]) ** 2).mean(dtype=np.float64))
+    across = float(((grey[:, apart:] - grey[:, :-apart]) ** 2).mean(dtype=np.float64))
+    return down / (2 * variance), across / (2 * variance)
 
 
 def _coarse_ratio(pixels: NDArray[np.uint8]) -> float:
-    """The greatest noise ratio of the averaged picture; 0 when its channels go together."""
+    """The greatest noise ratio that all channels of the averaged picture have; 0 when they are alike or take turns."""
     if pixels.shape[2] < 3:
         return 0.0
     worst, means = 0.0, [one.astype(np.float32) for one in channels(pixels)[:3]]
@@ -62,7 +69,8 @@ def _coarse_ratio(pixels: NDArray[np.uint8]) -> float:
         if min(means[0].shape) < SIDE_MIN:
             break
         if _channels_alike(means) < CHANNELS_ALIKE:
-            worst = max(worst, *(noise_ratio(one) for one in means))
+            ratios = [ratio for one in means for apart in APART for ratio in _ratios(one, apart)]
+            worst = max(worst, min(ratios) if max(ratios) <= CHEQUERED_RATIO else 0.0)
     return worst
 
 
