@@ -210,6 +210,15 @@ def test_large_outputs_are_objects_with_signed_urls_where_somebody_asks(api: Any
         assert (httpx.get(asked["url"]).content, asked["url_expires_in_seconds"]) == (body, 60)
         declared = answered(how, "linked")
         assert (httpx.get(declared["url"]).content, declared["url_expires_in_seconds"]) == (body, 600)
+    own = api.http.post("/v1/keys", json={"name": "shop", "scopes": ["submit", "read"]}).json()
+    key = {"Authorization": f"Bearer {own['api_key']}"}
+    options = {"task": "draw", "output_urls": 60}
+    given = api.http.post("/v1/endpoints/draw/jobs", json={"how": "bytes"}, params=options, headers=key)
+    job = given.json()["id"]
+    theirs = api.http.get(f"/v1/jobs/{job}/result", params={"wait": 20}).json()["picture"]["url"]
+    assert httpx.get(theirs).content == body
+    api.http.delete(f"/v1/keys/{own['key']['id']}").raise_for_status()
+    assert httpx.get(theirs).status_code == 403  # it ends with the key that asked for it
     on_other_doors = api.http.post("/v2/draw/runsync", json={"input": {"how": "bytes", "task": "linked"}}).json()
     url = on_other_doors["output"]["picture"]["url"]
     assert httpx.get(url).content == body

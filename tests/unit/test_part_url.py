@@ -8,7 +8,6 @@ import pytest
 from tests.unit.test_keys import OWNER, Clock
 
 from seatrial.domain.credentials import KeyScope
-from seatrial.domain.jobs import Part
 from seatrial.domain.keys import Key, KeyPlan, KeySecret
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.keyring import Keyring
@@ -31,9 +30,9 @@ def test_who_asks_signs_or_nobody_does(scopes: frozenset[KeyScope], bucket: str,
     plan = KeyPlan("shop", scopes, frozenset({"echo"}), frozenset({"plans"}))
     key = Key("key_a", plan, (KeySecret("STKEYA", "00" * 32, "…", "sealed", 0),), 0)
     keyring.hold(key, {"STKEYA": "a secret"})
-    part = Part("result", ObjectName(bucket, "echo/1.out"), 1, "", "application/json")
+    name = ObjectName(bucket, "echo/1.out")
     asker = key.principal("000000000000")
-    url = urlsplit(part_url(keyring, asker, "http://here/", "job-1", part, None, 60))
+    url = urlsplit(part_url(keyring, asker, "http://here/", "job-1", "result", name, None, 60))
     if signed:
         assert url.path == f"/{bucket}/echo/1.out"
         assert parse_qs(url.query)["X-Amz-Credential"][0].startswith("STKEYA/")

@@ -77,6 +77,14 @@ class Keyring:
         """The key pair that an endpoint's workers get."""
         return worker_pair(self._credentials, endpoint_name)
 
+    def holder(self, key_id: str) -> Principal:
+        """Who a key stands for by now; of one that cannot sign any more, somebody who may do nothing."""
+        if key_id == ROOT:
+            return self._owner
+        held = self._newest.get(key_id)
+        signs = held is not None and held.pair is not None and self._lives(held)
+        return held.principal if held is not None and signs else Principal(self._owner.owner, key_id, frozenset())
+
     def pair_of(self, principal: Principal) -> KeyPair | None:
         """What signs in a principal's name: a URL signed so reaches what it reaches, as long as it does."""
         if principal.key_id == ROOT:

@@ -42,7 +42,7 @@ SOFT_FAILURE_WORDS = (b'"status"', b'"error"', b'_mock"')  # an answer without a
 OUTPUT_URLS = HIDDEN_PREFIX + "output_urls"  # the attribute with the seconds that parts' URLs are to be good for
 
 Content = bytes | Path
-Sign = Callable[[ObjectName, int], str]  # a URL that reads the object for so many seconds, without further keys
+Sign = Callable[[Job, str, ObjectName, int], str]  # a URL that reads a job's part, of that name, for so many seconds
 
 
 class OutputSealer:
@@ -83,7 +83,7 @@ class OutputSealer:
         staging.urls_seconds = _urls_seconds(job, ours)
         staging.elsewhere = elsewhere(job, claim, self._buckets)
         try:
-            await self._stage_all(staging, ours, produced)
+            await self._stage_all(job, staging, ours, produced)
         except TooLarge:
             await self._objects.discard(staging.sealed)
             raise _too_large(f"The output has more than {OUTPUT_BYTES_MAX:,} bytes in all.") from None
@@ -93,12 +93,12 @@ class OutputSealer:
         reached(CrashPoint.STAGE_ALL_SEALED)
         return tuple(staging.parts)
 
-    async def _stage_all(self, staging: _Staging, task: Task | None, produced: Produced) -> None:
+    async def _stage_all(self, job: Job, staging: _Staging, task: Task | None, produced: Produced) -> None:
         body: Content = produced.body
         if task is not None:
             await _check_media_type(task, produced)
             if is_json(produced.media_type):
-                body = await self._json_body(staging, task, produced)
+                body = await self._json_body(job, staging, task, produced)
             elif task.output.schema is not None or task.output.parts or produced.parts:
                 wanted = "application/json, as its contract has a schema or parts"
                 raise _broken(task, f"its media type is {produced.media_type!r}, and must be {wanted}")
@@ -110,7 +110,7 @@ class OutputSealer:
             body, media_type = await staging.elsewhere.moved(body, media_type)
         await staging.add(PRIMARY, staging.plan.result, body, media_type)
 
-    async def _json_body(self, staging: _Staging, task: Task, produced: Produced) -> Content:
+    async def _json_body(self, job: Job, staging: _Staging, task: Task, produced: Produced) -> Content:
         """The answer's bytes as clients will see them, checked; its parts are staged on the way."""
         source = await _whole(task, produced.body)
         answer = await _off_loop(len(source), _parsed, task, source)
@@ -131,7 +131,7 @@ class OutputSealer:
             _put(answer, place, await staging.refer(name, part, sealed, content))
         await _off_loop(len(source), check_answer, task, answer)
         if self._sign is not None:
-            staging.add_urls(self._sign)
+            staging.add_urls(partial(self._sign, job))
         return (await _off_loop(len(source), json.dumps, answer)).encode() if contents or within else source
 
     async def _valid(self, task: Task, declared: Output | OutputPart, content: Content, media_type: str) -> Content:
@@ -163,7 +163,7 @@ class _Staging:
         self.urls_seconds: int | None = None
         self.elsewhere: Elsewhere | None = None
         self._client_urls: list[tuple[dict[str, Any], str]] = []
-        self._references: list[tuple[ObjectName, dict[str, Any]]] = []
+        self._references: list[tuple[str, ObjectName, dict[str, Any]]] = []
 
     @property
     def sealed(self) -> list[Sealed]:
@@ -175,17 +175,18 @@ class _Staging:
         url = None if self.elsewhere is None else await self.elsewhere.put(part.name, content, part.media_type)
         if url is not None:
             self._client_urls.append((reference, url))
-        self._references.append((name, reference))
+        self._references.append((part.name, name, reference))
         return reference
 
-    def add_urls(self, sign: Sign) -> None:
+    def add_urls(self, sign: Callable[[str, ObjectName, int], str]) -> None:
         """Let every reference be read by whoever reads the answer, where that is asked for."""
         for reference, url in self._client_urls:
             reference |= {"url": url, "url_expires_in_seconds": CLIENT_BUCKET_URL_SECONDS}
-        for name, reference in self._references if self.urls_seconds else ():
+        seconds = self.urls_seconds or 0
+        for part, name, reference in self._references if seconds else ():
             if "url" in reference:
                 continue  # in the client's own bucket
-            reference |= {"url": sign(name, self.urls_seconds or 0), "url_expires_in_seconds": self.urls_seconds}
+            reference |= {"url": sign(part, name, seconds), "url_expires_in_seconds": seconds}
 
     async def add(self, name: str, target: ObjectName, content: Content, media_type: str) -> Sealed:
         try:

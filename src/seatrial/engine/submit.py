@@ -15,6 +15,7 @@ from seatrial.domain import errors
 from seatrial.domain.access import reach_document
 from seatrial.domain.addresses import PRIVATE_NETWORKS, IpNetwork
 from seatrial.domain.contract import Contract
+from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.delivery import Target, TargetKind, read_webhooks
 from seatrial.domain.endpoint import Endpoint, EndpointStatus, EndpointVersion, VersionSettings
 from seatrial.domain.errors import BadInput, Busy, Conflict, SeatrialError
@@ -507,9 +508,9 @@ def _again(job: Job) -> Submission:
 
 
 def _kept_attributes(submission: Submission) -> Mapping[str, str]:
-    """With its circumstances, and the reach of who asked, where that is not everything."""
+    """With its circumstances, and the reach of who asked, unless that is the owner."""
     reach, kept = submission.reach, {**submission.attributes, **submission.circumstances}
-    return kept if reach.whole else {**kept, REACH: reach_document(reach)}
+    return kept if reach == EVERYTHING else {**kept, REACH: reach_document(reach)}
 
 
 def _device(version: EndpointVersion, contract: Contract, task: str | None) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from seatrial.domain.access import reaches_object
 from seatrial.domain.credentials import KeyScope, Principal
 from seatrial.domain.errors import KEY_UNSEALED, Conflict
 from seatrial.domain.home import Home
-from seatrial.domain.jobs import Part
 from seatrial.domain.objects import ObjectName
 from seatrial.engine.keyring import Keyring
 
@@ -50,9 +49,16 @@ def presigned_url(
 
 
 def part_url(
-    keyring: Keyring, asker: Principal | None, base_url: str, job_id: str, part: Part, home: Home | None, seconds: int
+    keyring: Keyring,
+    asker: Principal | None,
+    base_url: str,
+    job_id: str,
+    part: str,
+    name: ObjectName,
+    home: Home | None,
+    seconds: int,
 ) -> str:
-    """A URL that reads a part of a job, for who asks; None: for a receiver that was named by who submitted it.
+    """A URL that reads a part of a job, for who asks; None: for whom the job's own settings name.
 
     Signed in the asker's name for `seconds`, if it may read the object by itself. If not, nobody signs: it is the
     job's own route, read with the asker's key as far as that reaches. `base_url` ends with a slash; `home` is where
@@ -62,7 +68,7 @@ def part_url(
         Conflict: the asker's secret access key cannot be opened.
     """
     if asker is None:
-        return presigned_url(keyring, keyring.owner, "GET", base_url, part.object, seconds)
-    if KeyScope.READ in asker.scopes and reaches_object(asker.reach, part.object, home):
-        return presigned_url(keyring, asker, "GET", base_url, part.object, seconds)
-    return f"{base_url}v1/jobs/{job_id}/result?{urlencode({'part': part.name})}"
+        return presigned_url(keyring, keyring.owner, "GET", base_url, name, seconds)
+    if KeyScope.READ in asker.scopes and reaches_object(asker.reach, name, home):
+        return presigned_url(keyring, asker, "GET", base_url, name, seconds)
+    return f"{base_url}v1/jobs/{job_id}/result?{urlencode({'part': part})}"

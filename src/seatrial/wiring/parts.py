@@ -99,9 +99,9 @@ from seatrial.engine.keys import Keys
 from seatrial.engine.leases import LEASE_MS, Leases
 from seatrial.engine.multipart import MultipartUploads
 from seatrial.engine.outfit import Outfit, Outfitter
-from seatrial.engine.outputs import OutputSealer
+from seatrial.engine.outputs import OUTPUT_URLS, OutputSealer
 from seatrial.engine.outside import Outside
-from seatrial.engine.prepare import Preparer
+from seatrial.engine.prepare import Preparer, reach_of
 from seatrial.engine.progress import ProgressTeller
 from seatrial.engine.publish import Publisher
 from seatrial.engine.reap import Reaper
@@ -126,7 +126,7 @@ from seatrial.http.doors.s3.event_words import S3EventWords
 from seatrial.http.doors.sns import JobMessages, SnsWords
 from seatrial.http.doors.studio import StudioCallbacks
 from seatrial.http.own_urls import OwnUrls
-from seatrial.http.presigned import presigned_url
+from seatrial.http.presigned import part_url, presigned_url
 from seatrial.http.services import Services
 from seatrial.ports.backup import Keeper, Member
 from seatrial.ports.client_buckets import ClientBuckets
@@ -446,7 +446,8 @@ async def _made_doers(
         _bounds(ground.settings),
         reach,
     )
-    sealer = OutputSealer(objects, partial(_signed, stores.keyring, ground.clients_url), ground.transfers, buckets)
+    sign = partial(_signed, stores.keyring, ground.clients_url, stores.kept.home)
+    sealer = OutputSealer(objects, sign, ground.transfers, buckets)
     streams = ground.streams
     outside = Outside(
         directory,
@@ -463,9 +464,10 @@ async def _made_doers(
     return _Doers(directory, inspector, submitter, bench, pool, outside)
 
 
-def _signed(keyring: Keyring, url: str, name: ObjectName, seconds: int) -> str:
-    """A URL of this server that reads an object."""
-    return presigned_url(keyring, keyring.owner, "GET", f"{url}/", name, seconds)
+def _signed(keyring: Keyring, url: str, home: Home | None, job: Job, part: str, name: ObjectName, seconds: int) -> str:
+    """A URL that reads a part: by the key of who asked for URLs; where a contract does, by the server's."""
+    asker = keyring.holder(reach_of(job).key_id) if OUTPUT_URLS in job.attributes else None
+    return part_url(keyring, asker, f"{url}/", job.id, part, name, home, seconds)
 
 
 def _with_own(ground: _Ground, stores: _Stores, others: UrlReader) -> UrlReader:

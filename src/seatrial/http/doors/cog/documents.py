@@ -84,7 +84,9 @@ class Documents:
         if not is_json(part.media_type):
             return await self._file(job, part, asker)
         if part.size_bytes > COG_OUTPUT_BYTES_MAX:
-            return part_url(self._keyring, asker, self._base_url, job.id, part, self._home, COG_OUTPUT_URL_SECONDS)
+            return part_url(
+                self._keyring, asker, self._base_url, job.id, part.name, part.object, self._home, COG_OUTPUT_URL_SECONDS
+            )
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
             return None
@@ -113,7 +115,9 @@ class Documents:
             body = await published_bytes(self._inspector, self._objects, job, part)
             return None if body is None else body.decode(errors="replace")
         if part.size_bytes > COG_FILE_INLINE_BYTES_MAX:
-            return part_url(self._keyring, asker, self._base_url, job.id, part, self._home, COG_OUTPUT_URL_SECONDS)
+            return part_url(
+                self._keyring, asker, self._base_url, job.id, part.name, part.object, self._home, COG_OUTPUT_URL_SECONDS
+            )
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
             return None  # it was deleted since

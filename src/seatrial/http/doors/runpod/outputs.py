@@ -68,7 +68,16 @@ class Outputs:
     async def _output(self, job: Job, asker: Principal | None) -> Any:
         part = next(one for one in job.parts if one.name == PRIMARY)
         if part.size_bytes > RUNPOD_OUTPUT_SHOWN_BYTES_MAX:
-            url = part_url(self._keyring, asker, self._base_url, job.id, part, self._home, RUNPOD_OUTPUT_URL_SECONDS)
+            url = part_url(
+                self._keyring,
+                asker,
+                self._base_url,
+                job.id,
+                part.name,
+                part.object,
+                self._home,
+                RUNPOD_OUTPUT_URL_SECONDS,
+            )
             return {"url": url, "media_type": part.media_type, "bytes": part.size_bytes}
         body = await published_bytes(self._inspector, self._objects, job, part)
         if body is None:
