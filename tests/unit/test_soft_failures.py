@@ -14,7 +14,7 @@ from seatrial.domain.checking import soft_failure
         ({"status": "FAILED"}, "soft_failure", "'FAILED'"),
         ({"error": "Prompt is too long.", "error_type": "prompt_too_long"}, "prompt_too_long", "too long"),
         ({"error": {"message": "no GPU", "code": 3}}, "soft_failure", "no GPU"),
-        ({"error": {"code": 3}}, "soft_failure", "'code': 3"),
+        ({"error": {"code": 3}}, "soft_failure", '{"code": 3}'),
         ({"embedding": [0.0], "embedding_mock": True}, "mock_output", "embedding_mock"),
         ({"status": "ok", "error": "out of memory"}, "soft_failure", "out of memory"),
     ],

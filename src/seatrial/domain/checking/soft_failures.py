@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,10 +40,10 @@ def soft_failure(answer: Any) -> Failure | None:
 def _said(answer: Mapping[str, Any]) -> str:
     """The handler's own words."""
     error = answer.get("error")
-    if isinstance(error, Mapping):
-        return (
-            _said(error) if any(isinstance(error.get(word), str) for word in ("error", *_WORDS)) else str(dict(error))
-        )
+    while isinstance(error, Mapping):
+        if not any(isinstance(error.get(word), str) for word in ("error", *_WORDS)):
+            return json.dumps(error, ensure_ascii=False, default=repr)
+        answer, error = error, error.get("error")
     if isinstance(error, str) and error.strip():
         return error
     for word in _WORDS:
