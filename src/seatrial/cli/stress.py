@@ -128,7 +128,7 @@ def stress(
     Each request is first sent alone; then many at once, in rapid succession, beside an exclusive task, and at a rate.
     Outputs that are lost, damaged, crossed, doubled, or not what the request gives alone are listed with their jobs.
     """
-    from seatrial.prove.stress.run import Plan
+    from seatrial.prove.stress.run import NO_EXCLUSIVE, Plan
 
     check_writable(junit)
     try:
@@ -147,7 +147,9 @@ def stress(
         with opened_target(target, environment_of(target, data, inputs)) as found:
             _look_whether_it_serves(found)
             known = _held_to(contract_of(found, contract), profile)
-            variants, exclusive = variants_of(known, task or (), variations), exclusive_of(known, interfere)
+            variants, exclusive = variants_of(known, task or (), variations, interfere), exclusive_of(known, interfere)
+            if exclusive is None and set(settings.scenarios) == {ScenarioName.INTERFERENCE}:
+                fail(NO_EXCLUSIVE, ExitCode.USAGE)
             asked = _Asked(callbacks, base_url, callback_host, callback_port, secret)
             with _receiver(found, asked, variants) as (receiver, skipped):
                 report = _pressed(found, Plan(settings, variants, exclusive, receiver, skipped, keep), junit)

@@ -31,14 +31,20 @@ class Variant:
 
 
 def variants_of(
-    contract: Contract, tasks: Sequence[str] = (), vary: Mapping[str, Sequence[Any]] | None = None
+    contract: Contract,
+    tasks: Sequence[str] = (),
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    interfering: str | None = None,
 ) -> list[Variant]:
-    """Of these tasks (all that are not exclusive, where none is named) every sample with every variation.
+    """Of these tasks every sample with every variation. Where none is named: all that do not interfere.
 
     Raises:
         BadVariants: an unknown task, no sample, a sample that has no fields to vary, or too many.
     """
-    chosen = [_task(contract, name) for name in tasks] or [one for one in contract.tasks if not one.exclusive]
+    chosen = [_task(contract, name) for name in tasks]
+    if not chosen:
+        calm = [one for one in contract.tasks if not one.exclusive]
+        chosen = [one for one in calm if one is not contract.task(interfering or "")] or calm
     made = [one for task in chosen for sample in task.samples for one in _varied(contract, task, sample, vary or {})]
     if not made:
         raise BadVariants(f"no task has a sample to send (tasks: {_named(contract.tasks)})")
