@@ -469,3 +469,25 @@ def test_a_server_that_starts_again_hands_the_job_out_again(make_server: Any, ap
         assert worker.done(job_id, {"output": "again"}) == 200
         assert ended(client, job_id)["output"] == "again"
     assert api.endpoint("e")["workers"] == {"desired": 0, "ready": 0}
+
+
+def test_a_key_that_is_revoked_while_its_worker_waits_gets_no_job(outside: Any) -> None:
+    api, name, client = outside
+    made = api.http.post("/v1/keys", json={"name": "box", "scopes": ["worker"], "endpoints": [name]}).json()
+    told: list[int] = []
+
+    def wait() -> None:
+        with httpx.Client(headers={"Authorization": made["api_key"]}, timeout=60, trust_env=False) as box:
+            told.append(box.get(f"{client.base_url}job-take/box", params={"job_in_progress": "0"}).status_code)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    give_up = time.monotonic() + 20
+    while client.get("/health").json()["workers"]["idle"] == 0:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    api.http.delete(f"/v1/keys/{made['key']['id']}").raise_for_status()
+    job_id = run(client, {})
+    waiting.join(30)
+    assert told == [204]
+    assert client.get(f"/status/{job_id}").json()["status"] == "IN_QUEUE"

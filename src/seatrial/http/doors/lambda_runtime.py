@@ -30,7 +30,7 @@ from seatrial.domain.limits import (
     OUTSIDE_WORKERS_MAX,
 )
 from seatrial.domain.logs import LogLine
-from seatrial.http.auth import authenticate
+from seatrial.http.auth import authenticate, still_may
 from seatrial.http.dialects.aws_lambda import names
 from seatrial.http.dialects.aws_lambda import runtime as dialect
 from seatrial.http.dialects.aws_lambda.invocations import EXTRAS
@@ -102,7 +102,8 @@ class RuntimeDoor:
         if not handouts:
             return Response(status_code=204)
         (handout,) = handouts
-        if await request.is_disconnected():
+        may_have = still_may(request, self._keyring, KeyScope.WORKER, endpoint)  # its key may have ended meanwhile
+        if not may_have or await request.is_disconnected():
             await self._outside.give_back(endpoint, worker, [handout.job_id])
             return Response(status_code=204)
         now_ms = self._clock.now_ms()

@@ -23,6 +23,7 @@ from seatrial.domain.limits import (
     OUTSIDE_POLL_SECONDS,
 )
 from seatrial.engine.outside import Handout, Outside
+from seatrial.http.auth import still_may
 from seatrial.http.dialects.runpod import worker as dialect
 from seatrial.http.doors.answers import json_response
 from seatrial.http.services import Services
@@ -38,6 +39,7 @@ class WorkerRoutes:
 
     def __init__(self, services: Services) -> None:
         self._outside: Outside = services.outside
+        self._keyring = services.keyring
 
     def routes(self) -> Mapping[tuple[str, str, int], tuple[KeyScope, Handler]]:
         """What is asked of the caller and what is done, by method, verb and number of path parts that follow."""
@@ -107,7 +109,8 @@ class WorkerRoutes:
     async def _take(self, request: Request, endpoint: str, worker: str, n: int) -> list[Handout]:
         idle = request.query_params.get("job_in_progress") == "0"
         handouts = await self._outside.take(endpoint, worker, n, OUTSIDE_POLL_SECONDS * 1000, idle=idle)
-        if handouts and await request.is_disconnected():
+        may_have = still_may(request, self._keyring, KeyScope.WORKER, endpoint)  # its key may have ended meanwhile
+        if handouts and (not may_have or await request.is_disconnected()):
             await self._outside.give_back(endpoint, worker, [one.job_id for one in handouts])
             return []
         return handouts
