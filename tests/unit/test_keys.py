@@ -14,7 +14,7 @@ from seatrial.adapters.sql.database import Database
 from seatrial.adapters.sql.opening import open_database
 from seatrial.adapters.sql.registry import SqlRegistry
 from seatrial.adapters.system.sealing_key import SEALING_KEY_FILE, SealingKeyUnusable, load_or_create_sealing_key
-from seatrial.domain.access import reach_document, reaches_object, read_reach, require
+from seatrial.domain.access import outside_object, reach_document, reaches_object, read_reach, require
 from seatrial.domain.credentials import EVERYTHING, Credentials, KeyScope, Principal, Reach
 from seatrial.domain.errors import BadInput, Conflict, Forbidden, NotFound
 from seatrial.domain.home import Home
@@ -216,6 +216,8 @@ def test_a_refusal_says_which_command_allows_it() -> None:
         require(shop, KeyScope.READ, endpoint="echo")
     command = "seatrial keys change key_shop --endpoint floorplan --endpoint echo"
     assert outside.value.details == {"endpoint": "echo", "remedy": f"An admin allows it: {command}"}
+    command = "seatrial keys change key_shop --bucket plans --bucket vault"  # as pasted, it takes nothing away
+    assert outside_object(shop.reach, ObjectName("vault", "x")).details["remedy"] == f"An admin allows it: {command}"
     require(shop, KeyScope.DEPLOY, KeyScope.READ, endpoint="floorplan")
 
 

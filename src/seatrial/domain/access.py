@@ -93,7 +93,8 @@ def outside_object(reach: Reach, name: ObjectName) -> Forbidden:
     if is_own(name.bucket) and reach.endpoints:
         places = ", ".join(f"{one}/" for one in sorted(reach.endpoints)[:_NAMED_MAX])
         message = f"{message}: of {name.bucket}, it reaches what begins with {places}"
-    remedy = f"An admin allows it: seatrial keys change {reach.key_id} --bucket {name.bucket} …"
+    buckets = " ".join(f"--bucket {one}" for one in (*sorted(reach.buckets or ()), name.bucket))
+    remedy = f"An admin allows it: seatrial keys change {reach.key_id} {buckets}"
     return Forbidden(OUT_OF_REACH, f"{message}.", details={"bucket": name.bucket, "remedy": remedy})
 
 
