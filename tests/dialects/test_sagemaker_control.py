@@ -249,7 +249,8 @@ def test_other_services_are_told_apart_in_their_own_error_form(shared_server: An
         "dynamodb": ("list_tables", "UnknownOperationException"),
         "apigateway": ("get_rest_apis", "UnknownOperationException"),
         "ec2": ("describe_instances", "InvalidAction"),
-        "sns": ("list_topics", "InvalidAction"),
+        "sqs": ("list_queues", "UnknownOperationException"),
+        "rds": ("describe_db_instances", "InvalidAction"),
         "route53": ("list_hosted_zones", "NotImplemented"),
     }
     for service, (operation, code) in said.items():
