@@ -77,6 +77,10 @@ def test_a_package_brings_its_triggers_and_takes_them_along(told: Any) -> None:
     assert told.server.cli("triggers", "delete", trigger["name"], check=False).returncode == 1
     told.serve("brings", PACKAGE, unproven=True)
     until(lambda: not listed(), seconds=10)
+    told.serve("brings", package, unproven=True)
+    assert until(listed, seconds=10)[0]["id"] == trigger["id"]
+    told.delete("brings")
+    assert not listed()
 
 
 @pytest.mark.parametrize("shape", ["sns", "sqs"])

@@ -712,8 +712,8 @@ class Deployer:
             if self._directory.has(endpoint.name) and self._directory.endpoint(endpoint.name).id == endpoint.id:
                 for version in self._directory.versions(endpoint.id):
                     await self._court.reports.forget(version.id)
+                await self._court.triggers.follow(endpoint.name)  # while it is known: a restart comes to both again
                 await self._directory.remove(endpoint)
-                await self._court.triggers.follow(endpoint.name)
 
     async def _fail_queued(self, endpoint_id: str, failure: Failure, version_id: str | None) -> None:
         while True:

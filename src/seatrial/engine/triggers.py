@@ -12,7 +12,7 @@ from collections.abc import Callable
 from seatrial.domain import errors
 from seatrial.domain.access import outside_object, reaches_object, read_reach
 from seatrial.domain.credentials import Reach
-from seatrial.domain.endpoint import EndpointVersion, VersionSettings
+from seatrial.domain.endpoint import EndpointStatus, EndpointVersion, VersionSettings
 from seatrial.domain.errors import BadInput, Conflict, SeatrialError, Unproven
 from seatrial.domain.home import Home
 from seatrial.domain.limits import TRIGGERS_PER_BUCKET_MAX
@@ -143,7 +143,7 @@ class Triggers:
             return []
         endpoint = self._directory.endpoint(endpoint_name)
         serving = endpoint.active_version or endpoint.last_version  # events wait while it is out of service
-        if serving is None:
+        if serving is None or endpoint.status is EndpointStatus.DELETING:
             return []
         settings = self._directory.version(serving).version.settings
         reach = read_reach(settings.reach)
