@@ -53,10 +53,19 @@ SYNC = """
     runpod.serverless.start({"handler": handler})
 """
 ASYNC = """
-    import asyncio, os, runpod
+    import asyncio, os, socket, runpod
+
+
+    def gate(port):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.makefile().read()
 
 
     async def handler(job):
+        if "port" in job["input"]:
+            print("at the gate", job["id"])
+            runpod.serverless.progress_update(job, {"port": job["input"]["port"]})
+            await asyncio.to_thread(gate, job["input"]["port"])
         await asyncio.sleep(job["input"].get("seconds", 0))
         return {"pid": os.getpid(), "id": job["id"]}
 
@@ -195,6 +204,30 @@ def test_an_async_handler_is_cancelled_in_its_process(serve: Any) -> None:
     client.post(f"/cancel/{job_id}")
     until(client, job_id, lambda one: one["status"] == "CANCELLED")
     assert run(client, {})["output"]["pid"] == pid
+
+
+def test_as_many_at_once_as_the_concurrency_modifier_says(serve: Any, api: Any, make_gate: Any) -> None:
+    client = serve("async", ASYNC, json.dumps({"input": {}}))
+    pid = run(client, {})["output"]["pid"]
+    gates = [make_gate() for _ in range(2)]
+    ports = [int(gate.code.strip("gate()")) for gate in gates]
+    jobs = [client.post("/run", json={"input": {"port": port}}).json()["id"] for port in ports]
+    cancelled = client.post("/run", json={"input": {"seconds": 600}}).json()["id"]
+    for gate in gates:
+        gate.reached()
+    for job_id, port in zip(jobs, ports, strict=True):
+        assert until(client, job_id, lambda one: "output" in one)["output"] == {"port": port}
+    until(client, cancelled, lambda one: one["status"] == "IN_PROGRESS")
+    client.post(f"/cancel/{cancelled}")
+    until(client, cancelled, lambda one: one["status"] == "CANCELLED")
+    for gate in reversed(gates):
+        gate.open()
+    for job_id in jobs:
+        ours = job_id.removeprefix("async-")
+        done = until(client, job_id, lambda one: one["status"] == "COMPLETED")
+        assert done["output"] == {"pid": pid, "id": ours}
+        lines = [line["text"] for line in api.http.get(f"/v1/jobs/{ours}/logs").json()["lines"]]
+        assert [line for line in lines if "at the gate" in line] == [f"at the gate {ours}"]
 
 
 def test_a_stream(serve: Any, gate: Any) -> None:

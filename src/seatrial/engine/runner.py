@@ -58,9 +58,9 @@ class Runner:
     ) -> None:
         self._streams = streams
         worker.on_told(self._told)
+        worker.on_resized(self._look_again)
         self._deployed = deployed
         self._layout = spec.layout
-        self._slots = spec.program.slots if spec.program is not None else 1
         self._worker = worker
         self._scratch = spec.scratch
         self._remains = spec.remains
@@ -192,6 +192,10 @@ class Runner:
             await asyncio.gather(*self._held.values(), return_exceptions=True)
             await self._leave(gone)
 
+    def _look_again(self) -> None:
+        """The worker takes more at once than it did, or less."""
+        self._room.set()
+
     def _told(self, token: str, what: str, data: bytes) -> None:
         job_id = self._job_of.get(token)
         if job_id is not None:
@@ -220,7 +224,7 @@ class Runner:
         self._worker.withdraw()
 
     def _look_later(self) -> None:
-        if self._next_look is None and self._slots == 1 and len(self._held) > 1:
+        if self._next_look is None and self._worker.slots == 1 and len(self._held) > 1:
             self._next_look = asyncio.get_running_loop().call_later(WITHDRAW_AFTER_MS / 1_000, self._look)
 
     def _look(self) -> None:
@@ -261,15 +265,13 @@ class Runner:
             raise RuntimeError("a runner takes work only inside serve()")
         while not self._retired.is_set():
             limit, enough = self._limits_of_claims()
-            if len(self._held) >= enough or self._is_cancelling():
+            if len(self._held) >= enough or self._is_cancelling() or self._worker.recycled is not None:
                 self._room.clear()
                 await self._room.wait()
                 continue
             held = self._affinities.held
             claims = await self._source.take(session, limit - len(self._held), TAKE_WAIT_MS, held)
-            if not self._cancelled.isdisjoint(
-                self._held
-            ):  # its process may have to go: nothing more until that is over
+            if self._is_cancelling() or self._worker.recycled is not None:
                 await self._source.release([claim.token for claim in claims])
                 continue
             for claim in claims:
@@ -286,8 +288,9 @@ class Runner:
         """How many claims to hold at most, and with how many to wait until some have ended."""
         if self._alone in self._held:
             return 1, 1
-        if self._slots > 1:  # the worker is at work on all of them
-            return self._slots, self._slots
+        slots = self._worker.slots
+        if slots > 1:  # the worker is at work on all of them
+            return slots, slots
         limit = self._ahead.limit()
         return limit, limit // 2 + 1
 

@@ -11,7 +11,7 @@ from seatrial.domain.work import Loaded, Produced, Work, WorkerSpec
 
 
 class Worker(Protocol):
-    """One process that holds a loaded model. It works on one piece of work at a time, in the order given."""
+    """One process that holds a loaded model. It works on `slots` pieces of work at a time, in the order given."""
 
     @property
     def id(self) -> str:
@@ -21,6 +21,15 @@ class Worker(Protocol):
     @property
     def recycled(self) -> str | None:
         """Why it leaves (or has left) after a job that it answered, as fit for no more; None otherwise."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many pieces of work it takes at once, as of now."""
+        ...
+
+    def on_resized(self, listener: Callable[[], None]) -> None:
+        """Call this when `slots` may have changed."""
         ...
 
     async def load(self) -> Loaded:

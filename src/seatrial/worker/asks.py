@@ -7,10 +7,11 @@ import fcntl
 import os
 import select
 import threading
-from typing import Callable, Optional
+from typing import Callable, Dict, List, Optional, Set  # noqa: UP035  (Python 3.9)
 
 from . import protocol
 
+# ruff: noqa: UP006  (Python 3.9)
 AHEAD_MS = 20
 Hook = Callable[[str], object]
 
@@ -30,12 +31,26 @@ class Asks:
         self._lock = threading.Lock()
         self._asked = 0
         self._current = (0, "")
+        self._at_work: Dict[int, str] = {}  # number -> job
+        self._newest = 0
+        self._to_tell: Set[int] = set()  # asked, and not yet told to the hook
         self._hook: Optional[Hook] = None
         os.register_at_fork(after_in_child=self._forget)
 
     def begin(self, number: int, job_id: str) -> None:
-        """The handler turns to this piece of work."""
-        self._current = (number, job_id)
+        """The handler turns to this piece of work, and to no other."""
+        self._current, self._at_work, self._newest = (number, job_id), {number: job_id}, number
+
+    def join(self, number: int, job_id: str) -> None:
+        """The handler turns to this piece of work too. For hooks: `is_asked` could not tell which one is meant."""
+        with self._lock:
+            self._at_work[number] = job_id
+            self._newest = number
+
+    def part(self, number: int) -> None:
+        """It has returned from one that had joined."""
+        with self._lock:
+            del self._at_work[number]
 
     def is_asked(self) -> bool:
         """True if the work at hand is to stop. May be asked often, and from any thread."""
@@ -59,19 +74,24 @@ class Asks:
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._pipe, select.POLLIN)
-        told = 0
         while True:
-            is_ahead = self._asked > self._current[0]  # the handler is about to begin with it
-            poll.poll(AHEAD_MS if is_ahead else None)
+            poll.poll(AHEAD_MS if self._to_tell else None)  # the handler is about to begin with those
             if not self._read():
                 return
-            number, job_id = self._current
-            if self._asked == number != told and self._hook is not None:
-                told = number
+            for job_id in self._due():
                 try:
-                    self._hook(job_id)
+                    if self._hook is not None:
+                        self._hook(job_id)
                 except Exception as error:  # noqa: BLE001  user code: its job is stopped by force then
                     os.write(2, f"cancel({job_id!r}) raised {type(error).__name__}: {error}\n".encode())
+
+    def _due(self) -> List[str]:
+        """Jobs at work that are to stop; of what is over nothing is kept."""
+        with self._lock:
+            at_work = dict(self._at_work)
+            jobs = [at_work[number] for number in sorted(self._to_tell) if number in at_work]
+            self._to_tell = {one for one in self._to_tell - at_work.keys() if one > self._newest}
+        return jobs
 
     def _read(self) -> bool:
         """Take what has come; False once the server has closed its end."""
@@ -81,7 +101,10 @@ class Asks:
             except BlockingIOError:
                 return True
             if records:
-                self._asked = protocol.PERMIT.unpack(records[-protocol.PERMIT.size :])[0]
+                numbers = [number for (number,) in protocol.PERMIT.iter_unpack(records)]
+                self._asked = numbers[-1]
+                wanted = self._to_tell.union(numbers)
+                self._to_tell = {one for one in wanted if one > self._newest or one in self._at_work}
             return bool(records)
 
     def _forget(self) -> None:
@@ -90,4 +113,4 @@ class Asks:
         os.dup2(null, self._pipe, inheritable=False)
         os.close(null)
         self._lock = threading.Lock()
-        self._current = (0, "")
+        self._current, self._at_work = (0, ""), {}

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Optional
 
-from . import devices, protocol
+from . import devices, job_lines, protocol
 from .asks import Asks
 from .causes import cause_of
 from .context import Context
@@ -26,6 +26,7 @@ from .streams import Streams
 from .tells import Tells
 from .vitals import MOMENT_MS, Vitals, cuda, has_children
 
+LAYOUTS_WITH_TASKS = ("runpod",)  # whose handlers may run side by side in this interpreter
 LAYOUTS = ("sagemaker", "python", "runpod", "aws_lambda", "http", "cog")
 MODULES = {"http": "http_container"}  # where the module has another name
 
@@ -48,9 +49,12 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     try:
         devices.require_present(order["device"])
         context = Context(order["endpoint_name"], order["package"], asks, Tells(link.tell))
+        if order["layout"] in LAYOUTS_WITH_TASKS:
+            job_lines.tell_apart(streams)
         handle = load(order, context)
         vitals.others_bytes = getattr(handle, "others_bytes", None)
-        loaded = _loaded(order["device"], vitals)
+        slots: Optional[int] = getattr(handle, "slots", None)  # None: one piece of work after another
+        loaded = dict(_loaded(order["device"], vitals), slots=slots or 1)
     except BaseException as error:  # noqa: BLE001  user code: whatever it raises is a load failure
         streams.flush()
         link.send(dict(describe_load(error, order), type=protocol.LOAD_FAILED))
@@ -59,10 +63,9 @@ def serve(descriptor: int, permits_descriptor: int, asks_descriptor: int) -> int
     streams.flush()
     link.send(dict(loaded, type=protocol.LOADED))
     growth = _Growth(loaded["memory"], order["memory_growth_bytes_max"])
-    slots = order["program"]["slots"] if order["program"] else 1
     try:
-        if slots > 1:
-            SideBySide(link, permits, handle, vitals, growth.complaint, streams, slots).work()
+        if slots is not None:
+            SideBySide(link, permits, handle, context, vitals, growth.complaint, streams, slots).serve()
         else:
             _Desk(link, permits, handle, context, vitals, growth, streams).work()
     except OSError as error:  # not of a job: those are answered for
@@ -176,7 +179,7 @@ class _Desk:
             header, segments = dict(describe(error), type=protocol.FAILED, token=request.token), []
             complaint = cause_of(error).unfit
             _release_device_memory()
-        self._context.tells.end()
+        self._context.tells.end(request.job_id)
         self._streams.flush()
         took_ms = (time.perf_counter() - started) * 1_000
         header.update(self._vitals.measured(took_ms))

@@ -110,6 +110,14 @@ class Context:
         self.request_ids = {0: job_id}
         self.request_processor = [RequestProcessor(headers)]
 
+    def join(self, number: int, job_id: str) -> None:
+        """Turn to one more request, beside those at hand; see Asks.join."""
+        self._asks.join(number, job_id)
+
+    def part(self, number: int) -> None:
+        """Have done with one that has joined."""
+        self._asks.part(number)
+
     def get_request_id(self, idx: int = 0) -> Optional[str]:
         """The id of the job."""
         return self.request_ids.get(idx)

@@ -46,6 +46,10 @@ class Link:
         with self._sending:
             self._socket.sendall(protocol.encode(header, segments))
 
+    def hang_up(self) -> None:
+        """Receive nothing more, also where a thread waits for it; what is to be sent may still be."""
+        self._socket.shutdown(socket.SHUT_RD)
+
     def waiting(self) -> bool:
         """True if a frame is here already."""
         return bool(self._received) or self._receive(socket.MSG_DONTWAIT)

@@ -13,6 +13,7 @@ server -> worker                      worker -> server
                                           failed       it raised                      } in the order given (one slot)
                                           listens      the handler heeds what is asked of it; once, at any time
                                           told         what the handler tells of its work; between begun and done
+                                          slots        how many works it takes at once from now on; at any time
 
 Closing the socket tells the worker to leave. A frame outside of these rules ends the worker.
 
@@ -43,6 +44,7 @@ DETAILS_CHARS_MAX = 64_000  # of all entries of a failure's details together
 NAME_CHARS_MAX = 255  # of a part, a media type, an error type, an entry of the details
 RECEIVE_BYTES = 256 * KIB  # asked of the socket at once
 DESCRIPTOR_MIN = 200  # of the worker's ends: out of the way of descriptors that user code counts on
+SLOTS_MAX = 64  # works at once in one process
 PERMIT = struct.Struct("=I")  # the number of a piece of work
 
 SERVER_LOST_EXIT_CODE = 96  # of a worker whose package's own server left a request without an answer
@@ -58,6 +60,7 @@ DONE = "done"
 FAILED = "failed"
 LISTENS = "listens"
 TOLD = "told"
+SLOTS = "slots"
 
 CHUNK = "chunk"  # the next one of a stream
 PROGRESS = "progress"  # how far the work is
@@ -157,12 +160,20 @@ class Loaded(TypedDict):
     device_memory: int
     device_evidence: str
     python: str
+    slots: int  # works at once
 
 
 class Listens(TypedDict):
     """The handler looks at `context.cancelled`, or has a hook: it is asked to stop before it is made to."""
 
     type: str
+
+
+class Slots(TypedDict):
+    """The handler takes another number of works at once than was told so far."""
+
+    type: str
+    slots: int
 
 
 class Begun(TypedDict):

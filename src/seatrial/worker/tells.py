@@ -3,10 +3,11 @@
 # ruff: noqa: TID252  (the worker loads this package under a private name)
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence  # noqa: UP035  (Python 3.9)
+from typing import Any, Callable, Dict, Sequence  # noqa: UP035  (Python 3.9)
 
 from . import protocol
 
+# ruff: noqa: UP006  (Python 3.9)
 Tell = Callable[[protocol.Header, Sequence[bytes]], Any]
 
 
@@ -15,28 +16,26 @@ class Tells:
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._token = ""
-        self._job_id = ""
+        self._tokens: Dict[str, str] = {}  # job -> token of what is at hand
 
     def begin(self, token: str, job_id: str) -> None:
         """The handler turns to this piece of work."""
-        self._token, self._job_id = token, job_id
+        self._tokens[job_id] = token
 
-    def end(self) -> None:
+    def end(self, job_id: str) -> None:
         """It has returned from it."""
-        self._token = self._job_id = ""
+        self._tokens.pop(job_id, None)
 
-    def chunk(self, data: bytes) -> None:
-        """The next chunk of the answer."""
-        self._send(self._token, protocol.CHUNK, data)
+    def chunk(self, job_id: str, data: bytes) -> None:
+        """The next chunk of that job's answer."""
+        self._send(job_id, protocol.CHUNK, data)
 
     def progress(self, job_id: str, data: bytes) -> None:
         """How far that job is, from whatever thread."""
-        token = self._token
-        if job_id == self._job_id:
-            self._send(token, protocol.PROGRESS, data)
+        self._send(job_id, protocol.PROGRESS, data)
 
-    def _send(self, token: str, what: str, data: bytes) -> None:
-        if token and len(data) <= protocol.SEGMENT_BYTES_MAX:
+    def _send(self, job_id: str, what: str, data: bytes) -> None:
+        token = self._tokens.get(job_id)
+        if token is not None and len(data) <= protocol.SEGMENT_BYTES_MAX:
             told: protocol.Told = {"type": protocol.TOLD, "token": token, "what": what}
             self._tell(told, [data])

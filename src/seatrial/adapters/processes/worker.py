@@ -128,6 +128,8 @@ class ProcessWorker:
         self._asks = started.asks
         self._listens = False
         self._told: Callable[[str, str, bytes], None] | None = None
+        self._slots = spec.program.slots if spec.program is not None else 1
+        self._resized: Callable[[], None] | None = None
         self._alarm = Alarm(self._due, self._on_due)
         self._channel = Channel(started.channel, self._on_frames, self._on_malformed, self._permits.flush)
         output.attach(started.stdout, started.stderr)
@@ -238,6 +240,15 @@ class ProcessWorker:
     def on_told(self, listener: Callable[[str, str, bytes], None]) -> None:
         """See `ports.model_pool.Worker.on_told`."""
         self._told = listener
+
+    @property
+    def slots(self) -> int:
+        """See `ports.model_pool.Worker.slots`."""
+        return self._slots
+
+    def on_resized(self, listener: Callable[[], None]) -> None:
+        """See `ports.model_pool.Worker.on_resized`."""
+        self._resized = listener
 
     def running_ms(self) -> float | None:
         """See `ports.model_pool.Worker.running_ms`."""
@@ -357,6 +368,8 @@ class ProcessWorker:
             self._on_failed(header)
         elif kind == protocol.TOLD:
             self._on_told(header["token"], header["what"], frame[1][0])
+        elif kind == protocol.SLOTS:
+            self._resize(header["slots"])
         elif kind == protocol.LISTENS:
             self._listens = True
         elif kind == protocol.LOADING:
@@ -367,6 +380,13 @@ class ProcessWorker:
             self._on_load_failed(header)
         else:
             raise protocol.Malformed(f"a frame of the unknown type {kind!r}")
+
+    def _resize(self, slots: object) -> None:
+        if type(slots) is not int or not 1 <= slots <= protocol.SLOTS_MAX:
+            raise protocol.Malformed(f"slots that are not 1 to {protocol.SLOTS_MAX}: {slots!r}")
+        self._slots = slots
+        if self._resized is not None:
+            self._resized()
 
     def _on_told(self, token: str, what: str, data: bytes) -> None:
         """Of work that it no longer holds it comes too late."""
@@ -388,6 +408,7 @@ class ProcessWorker:
 
     def _on_loaded(self, header: dict[str, Any]) -> None:
         self._memory_bytes = int(header["memory"])
+        self._resize(header["slots"])
         self._loaded = Loaded(
             pid=self._process.pid,
             seconds=self._loop.time() - self._started_at,
@@ -504,10 +525,11 @@ class ProcessWorker:
             self._ended_by_us = True
             self._output.say(f"the worker is replaced: {self._recycled}")
             self.withdraw()
+        if self._recycled is not None and not self._running:
             self._spawn(self._see_off())
 
     async def _see_off(self) -> None:
-        """It leaves by itself, unless a thread of the user's keeps it."""
+        """It has ended what it had beside, and leaves by itself, unless a thread of the user's keeps it."""
         try:
             await asyncio.wait_for(self._exited.wait(), WORKER_STOP_GRACE_SECONDS)
         except TimeoutError:

@@ -104,6 +104,7 @@ class _Handler:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._metrics = Metrics()
+        self._job_id = ""
         offer_scope(self._metrics)
         found = _member(order["handler"], self._package)
         self._instance = found() if inspect.isclass(found) else None
@@ -138,6 +139,7 @@ class _Handler:
             extras.get("context") or {}, lambda told: self._context.tells.progress(request.job_id, told)
         )
         arguments = function.arguments(request.fields())
+        self._job_id = request.job_id
         self._stop.begin(request.job_id)
         try:
             value = self._value(function(**arguments))
@@ -172,7 +174,7 @@ class _Handler:
     def _tell(self, chunk: Any) -> Encoded:
         """Encoded at once: its files may be written over by the next one."""
         encoded = encode(chunk, keeps=True)
-        self._context.tells.chunk(json_bytes(encoded.told()))
+        self._context.tells.chunk(self._job_id, json_bytes(encoded.told()))
         return encoded
 
 

@@ -89,7 +89,7 @@ def load(order: Dict[str, Any], context: Context) -> Container:
     held = ports(program["port"], own_network=program["own_network"])
     serving = Serving(program["command"], order["package"], variables(held, program["model"]), held)
     serving.wait_ready(order["load_timeout_seconds"])
-    return Container(serving, program["answer_bytes_max"])
+    return Container(serving, program["answer_bytes_max"], program["slots"])
 
 
 def variables(held: Ports, model: str) -> Dict[str, str]:
@@ -103,9 +103,10 @@ def variables(held: Ports, model: str) -> Dict[str, str]:
 class Container:
     """Sends each request to the server; may be called from several threads at once."""
 
-    def __init__(self, serving: Serving, answer_bytes_max: int) -> None:
+    def __init__(self, serving: Serving, answer_bytes_max: int, slots: int) -> None:
         self._serving = serving
         self._answer_bytes_max = answer_bytes_max
+        self.slots = slots if slots > 1 else None
 
     def __call__(self, request: Request) -> Answer:
         """What the server answers.
