@@ -88,6 +88,8 @@ SYNC = """
     runpod.serverless.start({"handler": lambda job: job["input"], "concurrency_modifier": lambda now: 4})
 """
 
+SLOW = pytest.mark.slow  # each starts a process that imports the SDK; the quick suite has what matters most
+
 
 async def serving(yard: Any, code: str = HANDLER, **more: Any) -> Any:
     worker = await yard.start(yard.spec("runpod", {"handler.py": code}, **more))
@@ -181,6 +183,7 @@ async def test_the_modifiers_number_is_heeded(yard: Any) -> None:
     assert json.loads((await worker.run(asked(yard, name="z"))).body)["name"] == "z"
 
 
+@SLOW
 async def test_a_fresh_worker_once_the_neighbours_are_through(yard: Any) -> None:
     worker = await serving(yard)
     neighbour = asyncio.create_task(worker.run(asked(yard, name="n", stays=True, timeout_ms=300)))
@@ -194,6 +197,7 @@ async def test_a_fresh_worker_once_the_neighbours_are_through(yard: Any) -> None
     assert "exit_code" not in failure.details or failure.details["exit_code"] == 0
 
 
+@SLOW
 async def test_a_death_is_all_of_theirs(yard: Any) -> None:
     worker = await serving(yard)
     works = [asked(yard, name=name, meet=3, do=do) for name, do in (("a", ""), ("b", "die"), ("c", "die"))]
@@ -203,12 +207,14 @@ async def test_a_death_is_all_of_theirs(yard: Any) -> None:
     assert told.count((WorkerDied, False)) <= 1
 
 
+@SLOW
 async def test_a_handler_that_is_not_async_has_one_at_a_time(yard: Any) -> None:
     worker = await serving(yard, SYNC)
     assert worker.slots == 1
     assert any("not async" in line for line in yard.logs.texts(None))
 
 
+@SLOW
 async def test_a_modifier_that_says_no_number_is_a_failed_load(yard: Any) -> None:
     worker = await yard.start(
         yard.spec("runpod", {"handler.py": HANDLER.replace("return SAYS", "return str(1), SAYS")})
