@@ -175,6 +175,18 @@ def test_a_runtime_that_cannot_start_says_why(start: Start, api: Any) -> None:
     assert any("could not start: Runtime.ImportModuleError: Unable to import" in line for line in api.lines("f"))
 
 
+@pytest.mark.parametrize(
+    ("command", "word"), [(["no-such-entrypoint"], "Runtime.InvalidEntrypoint"), (["false"], "Runtime.ExitError")]
+)
+def test_a_command_that_is_no_runtime_is_told_in_its_place(
+    start: Start, api: Any, tmp_path: Path, command: list[str], word: str
+) -> None:
+    ours = [sys.executable, "-m", "seatrial", "lambda", "worker", "f", "--", *command]
+    done = subprocess.run(ours, capture_output=True, text=True, cwd=tmp_path, env=api.server.environment, timeout=60)
+    assert done.returncode == 1
+    assert any(f"could not start: {word}: " in line for line in api.lines("f"))
+
+
 def test_the_end_of_the_command_is_that_of_its_runtime(
     start: Start, functions: Any, is_alive: Callable[[int], bool]
 ) -> None:

@@ -7,6 +7,7 @@ runtime never hears of a server that is away.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -57,6 +58,11 @@ class Relay:
         """The runtime's process has ended: what it had is at work no more."""
         self.current = None
         await self._ping()
+
+    async def could_not_start(self, error_type: str, message: str) -> None:
+        """Tell the server in the runtime's place, which cannot: it has said nothing itself."""
+        body = json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+        await self._ask("POST", INIT_ERROR, body, {ERROR_TYPE: error_type, "Content-Type": "application/json"})
 
     async def close(self) -> None:
         """Let go of the server."""

@@ -113,7 +113,9 @@ async def _supervise(relay: Relay, command: list[str], environment: dict[str, st
         try:
             process = await asyncio.create_subprocess_exec(*command, env=environment, start_new_session=True)
         except OSError as error:
-            return f"{command[0]} cannot be run: {error.strerror}"
+            said = f"{command[0]} cannot be run: {error.strerror}"
+            await relay.could_not_start("Runtime.InvalidEntrypoint", said)
+            return f"Runtime.InvalidEntrypoint: {said}"
         try:
             stopped = await _ended_or_stopped(relay, process)
         finally:
@@ -123,6 +125,9 @@ async def _supervise(relay: Relay, command: list[str], environment: dict[str, st
             continue
         if not relay.asked.is_set():
             said = relay.init_error or "it asked for no work; what it printed is above"
+            if relay.init_error is None:
+                ended = f"the command ended (exit code {process.returncode}) without asking for work"
+                await relay.could_not_start("Runtime.ExitError", ended)
             return f"the runtime could not start (exit code {process.returncode}): {said}"
         if time.monotonic() - began > STEADY_SECONDS:
             pause = RESTART_SECONDS_MIN
