@@ -6,7 +6,7 @@ SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 TORCH_APPS := gen3d fashion
 
-PROCESSES ?= 2
+PROCESSES ?= 3
 SECONDS ?= 60
 OBJECTS ?= rows
 DATABASE ?= sqlite

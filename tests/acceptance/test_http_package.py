@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -42,9 +43,10 @@ APP = """
     if __name__ == "__main__":
         app.run(port=8080, threaded=True)
 """
-TOML = """
+TOML = f"""
     [package]
     command = ["python", "app.py"]
+    python = "{sys.executable}"
 """
 SAMPLE = '{"text": "ahoy"}'
 FLASK = {"app.py": APP, "seatrial.toml": TOML, "samples/a.json": SAMPLE}

@@ -69,10 +69,10 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """,
     "samples/trial.json": '{"name": "trial"}',
-    "seatrial.toml": f"""
+    "seatrial.toml": """
 [package]
 layout = "http"
-command = ["{sys.executable}", "serve.py"]
+command = ["python", "serve.py"]
 
 [http]
 network = "host"

@@ -59,7 +59,7 @@ async def test_a_callback_that_is_signed_with_something_else_fails_the_trial(
 ) -> None:
     other = wire.SECRET_PREFIX + "AAAA"
     signed = wire.signed_headers
-    monkeypatch.setattr(deliver, "signed_headers", lambda secret, *rest: signed(other, *rest))
+    monkeypatch.setattr(deliver, "signed_headers", lambda secrets, *rest: signed((other,), *rest))
     endpoint, _ = await tried(engine)
     assert endpoint.status is EndpointStatus.FAILED
     assert "Sample 'one' of task 'say': its callback was not signed as it must be" in endpoint.failure_reason

@@ -84,6 +84,7 @@ def _services(objects: EmbeddedObjects, data: Path, url: str) -> Services:
         reports=unused,
         outside=unused,
         triggers=unused,
+        endpoint_triggers=unused,
         awaited=unused,
         waits=unused,
         backups=unused,

@@ -273,7 +273,7 @@ def test_deploy_of_nothing_is_a_usage_error(running: Path) -> None:
     [
         ["jobs", "list", "--status", "bogus"],
         ["deploy", ".", "--name", "bad name!"],
-        ["deploy", ".", "--name", "x", "--workers", "0"],
+        ["deploy", ".", "--name", "x", "--workers", "-1"],
         ["deploy", ".", "--name", "x", "--secret", "TOKEN=swordfish"],
         ["deploy", ".", "--name", "x", "--output-prefix", "results"],
         ["deploy", ".", "--name", "x", "--samples", "s3://"],

@@ -40,6 +40,7 @@ from seatrial.package.closure.walk import Closure, Start, follow
 from seatrial.package.cog.file import COG_FILE
 from seatrial.package.contents import judge_folder
 from seatrial.package.finding import Finding
+from seatrial.package.lambda_runtime import SDK_MODULES
 from seatrial.package.layers import module_folders
 from seatrial.package.layout import Entry, entry_of
 from seatrial.package.listing import ListedFile, files_of
@@ -50,7 +51,7 @@ from seatrial.package.target import Target
 
 CONTRACT_ID = "contract"
 LEVELS = ("error", "unprovable", "warning")
-BROUGHT = {"cog": frozenset({"cog"})}  # by what runs the layout
+BROUGHT = {"cog": frozenset({"cog"}), "aws_lambda": SDK_MODULES}  # by what runs the layout
 REQUIREMENTS_FILES = {"sagemaker": "code/requirements.txt"}
 
 
@@ -63,7 +64,8 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     files = files_of(root)
     lines = requirement_lines(manifest, root)
     file = requirements_name(manifest, root)
-    target = replace(target, provided=target.provided | BROUGHT.get(manifest.layout, frozenset()))
+    if manifest.packages:
+        target = replace(target, provided=target.provided | BROUGHT.get(manifest.layout, frozenset()))
     declares = imports.declared(lines, target, file)
     entry = entry_of(manifest.layout, manifest.handler, manifest.command, manifest.env, root)
     carried = Carried(root, [file.name for file in files])
@@ -78,7 +80,7 @@ def inspect(manifest: Manifest, root: Path, target: Target, contents: Iterable[F
     found += check_cog_build(manifest, root, target) if manifest.layout == "cog" else ()
     found += check_requirements(lines, target)
     found += check_pins(lines)
-    found += check_resolution(target, file if manifest.requirements or not manifest.packages else COG_FILE)
+    found += check_resolution(target, COG_FILE if manifest.layout == "cog" and not manifest.requirements else file)
     found += check_device(manifest.device, lines, target)
     found += check_samples(manifest.contract)
     found += check_sample_inputs(manifest.contract, root)
@@ -98,7 +100,11 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def requirement_lines(manifest: Manifest, root: Path) -> list[Line]:
     """The lines of the package's requirements file, if it has one, and those of `cog.yaml`."""
     lines = read_requirements(manifest.requirements, root.resolve()) if manifest.requirements is not None else []
-    return lines + (inline_requirements(manifest.packages, root / COG_FILE, COG_FILE) if manifest.packages else [])
+    return lines + (
+        inline_requirements(manifest.packages, root / COG_FILE, COG_FILE)
+        if manifest.layout == "cog" and manifest.packages
+        else []
+    )
 
 
 def requirements_name(manifest: Manifest, root: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ from seatrial.package.cog.file import COG_FILE, SDK, CogFile, cog_file
 from seatrial.package.cog.signature import PREDICT, tasks_of
 from seatrial.package.files import file_inside
 from seatrial.package.image.reference import read_image
+from seatrial.package.lambda_runtime import runtime_packages
 from seatrial.package.layers import read_layers
 from seatrial.package.layout import HANDLER_FORMS, default_handler, detect_layout
 from seatrial.package.log_patterns import VALID_PATTERN, pattern_fault
@@ -209,6 +210,7 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
     env = _read_env(tables.get("env", {}), problems)
     brings_all = package.image is not None
     requirements = None if brings_all else _requirements(root, package.requirements, layout, cog, problems)
+    layers = read_layers(root, package.layers, layout, problems)
     return Manifest(
         layout=layout,
         contract=_read_contract(root, tables, package, layout, handler, problems),
@@ -216,8 +218,8 @@ def _assemble(root: Path, tables: Mapping[str, Any], problems: Problems) -> Mani
         description=package.description,
         handler=handler,
         requirements=requirements,
-        packages=_packages(root, requirements, cog) if layout == "cog" else (),
-        layers=read_layers(root, package.layers, layout, problems),
+        packages=_packages(root, layout, requirements, cog, layers),
+        layers=layers,
         python=package.python or _cog_python(cog, problems),
         env=dict(one.split("=", 1) for one in cog.environment if "=" in one) | env,
         secrets=_read_secrets(tables.get("secrets", {}), env, problems),
@@ -345,7 +347,16 @@ def _cog_contract(root: Path, values: object, task_field: str, own: tuple[Task, 
     return Contract(tuple(tasks), task_field=task_field)
 
 
-def _packages(root: Path, requirements: Path | None, cog: CogFile) -> tuple[str, ...]:
+def _packages(
+    root: Path, layout: str, requirements: Path | None, cog: CogFile, layers: Sequence[str]
+) -> tuple[str, ...]:
+    """What the layout brings along without a requirement in a file."""
+    if layout == "aws_lambda":
+        return runtime_packages(root, layers, requirements)
+    return _packages_of_cog(root, requirements, cog) if layout == "cog" else ()
+
+
+def _packages_of_cog(root: Path, requirements: Path | None, cog: CogFile) -> tuple[str, ...]:
     """Those of `cog.yaml`, and Cog itself, which a build with Cog's own tool brings along."""
     lines = list(cog.packages)
     if requirements is not None:

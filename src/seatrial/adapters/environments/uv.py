@@ -17,12 +17,12 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from uv import find_uv_bin
 
 from seatrial.adapters.environments.contents import contents_of
@@ -37,7 +37,6 @@ from seatrial.package.target import Target
 from seatrial.ports.packages import Progress
 
 MARKER = ".complete"
-PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.+!-]+)")
 PACKAGES_FILE = ".packages.txt"
 LAYER = "zz_base_interpreter.pth"
 Wanted = tuple[Path | None, Sequence[str]]  # a requirements file, and further requirements
@@ -83,12 +82,9 @@ class UvEnvironments:
         return python
 
     async def _holds(self, base: Interpreter, packages: Sequence[str]) -> bool:
-        """Whether a base that an environment would look into has these very releases already."""
-        pins = [PINNED.fullmatch(one) for one in packages]
-        if not base.virtual or not all(pins):
-            return False
+        """Whether the base, which would run the package itself, has releases of all of these that will do."""
         there = (await contents_of(base.path, self._environ))["environment"]["distributions"]
-        return all(pin and str(there.get(canonical(pin[1]))).partition(" ")[0] == pin[2] for pin in pins)
+        return all(_is_there(Requirement(one), there) for one in packages)
 
     async def remove_unused(self, in_use: Collection[str], until_ms: int) -> int:
         """See the port; what this server asked for has a lock here. Those that were never completed go too."""
@@ -217,3 +213,8 @@ def _failed(what: str, lines: list[str]) -> Unproven:
     last = "\n".join(lines[-15:])
     message = f"{what}.\n{last}" if last else f"{what}."
     return Unproven("environment", message, field="requirements", details={"remedy": REMEDY, "installer": lines})
+
+
+def _is_there(wanted: Requirement, there: Mapping[str, Any]) -> bool:
+    version = str(there.get(canonical(wanted.name), "")).partition(" ")[0]
+    return bool(version) and wanted.specifier.contains(version, prereleases=True)
