@@ -6,7 +6,7 @@ SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
 TORCH_APPS := gen3d fashion
 
-PROCESSES ?= 3
+PROCESSES ?= 2
 SECONDS ?= 60
 OBJECTS ?= rows
 DATABASE ?= sqlite

@@ -227,6 +227,7 @@ def test_cancel_stops_the_task_and_the_worker_goes_on(outside: Any, workers: Wor
     assert ended(client, run(client, {}))["status"] == "COMPLETED"
 
 
+@pytest.mark.slow  # about 7 s
 def test_a_timeout_of_a_handler_that_cannot_stop(outside: Any, workers: Workers, gate: Any) -> None:
     _, name, client = outside
     workers.start(name)
@@ -446,6 +447,7 @@ def test_the_end_of_an_endpoint_ends_what_its_outside_workers_hold(outside: Any)
     assert (job["status"], job["error"]["error_type"]) == ("failed", "endpoint_deleted")
 
 
+@pytest.mark.slow  # about 7 s
 def test_a_server_that_starts_again_hands_the_job_out_again(make_server: Any, api_of: Any) -> None:
     server = make_server()
     api = api_of(server)

@@ -108,7 +108,7 @@ SLOW = pytest.mark.slow
         pytest.param("non_atomic", "concurrent", {"partial"}, "PNG is damaged", marks=SLOW),
         pytest.param("crossed_files", "concurrent", {"crossed", "empty", "partial", "differs"}, "", marks=SLOW),
         pytest.param("training_interrupts", "interference", {"partial"}, "Partial render detected", marks=SLOW),
-        ("forgets_jobs", "concurrent", {"lost"}, "not known any more"),
+        pytest.param("forgets_jobs", "concurrent", {"lost"}, "not known any more", marks=SLOW),
         pytest.param("silent", "concurrent", {"untold"}, "no callback came", marks=SLOW),
         ("tells_twice", "concurrent", {"duplicated"}, "2 callbacks told its end"),
         pytest.param(
@@ -129,6 +129,7 @@ def test_a_planted_race_is_found(
     assert any(words in problem["reason"] for job in told["bad"] for problem in job["problems"])
 
 
+@pytest.mark.slow  # about 7 s
 def test_the_summary_names_each_bad_job_with_its_reason_and_keeps_its_output(
     studio: Callable[[str], str], contract: Path, tmp_path: Path
 ) -> None:
@@ -199,6 +200,7 @@ def test_workers_that_share_a_file_are_found_and_those_that_do_not_are_not(share
     assert {problem["kind"] for job in told["bad"] for problem in job["problems"]} <= {"crossed", "failed", "differs"}
 
 
+@pytest.mark.slow  # about 7 s
 def test_an_interrupted_run_cancels_what_is_under_way(shared_server: Any, api: Any) -> None:
     api.serve("held")
     held = "--vary", "code=__import__('time').sleep(1)"

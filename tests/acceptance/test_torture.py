@@ -8,18 +8,10 @@ import sys
 
 import pytest
 
-SLOW = pytest.mark.slow  # 45 s each
 
-
+@pytest.mark.slow  # 45 s each
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    ("objects", "database", "seconds"),
-    [
-        ("rows", "sqlite", 15),
-        pytest.param("rows", "sqlite", 30, marks=SLOW),
-        pytest.param("s3", "postgres", 30, marks=SLOW),
-    ],
-)
+@pytest.mark.parametrize(("objects", "database", "seconds"), [("rows", "sqlite", 30), ("s3", "postgres", 30)])
 def test_torture_breaks_no_promise(objects, database, seconds):
     place = ["--objects", objects, "--database", database]
     options = ["--seconds", str(seconds), "--seed", "2", *place, "--json"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 REPLACING = {"update": "replace", "workers": 1}
 
 
@@ -65,6 +67,7 @@ def test_the_old_version_is_loaded_again_when_the_new_one_fails(api, gate):
     assert "a_module_that_is_not_there" in described["FailureReason"]
 
 
+@pytest.mark.slow  # a server is started for each of its steps
 def test_a_server_killed_at_each_step_of_it(own_api, make_gate, is_alive):
     """While the old one ends a job, while the new one loads, and while the old one is loaded again."""
     api, first, second, job = own_api, make_gate(), make_gate(), make_gate()

@@ -70,8 +70,8 @@ def _what_the_machines_need(emptied: Callable[[], str], world_of: WorldOf) -> No
         machine.world_of = staticmethod(world_of)
 
 
-SqliteMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
-PostgresMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+SqliteMachine.TestCase.settings = settings(max_examples=18, stateful_step_count=40, deadline=None)
+PostgresMachine.TestCase.settings = settings(max_examples=18, stateful_step_count=40, deadline=None)
 patient = pytest.mark.timeout(600)  # a failing example is made small first
 TestMachineOnSqlite = patient(SqliteMachine.TestCase)
 TestMachineOnPostgres = patient(PostgresMachine.TestCase)

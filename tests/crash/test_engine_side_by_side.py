@@ -72,7 +72,7 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forev
     "seatrial.toml": """
 [package]
 layout = "http"
-command = ["python", "serve.py"]
+command = ["python3", "serve.py"]
 
 [http]
 network = "host"
