@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from seatrial.testing.corpus.case import Case, Content
 from seatrial.testing.corpus.parts import CLASS, FUNCTIONS, SAMPLE, SERVER, TOML, python, sagemaker
 from seatrial.testing.corpus.races import RACES
@@ -163,7 +165,8 @@ SERVERS = (
 def _with_globals(case: Case) -> Case:
     """Module-level state for the handlers that want some."""
     code = str(case.files.get("handler.py", ""))
-    head = "KEPT = []\nLOCK = '/dev/shm/seatrial-corpus-lock'\n"
+    lock = f"seatrial-corpus-{os.getpid()}"  # what a run of the corpus leaves there fails no later run
+    head = f"KEPT = []\nLOCK = '/dev/shm/{lock}'\n"
     if "KEPT" not in code and "LOCK" not in code:
         return case
     return Case(case.name, case.layout, {**case.files, "handler.py": head + code}, case.stage)
