@@ -55,7 +55,8 @@ def test_logs_are_read_and_followed(served: Any, eventually: Callable[..., Any],
     newest = max(event["timestamp"] for event in events)
     seen = {event["eventId"] for event in logs.filter_log_events(logGroupName=GROUP, startTime=newest)["events"]}
     body = json.dumps({"task": "get_embedding", "image": PIXEL}).encode()
-    runtime.invoke_endpoint(EndpointName="tasks", Body=body, ContentType="application/json")
+    answer = runtime.invoke_endpoint(EndpointName="tasks", Body=body, ContentType="application/json")
+    answer["Body"].close()  # otherwise its connection is left to be collected
 
     def followed() -> list[str]:
         page = logs.filter_log_events(logGroupName=GROUP, startTime=newest, interleaved=True)

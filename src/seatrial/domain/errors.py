@@ -123,6 +123,11 @@ class SeatrialError(Exception):
         self.extra = dict(details or {})
 
     @property
+    def sentence(self) -> str:
+        """The message with what would be valid, for wires that have one text for both."""
+        return f"{self.message} Valid: {self.valid}." if self.valid else self.message
+
+    @property
     def details(self) -> dict[str, Any]:
         """`field`, `valid` and whatever else was said, for a failure document or a problem body."""
         named = {"field": self.field, "valid": self.valid}

@@ -92,7 +92,7 @@ from seatrial.engine.deploy import Deployer
 from seatrial.engine.directory import Directory
 from seatrial.engine.dispatch import Dispatcher
 from seatrial.engine.figures import Figures
-from seatrial.engine.finding import Finder
+from seatrial.engine.finder import Finder
 from seatrial.engine.inspect import Inspector
 from seatrial.engine.keyring import Keyring
 from seatrial.engine.keys import Keys

@@ -163,8 +163,7 @@ def refusal(error: SeatrialError, account_id: str, endpoint_name: str) -> AwsErr
     if isinstance(error, Busy):
         retry_after = {"Retry-After": str(error.retry_after_seconds)}
         return AwsError("ServiceUnavailable", error.message, 503, headers=retry_after)
-    valid = f" Valid: {error.valid}." if error.valid else ""
-    return invalid(error.message + valid)
+    return invalid(error.sentence)
 
 
 def model_error(job: Job, log_arn: str) -> AwsError:

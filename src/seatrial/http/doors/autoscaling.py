@@ -54,8 +54,7 @@ class AutoScalingDoor:
         try:
             return await aws_json.serve(call, self._shapes, self._operations, "ValidationException")
         except BadInput as error:
-            valid = f" Valid: {error.valid}." if error.valid else ""
-            raise dialect.invalid(error.message + valid) from None
+            raise dialect.invalid(error.sentence) from None
 
     # ------------------------------------------------------------------ targets
 

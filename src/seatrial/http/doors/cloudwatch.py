@@ -64,8 +64,7 @@ class CloudWatchDoor:
         try:
             return await _server_of(call)(_unpacked(call), self._shapes, self._operations, "ValidationError")
         except BadInput as error:
-            valid = f" Valid: {error.valid}." if error.valid else ""
-            raise dialect.invalid(error.message + valid) from None
+            raise dialect.invalid(error.sentence) from None
 
     # ------------------------------------------------------------------ metrics
 

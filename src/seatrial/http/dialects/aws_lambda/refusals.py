@@ -55,18 +55,17 @@ def refusal(error: SeatrialError, function_arn: str) -> AwsError:
         return not_found(function_arn)
     if isinstance(error, Busy):
         return _busy(error)
-    message = f"{error.message} Valid: {error.valid}." if error.valid else error.message
     if isinstance(error, Conflict):
-        return conflict(message)
+        return conflict(error.sentence)
     if isinstance(error, BadInput) and error.error_type == errors.PAYLOAD_TOO_LARGE:
-        return _error("RequestTooLargeException", message, 413)
-    return invalid_content(message)
+        return _error("RequestTooLargeException", error.sentence, 413)
+    return invalid_content(error.sentence)
 
 
 def refused_change(error: SeatrialError, function_arn: str) -> AwsError:
     """The engine's no to a deployment: what a payload would be to an invocation is a parameter here."""
     if isinstance(error, BadInput):
-        return invalid(f"{error.message} Valid: {error.valid}." if error.valid else error.message)
+        return invalid(error.sentence)
     return refusal(error, function_arn)
 
 

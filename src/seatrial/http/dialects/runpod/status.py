@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.domain.errors import DEADLINE_EXCEEDED, INVOCATION_TIMEOUT, QUEUE_TTL_EXPIRED, BadInput, SeatrialError
+from seatrial.domain.errors import DEADLINE_EXCEEDED, INVOCATION_TIMEOUT, QUEUE_TTL_EXPIRED, SeatrialError
 from seatrial.domain.jobs import Job, JobState
 
 IN_QUEUE = "IN_QUEUE"
@@ -93,10 +93,7 @@ def health(counts: Mapping[JobState, int], workers: Mapping[str, int]) -> dict[s
 
 def refusal(error: SeatrialError) -> dict[str, Any]:
     """The body of a refusal. `status` is for the asyncio client, which reads it whatever the HTTP status was."""
-    said = {"error": error.message, "error_type": error.error_type, "status": FAILED}
-    if isinstance(error, BadInput):
-        said["error"] = " ".join(filter(None, (error.message, error.valid and f"Valid: {error.valid}.")))
-    return said | error.details
+    return {"error": error.sentence, "error_type": error.error_type, "status": FAILED} | error.details
 
 
 def _failure(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,5 +12,4 @@ _CODES = {PAYLOAD_TOO_LARGE: ("EntityTooLarge", 400), UPLOAD_NOT_AWAITED: ("Uplo
 def refusal(error: SeatrialError) -> AwsError:
     """What is wrong with the PUT, with what would be valid."""
     code, status = _CODES.get(error.error_type, ("InvalidRequest", 400))
-    message = error.message if error.valid is None else f"{error.message} Valid: {error.valid}."
-    return AwsError(code, message, status, {"ErrorType": error.error_type})
+    return AwsError(code, error.sentence, status, {"ErrorType": error.error_type})

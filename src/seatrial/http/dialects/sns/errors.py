@@ -34,6 +34,5 @@ def refused(error: SeatrialError) -> AwsError:
         return AwsError("NotFound", error.message, 404)
     if isinstance(error, BadInput):
         about = f"{error.field}: " if error.field else ""
-        valid = f" Valid: {error.valid}." if error.valid else ""
-        return invalid(f"{about}{error.message}{valid}")
+        return invalid(about + error.sentence)
     return AwsError("InternalError", error.message, 500)

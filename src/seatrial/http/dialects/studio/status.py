@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from seatrial.domain.delivery import EXPIRED, Delivery, DeliveryState
-from seatrial.domain.errors import DEADLINE_EXCEEDED, INVOCATION_TIMEOUT, QUEUE_TTL_EXPIRED, BadInput, SeatrialError
+from seatrial.domain.errors import DEADLINE_EXCEEDED, INVOCATION_TIMEOUT, QUEUE_TTL_EXPIRED, SeatrialError
 from seatrial.domain.jobs import Job, JobState, Part
 from seatrial.domain.media_types import essence
 from seatrial.http.dialects.studio.requests import NAME
@@ -112,9 +112,7 @@ def callback(job: Job, told: Delivery | None) -> dict[str, Any] | None:
 
 def refusal(error: SeatrialError) -> dict[str, Any]:
     """The body of a refusal; `detail` is what the protocol's own servers say it in."""
-    said = {"accepted": False, "detail": error.message, "error": error.message, "error_type": error.error_type}
-    if isinstance(error, BadInput) and error.valid:
-        said["detail"] = f"{error.message} Valid: {error.valid}."
+    said = {"accepted": False, "detail": error.sentence, "error": error.message, "error_type": error.error_type}
     return said | error.details
 
 

@@ -16,7 +16,7 @@ from seatrial.adapters.sql.triggers import SqlTriggers
 from seatrial.domain.objects import ObjectName
 from seatrial.domain.triggers import Origin, Trigger, TriggerKind
 from seatrial.engine.bells import Bells
-from seatrial.engine.finding import Finder
+from seatrial.engine.finder import Finder
 
 DAY_MS = 86_400_000
 RULE = Trigger("t", "owner", "plans", TriggerKind.ENDPOINT, "echo", Origin.SETTING, "rule", 5_000, prefix="in/")
