@@ -58,9 +58,8 @@ class Directory:
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             known = _listed(sorted(self._endpoints))
-            raise NotFound(
-                ENDPOINT_NOT_FOUND, f"There is no endpoint {name!r}.", field="endpoint", valid=f"Endpoints: {known}"
-            )
+            valid = f"one of the endpoints: {known}"
+            raise NotFound(ENDPOINT_NOT_FOUND, f"There is no endpoint {name!r}.", field="endpoint", valid=valid)
         return endpoint
 
     def has(self, name: str) -> bool:
