@@ -71,8 +71,9 @@ PAINTER = {
             return b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(parts)
 
         class Painter:
-            def inference(self, prompt, seed=0, width=64, height=64, lora_path=None, gate=None):
+            def inference(self, prompt, context, seed=0, width=64, height=64, lora_path=None, gate=None):
                 if gate:
+                    context.progress({"step": 1, "steps": 4})
                     with socket.create_connection(("127.0.0.1", gate)) as connection:
                         connection.makefile().read()
                 if prompt == "refuse":
@@ -187,6 +188,22 @@ def test_a_name_is_taken_until_its_job_has_ended(studio: httpx.Client, gate: Any
     status = ended(studio, "again")
     assert (first["status"], status["status"], status["error"]) == ("completed", "failed", "no such picture")
     assert studio.get("/inference/result/again").status_code == 404
+
+
+def test_how_far_a_job_is_shows_while_it_runs(studio: httpx.Client, served: Any, api_of: Any, gate: Any) -> None:
+    held = {"prompt": "x", "width": 64, "height": 64, "job_id": "far", "gate": int(gate.code[5:-1])}
+    assert studio.post("/inference", json=held).status_code == 200
+    gate.reached()
+    status = until(lambda: studio.get("/inference/status/far").json().get("progress"))
+    http = api_of(served[0]).http
+    (job,) = [
+        one for one in http.get("/v1/jobs", params={"endpoint": "painter"}).json()["jobs"] if one["status"] == "running"
+    ]
+    shown = http.get(f"/v1/jobs/{job['id']}").json()["progress"]
+    assert status == shown == {"step": 1, "steps": 4}
+    assert "progress" in served[0].cli("jobs", "show", job["id"]).stdout
+    gate.open()
+    assert "progress" not in ended(studio, "far")
 
 
 def test_a_callback_is_not_made_after_its_expiry(studio: httpx.Client, receiver: httpx.Client) -> None:

@@ -146,7 +146,13 @@ def _print_job(job: dict[str, Any]) -> None:
     error = job["error"] or {}
     waits = f"{job['waits_for']}, until {job['waits_until']}" if job["waits_for"] else None
     facts = [("job", job["id"]), ("endpoint", job["endpoint"]), ("task", job["task"]), ("status", job["status"])]
-    facts += [("waits for", waits), ("attempt", job["attempt"]), ("submitted", job["submitted_at"])]
+    progress = None if job["progress"] is None else json_text.dumps(job["progress"], ensure_ascii=False)
+    facts += [
+        ("waits for", waits),
+        ("progress", progress),
+        ("attempt", job["attempt"]),
+        ("submitted", job["submitted_at"]),
+    ]
     facts += [("started", job["started_at"]), ("ended", job["ended_at"]), ("retry of", job["retry_of"])]
     facts += [("superseded by", job["superseded_by"]), ("memory", _memory(job["memory"]))]
     facts += [

@@ -5,13 +5,17 @@ At hand in memory only: nothing depends on it, since the result of a job that st
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import STREAM_WAITING_BYTES_MAX, STREAMS_KEPT_MAX, STREAMS_WAITING_BYTES_MAX
 
 Listener = Callable[[int, bytes], None]
+_AT_WORK = frozenset({JobState.RUNNING, JobState.PUBLISHING})  # not one that is queued again
 
 
 @dataclass(slots=True)
@@ -87,6 +91,11 @@ class Streams:
         """How far the job's handler said to be."""
         stream = self._of.get(job_id)
         return stream.progress if stream else None
+
+    def progress_of(self, job: Job) -> Any:
+        """The same as a value; None: it has said nothing, or is not at work now."""
+        told = self.latest(job.id) if job.state in _AT_WORK else None
+        return None if told is None else json.loads(told)
 
     def is_known(self, job_id: str) -> bool:
         """True if the job has told chunks that are at hand, or were until they were fetched."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Mapping, Optional  # noqa: UP035  (Python 3.9)
 
+from .answer import json_bytes
 from .asks import Asks, Hook
 from .tells import Tells
 
@@ -60,7 +61,7 @@ class RequestProcessor:
 class Context:
     """As far as handlers use it; the index of a request within its batch is always 0.
 
-    Of our own it has `cancelled` and `on_cancel`.
+    Of our own it has `cancelled`, `on_cancel` and `progress`.
     """
 
     def __init__(self, model_name: str, model_dir: str, asks: Asks, tells: Tells) -> None:
@@ -97,6 +98,14 @@ class Context:
     def on_cancel(self, hook: Hook) -> None:
         """Have `hook(job_id)` called, in a thread of its own, when the job at hand is to stop; one hook at a time."""
         self._asks.call(hook)
+
+    def progress(self, told: Any) -> None:
+        """Say how far the job at hand is: any JSON value. The newest is shown with the job for as long as it runs.
+
+        Raises:
+            NotSerialisable: JSON cannot carry it; its first such value is named.
+        """
+        self.tells.progress(self.request_ids.get(0, ""), json_bytes(told))
 
     def leave(self, reason: str) -> None:
         """Have the process replaced once the work at hand is answered."""

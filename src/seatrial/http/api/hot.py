@@ -80,6 +80,7 @@ class HotRoutes:
         """The job; with `?wait=N` once it ends, or as it is after that many seconds."""
         job = await self._job(request)
         view = JobView.of(job, await self._services.waits.of(job))
+        view.progress = self._services.streams.progress_of(job)
         if (seconds := urls_seconds(request)) is not None:
             principal, base = authenticate(request, self._services.keyring), self._services.url_for(request)
             for shown, part in zip(view.parts, job.parts, strict=True):

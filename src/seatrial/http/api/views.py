@@ -111,6 +111,7 @@ class JobView(BaseModel):
     attempt: int
     deaths: int = Field(description="Worker deaths charged to this job.")
     memory: MemoryView | None = Field(None, description="Once its handler has answered.")
+    progress: Any = Field(None, description="What its handler last said of how far it is, while it runs.")
     door: str
     purpose: str
     submitted_at: str

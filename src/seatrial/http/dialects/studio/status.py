@@ -67,8 +67,11 @@ def result_path(job_id: str) -> str:
     return f"/inference/result/{job_id}"
 
 
-def status(job: Job, kind: str, base: str) -> dict[str, Any]:
-    """The document of a job. `base` is the server's URL as the client has it, without a slash at its end."""
+def status(job: Job, kind: str, base: str, progress: Any = None) -> dict[str, Any]:
+    """The document of a job. `base` is the server's URL as the client has it, without a slash at its end.
+
+    `progress`: what the handler last told of one that runs; None: nothing.
+    """
     shown = shown_id(job)
     document: dict[str, Any] = {
         "job_id": shown,
@@ -77,6 +80,7 @@ def status(job: Job, kind: str, base: str) -> dict[str, Any]:
         "created_at": instant(job.submitted_at_ms),
         "started_at": instant(job.started_at_ms),
         "completed_at": instant(job.ended_at_ms),
+        "progress": progress,
     }
     if result_of(job) is not None:
         document["result_url"] = result_path(shown)

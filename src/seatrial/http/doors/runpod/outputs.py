@@ -28,7 +28,6 @@ from seatrial.http.published import published_bytes
 from seatrial.ports.object_store import ObjectStore
 
 PRIMARY = "result"
-_UNDER_WAY = frozenset({JobState.RUNNING, JobState.PUBLISHING})
 
 
 class Outputs:
@@ -54,8 +53,8 @@ class Outputs:
         """The document of a job, for who asks; None: for its receiver."""
         if job.state is JobState.SUCCEEDED:
             return dialect.status(job, shown_id, await self._output(job, asker))
-        told = self._streams.latest(job.id) if job.state in _UNDER_WAY else None  # none of a job that is queued again
-        return dialect.status(job, shown_id, progress=dialect.NO_OUTPUT if told is None else json.loads(told))
+        told = self._streams.progress_of(job)
+        return dialect.status(job, shown_id, progress=dialect.NO_OUTPUT if told is None else told)
 
     async def chunks(self, job: Job, asker: Principal) -> list[Any]:
         """What its handler has yielded since this was last asked; a whole output counts as one chunk."""

@@ -62,7 +62,8 @@ class JobRoutes:
     async def status(self, request: Request, principal: Principal, shown_id: str) -> Response:
         """Where a job is, and what became of its callback."""
         job = await self._job(principal, shown_id)
-        document = dialect.status(job, tasks.kind_of(job), _base(request))
+        progress = self._services.streams.progress_of(job)
+        document = dialect.status(job, tasks.kind_of(job), _base(request), progress)
         callback = dialect.callback(job, await self._told(job))
         return json_response(document | ({} if callback is None else {"callback": callback}))
 
