@@ -62,9 +62,13 @@ def judge(answer: Answer, task: Task, sample: Sample | None = None) -> list[Find
 def parts_of(answer: Answer, output: Output) -> list[Part]:
     """Every object of an answer: those that came as such, declared files in its JSON, and whatever pictures it holds.
 
-    Where the contract says that the result itself is no JSON, a text in JSON is taken for its base64.
+    Where the contract says that the result itself is no JSON, a text in JSON is taken for its base64. Where the wire
+    carries a part alone, that is what it is called.
     """
     parts = [_unwrapped(part, output) if not number else part for number, part in enumerate(answer.parts)]
+    alone = _carried_alone(answer, output)
+    if alone is not None:
+        parts[0] = replace(parts[0], name=alone)
     have = {part.name for part in parts}
     document = _document(parts[0]) if parts else None
     if isinstance(document, Mapping):
@@ -87,7 +91,7 @@ def _exists(answer: Answer, task: Task, sample: Sample | None) -> Finding:
         remedy = "look at the handler: it has to return what it made"
         return Finding(EXISTS, Outcome.FAILED, "the job succeeded and left no output", remedy)
     missing = [name for name, one in task.output.parts.items() if one.required and name not in _names(parts)]
-    if missing:
+    if missing and not answer.uncarried:
         message = f"the output has no part {', '.join(missing)}; it has {', '.join(_names(parts))}"
         return Finding(EXISTS, Outcome.FAILED, message, "return every part that the contract requires")
     where = parts[0].location or "in the answer itself"
@@ -126,6 +130,8 @@ def _contract(answer: Answer, task: Task, sample: Sample | None) -> Finding:
 
     output, part = task.output, parts_of(answer, task.output)[0]
     schemas = [one for one in (output.schema, sample.expect if sample else None) if one is not None]
+    if _carried_alone(answer, output) is not None:
+        return Finding(CONTRACT, Outcome.NOT_APPLICABLE, answer.uncarried)
     if output.media_type is None and not schemas:
         return Finding(CONTRACT, Outcome.NOT_APPLICABLE, "the contract says nothing of the output")
     remedy = "change the handler, or the contract if it is what is wrong"
@@ -188,6 +194,16 @@ def file_name(part: Part) -> str:
     if extension is None or part.media_type in _VAGUE:
         extension = "." + part.location.rpartition(".")[2] if "." in part.location.rpartition("/")[2] else ""
     return f"{part.name}{'' if extension == '.out' else extension}"
+
+
+def _carried_alone(answer: Answer, output: Output) -> str | None:
+    """The declared part that came in place of the whole answer, since its wire carries no more; None: none did."""
+    if not answer.uncarried or not answer.parts or output.media_type is None:
+        return None
+    first = answer.parts[0]
+    if _same_type(first.media_type, output.media_type):
+        return None
+    return next((name for name, one in output.parts.items() if _same_type(first.media_type, one.media_type)), None)
 
 
 def _unwrapped(part: Part, output: Output) -> Part:

@@ -62,7 +62,7 @@ class Answer:
     """`seconds` from the request to the end as the client sees it. The first part is the primary one.
 
     `evidence` is plain JSON of what the server said: identifiers, locations, times. `unasked` says why no output was to
-    be had of this job; empty: it was.
+    be had of this job; empty: it was. `uncarried` says what of an answer its wire never carries; empty: nothing.
     """
 
     state: State
@@ -71,6 +71,7 @@ class Answer:
     failure: Failure | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     unasked: str = ""
+    uncarried: str = ""
 
     @property
     def primary(self) -> Part | None:

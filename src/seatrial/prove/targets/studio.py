@@ -21,6 +21,7 @@ from seatrial.prove.targets.web import Web
 
 TRAINING = frozenset({"train", "training", "lora_training"})  # tasks that go to /train
 NO_OUTPUT = "the studio protocol has no output of a training"
+UNCARRIED = "the studio protocol carries the picture of an answer, else its JSON, and no further part"
 _CAN = (Source.BASE64, Source.DATA_URL)
 _STATES = {"completed": State.SUCCEEDED, "failed": State.FAILED, "timeout": State.TIMED_OUT}
 
@@ -84,7 +85,9 @@ class StudioTarget(Wire):
             return Answer(state=state, seconds=seconds, failure=failure, evidence=evidence)
         unasked = NO_OUTPUT if ticket.evidence["training"] and not told.get("result_url") else ""
         parts = () if unasked else self._result(ticket)
-        return Answer(state=state, seconds=seconds, parts=parts, evidence=evidence, unasked=unasked)
+        return Answer(
+            state=state, seconds=seconds, parts=parts, evidence=evidence, unasked=unasked, uncarried=UNCARRIED
+        )
 
     def _result(self, ticket: Ticket) -> tuple[Part, ...]:
         path = f"/inference/result/{quote(ticket.id, safe='')}"
