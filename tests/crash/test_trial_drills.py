@@ -317,6 +317,47 @@ async def test_bad_requests_are_refused_and_reported(make_engine: Any) -> None:
     }
 
 
+CHECKS = """
+class Refused(Exception):
+    error_type = "text_wanted"
+class Model:
+    def draw(self, **fields):
+        text = fields{taken}
+        if not isinstance(text, str) or len(text) > 100 or len(fields) > 1:
+            raise Refused("Say what is to be drawn, in at most 100 characters.")
+        return {{"said": text}}
+"""
+BY_ITSELF = ("[tasks.draw.input.text]", "[tasks.draw]\nhandler_checks = true\n\n[tasks.draw.input.text]")
+
+
+async def test_a_handler_that_checks_by_itself_is_sent_what_it_has_to_refuse(make_engine: Any) -> None:
+    engine = await make_engine()
+    files = dict(package(CHECKS.format(taken='.get("text")')))
+    files["seatrial.toml"] = files["seatrial.toml"].replace(*BY_ITSELF)
+    files["seatrial.toml"] = files["seatrial.toml"].replace('type = "string"', 'type = "string"\nmax_length = 100')
+    endpoint = await tried(engine, files)
+    assert endpoint.status is EndpointStatus.IN_SERVICE, endpoint.failure_reason
+    refuse = (await stages(engine))[TrialStage.REFUSE]
+    said = {one["request"]: one["error_type"] for one in refuse.details["refused"]}
+    assert said == {
+        "an unknown task": "unknown_task",
+        "no 'text' for task 'draw'": "text_wanted",
+        "a wrong type in 'text' for task 'draw'": "text_wanted",
+        "too long a text in 'text' for task 'draw'": "text_wanted",
+        "a field 'no-such-field' for task 'draw'": "text_wanted",
+    }
+
+
+@pytest.mark.parametrize(("taken", "words"), [('["text"]', "made the handler fail"), ('.get("text", "")', "succeeded")])
+async def test_a_handler_that_says_so_and_does_not_check_fails(make_engine: Any, taken: str, words: str) -> None:
+    engine = await make_engine()
+    files = dict(package(CHECKS.format(taken=taken)))
+    files["seatrial.toml"] = files["seatrial.toml"].replace(*BY_ITSELF)
+    endpoint = await tried(engine, files)
+    assert endpoint.status is EndpointStatus.FAILED
+    assert f"no 'text' for task 'draw' {words}" in endpoint.failure_reason
+
+
 INFERENCE = """
 import json, os
 def model_fn(d):

@@ -642,6 +642,7 @@ TASKS = st.builds(
     output=OUTPUTS,
     samples=st.lists(SAMPLES, max_size=2).map(tuple),
     extra_fields=st.booleans(),
+    handler_checks=st.booleans(),
     timeout_seconds=st.none() | st.integers(1),
 )
 CONTRACTS = st.builds(
@@ -651,6 +652,15 @@ CONTRACTS = st.builds(
     task_field=st.text(),
     loose_samples=st.lists(SAMPLES, max_size=2).map(tuple),
 )
+
+
+def test_a_handler_cannot_check_what_the_server_reads(package: Package) -> None:
+    root = package(WHOLE.replace("extra_fields = true", "handler_checks = true"), FILES)
+    with pytest.raises(Unproven) as refused:
+        read_manifest(root)
+    (problem,) = refused.value.details["problems"]
+    assert "handler_checks" in str(problem)
+    assert "does not go with the media field 'plan'" in str(problem)
 
 
 @settings(max_examples=100, deadline=None)

@@ -144,6 +144,7 @@ class Sample:
 class Task:
     """A named operation. `extra_fields` allows request fields that are not declared.
 
+    With `handler_checks` it is the handler that refuses what breaks the declared fields, in its own words.
     `latency_seconds_max` is the budget that its samples keep in a trial, from the handler's start to its answer.
     """
 
@@ -155,6 +156,7 @@ class Task:
     output: Output = field(default_factory=Output)
     samples: tuple[Sample, ...] = ()
     extra_fields: bool = False
+    handler_checks: bool = False
     timeout_seconds: int | None = None
     latency_seconds_max: float | None = None
     exclusive: bool = False  # its jobs run alone on their device: training, say

@@ -64,10 +64,16 @@ def read_request(contract: Contract, media_type: str, body: bytes | Path, size_b
         task = resolve_task(contract, named, {field: part_text(field, parts[field])} if field in parts else None)
         payload = form_payload(task, parts)
     try:
-        return Asked(kind, payload, check_request(task, payload, contract.task_field))
+        return Asked(kind, payload, _request(task, payload, contract.task_field))
     except BadInput as error:
         error.task = task.name
         raise
+
+
+def _request(task: Task, payload: Mapping[str, Any], task_field: str) -> Request:
+    if not task.handler_checks:
+        return check_request(task, payload, task_field)
+    return Request(task, {name: value for name, value in payload.items() if name != task_field}, {})
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:

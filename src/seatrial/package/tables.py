@@ -219,6 +219,7 @@ class TaskTable(Table):
         None, description="the name of the handler's method"
     )
     extra_fields: bool = Field(False, description="true or false")
+    handler_checks: bool = Field(False, description="true or false")
     timeout_seconds: int | None = Field(
         None,
         ge=1,

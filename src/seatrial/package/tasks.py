@@ -58,6 +58,10 @@ def _read_task(
     if own is not None:
         said = {one.name: one for one in fields}
         fields = tuple(said.pop(one.name, one) for one in own.fields) + tuple(said.values())
+    media = [one.name for one in fields if one.is_media]
+    if parsed.handler_checks and media:
+        fault = f"does not go with the media field {media[0]!r}, which the server reads"
+        problems.add(f"[{table}]", "handler_checks", fault, "tasks of plain fields only")
     names = (name, *parsed.aliases)
     task = Task(
         name=name,
@@ -68,6 +72,7 @@ def _read_task(
         output=_read_output(root, parsed.output, table, problems),
         samples=read_samples(root, parsed.samples, fields, names, task_field, table, problems),
         extra_fields=parsed.extra_fields,
+        handler_checks=parsed.handler_checks,
         timeout_seconds=parsed.timeout_seconds,
         latency_seconds_max=parsed.latency_seconds_max,
         exclusive=parsed.exclusive,

@@ -25,6 +25,7 @@ from seatrial.engine.trial.samples import SampleRequests
 
 STAGE = "refuse"
 NO_TASK = "no-such-task"
+NO_FIELD = "no-such-field"
 JSON = "application/json"
 WRONG_TYPE = {  # a value that the field's type is not
     FieldType.STRING: 7,
@@ -37,6 +38,9 @@ WRONG_TYPE = {  # a value that the field's type is not
     FieldType.FILE: 7,
 }
 REMEDY = "Raise an exception for what the handler cannot do; its words reach the client. Never end the process."
+OWN_WORDS = (
+    "Let the handler check it and answer, or raise, an error with an `error_type`; or take out `handler_checks`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Bad:
     wanted: frozenset[str] = frozenset()
     field: str | None = None
     may_succeed: bool = False  # without a contract nobody but the handler knows what is bad: then it is only told
+    in_its_words: bool = False  # the handler refuses it: with a type of its own, and not by failing
 
 
 class Refusing:
@@ -116,6 +121,9 @@ class Refusing:
         if failure.error_type in (errors.WORKER_CRASHED, errors.INVOCATION_TIMEOUT):
             message = f"A request with {bad.words} cost a worker its life: {failure.message}"
             raise Unproven(STAGE, message, details={"remedy": REMEDY, "job_id": job.id} | dict(failure.details))
+        if bad.in_its_words and failure.error_type == errors.HANDLER_ERROR:
+            message = f"A request with {bad.words} made the handler fail instead of being refused: {failure.message}"
+            raise Unproven(STAGE, message, details={"remedy": OWN_WORDS, "job_id": job.id} | dict(failure.details))
         if bad.wanted and failure.error_type not in bad.wanted:
             wanted = " or ".join(sorted(bad.wanted))
             message = f"A request with {bad.words} was refused as {failure.error_type}, not as {wanted}."
@@ -132,11 +140,12 @@ class Refusing:
             if payload is None:
                 self._left_out.append(f"task {task.name!r}: it has no sample that is JSON")
                 continue
-            for make in (_without_field, _with_wrong_type):
+            for make in _PLAIN if not task.handler_checks else _FOR_HANDLERS:
                 changed = make(task, payload)
                 if changed is not None:
                     words, field, error_type, fields = changed
-                    yield Bad(words, await self._sent(fields), frozenset({error_type}), field)
+                    wanted = frozenset({error_type} if not task.handler_checks else ())
+                    yield Bad(words, await self._sent(fields), wanted, field, in_its_words=task.handler_checks)
             for one in (one for one in task.fields if one.is_media):
                 async for bad in self._media(task, one, payload):
                     yield bad
@@ -201,6 +210,25 @@ def _with_wrong_type(task: Task, payload: dict[str, Any]) -> tuple[str, str, str
         one.name: WRONG_TYPE[one.type]
     }
     return f"a wrong type in {one.name!r} for task {task.name!r}", one.name, errors.INVALID_FIELD, changed
+
+
+def _with_a_long_text(task: Task, payload: dict[str, Any]) -> tuple[str, str, str, dict[str, Any]] | None:
+    one = next((one for one in task.fields if isinstance((one.schema or {}).get("maxLength"), int)), None)
+    if one is None or one.schema is None:
+        return None
+    changed = payload | {one.name: "a" * (one.schema["maxLength"] + 1)}
+    return f"too long a text in {one.name!r} for task {task.name!r}", one.name, errors.INVALID_FIELD, changed
+
+
+def _with_another_field(task: Task, payload: dict[str, Any]) -> tuple[str, str, str, dict[str, Any]] | None:
+    if task.extra_fields:
+        return None
+    words = f"a field {NO_FIELD!r} for task {task.name!r}"
+    return words, NO_FIELD, errors.UNKNOWN_FIELD, payload | {NO_FIELD: 1}
+
+
+_PLAIN = (_without_field, _with_wrong_type)
+_FOR_HANDLERS = (*_PLAIN, _with_a_long_text, _with_another_field)
 
 
 def _oversized(one: Field) -> bytes | None:
