@@ -70,7 +70,8 @@ def write_package(tmp_path: Path, png: Callable[[int, int], bytes]) -> Path:
 
 def test_from_a_package_to_results_and_back_to_a_sample(server: Any, own_package: Path, tmp_path: Path) -> None:
     cli, plan = server.cli, own_package / "plan.png"
-    deployed = cli("deploy", str(own_package), "--name", "own", "--env", "A=1")
+    python = os.path.relpath(sys.executable)  # as a shell has it
+    deployed = cli("deploy", str(own_package), "--name", "own", "--env", "A=1", "--python", python)
     assert "prove        passed" in deployed.stderr
     assert "InService" in deployed.stdout
     refused = cli("deploy", str(own_package), "--name", "own", check=False)

@@ -466,6 +466,14 @@ async def test_a_bad_request_is_refused_at_the_door_and_at_the_run(
     assert caught.value.message == error.message
 
 
+async def test_a_handler_that_checks_by_itself_gets_what_was_sent(run: Any) -> None:
+    alone = Contract((Task("draw", fields=(STEPS,), handler_checks=True),))
+    work = await run(job(b'{"task": "draw", "steps": "many", "nmae": 1}', JSON), alone, "runpod")
+    assert json.loads(work.body) == {"steps": "many", "nmae": 1}
+    work = await run(job(b'{"task": "draw", "steps": "many"}', JSON), alone)
+    assert work.fields == {"steps": "many"}
+
+
 def test_check_names_the_task_and_fetches_nothing(preparer: Preparer) -> None:
     body = b'{"task": "initialization", "image": "s3://no/such"}'
     assert preparer.check(contract(image()), JSON, body, None, "job-1", EVERYTHING) == "get_embedding"

@@ -16,7 +16,6 @@ from seatrial.cli.checked import (
     IncludeOption,
     LayoutOption,
     ProvidesOption,
-    PythonOption,
     ResolveOption,
     additions,
     archive_bar,
@@ -27,7 +26,7 @@ from seatrial.cli.checked import (
     surveyor,
 )
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import JsonOption, example
+from seatrial.cli.options import JsonOption, PythonOption, example
 from seatrial.cli.screen import note, print_json
 
 if TYPE_CHECKING:

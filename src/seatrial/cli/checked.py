@@ -33,7 +33,6 @@ LayoutOption = Annotated[
 HandlerOption = Annotated[
     str | None, typer.Option(help="The handler in its layout's words, such as module.function.", show_default=False)
 ]
-PythonOption = Annotated[str | None, typer.Option(help="Base interpreter: a version or a path.", show_default=False)]
 ProvidesOption = Annotated[
     str | None, typer.Option(help="Modules that the base brings where it will run: torch,numpy.", show_default=False)
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.options import DataOption, JsonOption, example
+from seatrial.cli.options import DataOption, JsonOption, PythonOption, example
 from seatrial.cli.screen import note, print_facts, print_json
 from seatrial.cli.server import Server, connect
 from seatrial.cli.trial import passed, watch_trial
@@ -68,7 +68,7 @@ def deploy(
         list[str] | None,
         typer.Option("--secret", help="NAME=env:VARIABLE or NAME=file:NAME of the server's; may be given often."),
     ] = None,
-    python: Annotated[str | None, typer.Option(help="Base interpreter.", show_default=False)] = None,
+    python: PythonOption = None,
     timeout_seconds: Annotated[
         int | None,
         typer.Option(min=1, max=INVOCATION_TIMEOUT_SECONDS_MAX, help="How long a job may run.", show_default=False),

@@ -31,6 +31,17 @@ JUnitOption = Annotated[
 ]
 
 
+def _absolute(python: str | None) -> str | None:
+    """A path is one of this folder; links are left as they are, since an environment's interpreter is one."""
+    return str(Path.cwd() / python) if python is not None and "/" in python else python
+
+
+PythonOption = Annotated[
+    str | None,
+    typer.Option(callback=_absolute, help="Base interpreter: a version or a path.", show_default=False),
+]
+
+
 def example(*lines: str) -> str:
     """An epilog that shows how a command is used."""
     return "\n\n".join(["Example:", *lines])

@@ -252,6 +252,9 @@ def _plain_payload(contract: Contract, named: str | None, asked: Asked) -> dict[
     """The payload with defaults filled in, and with the task under its own name where that tells it apart."""
     payload = {**asked.payload, **asked.request.fields}
     task_field = contract.task_field
+    if asked.task.handler_checks and len(contract.tasks) == 1:
+        payload.pop(task_field, None)  # heeded; to the handler it would be one field too many
+        return payload
     if task_field in payload or (named is not None and len(contract.tasks) > 1):
         payload[task_field] = asked.task.name
     return payload
