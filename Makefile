@@ -16,7 +16,7 @@ DATABASE ?= sqlite
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
-	@echo 'make demo [PLAN=plan.png]    a server, a model, its trial and a job through boto3'
+	@echo 'make demo [APP=floorplan] [INPUT=plan.png]   a server, an app, its trial and its main job; APP: $(APPS) $(TORCH_APPS)'
 	@echo 'make check                   ruff, mypy, import-linter'
 	@echo 'make test                    check, then the tests that are not slow'
 	@echo 'make apps                    the apps over torch: their tests, and their stories on a real server'
@@ -36,8 +36,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup
 
-demo: setup
-	@$(BIN)/seatrial demo $(if $(PLAN),--plan "$(PLAN)")
+demo: setup $(if $(filter $(TORCH_APPS),$(APP)),apps/$(APP)/.venv/.ready)
+	@$(BIN)/seatrial demo $(APP) $(if $(INPUT),--input "$(INPUT)")
 
 check: setup
 	$(BIN)/ruff check $(wildcard $(SOURCES))

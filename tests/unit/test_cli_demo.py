@@ -1,10 +1,11 @@
-"""`seatrial demo` in a checkout with a small stand-in for the floor-plan package; nothing of it stays behind."""
+"""`seatrial demo` with the app's own script and a small stand-in for its package; nothing of it stays behind."""
 
 from __future__ import annotations
 
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,8 +49,9 @@ required = true
 [tasks.find_rooms.output.parts.overlay]
 media_type = "image/png"
 [[tasks.find_rooms.samples]]
-files = { image = "samples/plan.png" }
+files = { image = "samples/photographed-flat.png" }
 """
+SCRIPT = Path(__file__).resolve().parents[2] / "apps" / "floorplan" / "demo.py"
 COMMAND = [sys.executable, "-m", "seatrial", "demo"]
 
 
@@ -59,7 +61,8 @@ def checkout(tmp_path: Path, png: Callable[[int, int], bytes]) -> Path:
     (package / "samples").mkdir(parents=True)
     (package / "handler.py").write_text(HANDLER)
     (package / "seatrial.toml").write_text(MANIFEST)
-    (package / "samples" / "plan.png").write_bytes(png(32, 24))
+    (package / "samples" / "photographed-flat.png").write_bytes(png(32, 24))
+    shutil.copy(SCRIPT, package)
     return tmp_path / "checkout"
 
 
@@ -89,7 +92,7 @@ def test_the_demo_goes_from_a_plan_to_an_annotated_picture(checkout: Path) -> No
     done = run(checkout, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert (answer["width"], answer["height"], len(answer["rooms"])) == (32, 24, 1)
+    assert (answer["image"], len(answer["rooms"])) == ({"width": 32, "height": 24}, 1)
     assert Path(answer["annotated"]) == checkout / "floorplan-rooms.png"
     assert (checkout / "floorplan-rooms.png").read_bytes().startswith(b"\x89PNG")
     for stage in ("inspect", "environment", "weights", "load", "prove"):
@@ -104,7 +107,7 @@ def test_a_job_that_fails_shows_its_failure_document(
 ) -> None:
     plan = tmp_path / "small.png"
     plan.write_bytes(png(4, 4))
-    failed = run(checkout, "--plan", str(plan), "--data", str(tmp_path / "data"))
+    failed = run(checkout, "--input", str(plan), "--data", str(tmp_path / "data"))
     assert failed.returncode == 1
     assert '"status": "error"' in failed.stderr
     assert "this plan is too small" in failed.stderr
@@ -150,3 +153,10 @@ def test_outside_of_a_checkout_the_demo_says_where_to_run_it(tmp_path: Path, mon
     refused = CliRunner().invoke(app, ["demo"])
     assert refused.exit_code == 2
     assert "checkout" in refused.stderr
+
+
+def test_an_app_that_is_not_there_is_told_with_those_that_are(checkout: Path) -> None:
+    refused = run(checkout, "gen4d")
+    assert refused.returncode == 2
+    assert "apps/gen4d has no demo.py" in refused.stderr
+    assert "one of floorplan" in refused.stderr

@@ -1,92 +1,61 @@
-"""`seatrial demo`: a server, a real model, its trial, and a job through an unmodified boto3 client."""
+"""`seatrial demo`: a server, and the main job of one of the apps through its own client; then all of it is gone."""
 
 from __future__ import annotations
 
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
 from seatrial.cli.options import JsonOption, example
-from seatrial.cli.screen import note, print_json, print_table
+from seatrial.cli.screen import note
 
-if TYPE_CHECKING:
-    from seatrial.cli.demo_client import Rooms
-
-PACKAGE = Path("apps") / "floorplan"
-ENDPOINT = "floorplan"
-TASK = "find_rooms"
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-
+SCRIPT = "demo.py"  # of an app: deploys it, asks it, shows what came
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command("demo", epilog=example("seatrial demo --plan plan.png"))
+@app.command("demo", epilog=example("seatrial demo floorplan --input plan.png"))
 def demo(
-    plan: Annotated[
-        Path | None, typer.Option(help="A floor plan; otherwise the package's own.", exists=True, dir_okay=False)
+    name: Annotated[str, typer.Argument(metavar="APP", help="A folder of apps/.")] = "floorplan",
+    input: Annotated[
+        Path | None, typer.Option(help="What the app is asked about; otherwise its own sample.", exists=True)
     ] = None,
-    output: Annotated[Path, typer.Option(help="Where the annotated picture goes.")] = Path("floorplan-rooms.png"),
+    output: Annotated[Path, typer.Option(help="The folder for what comes back.", file_okay=False)] = Path(),
     data: Annotated[Path | None, typer.Option("--data", help="Data folder; otherwise a temporary one.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary data folder.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Start a server, deploy the floor-plan package, find the rooms of a plan through boto3, and clean up."""
+    """Start a server, deploy an app, do its main job as one of its clients would, and clean up."""
     _need_extras()
-    package = _package()
-    picture = plan or _own_plan(package)
+    script = _script(name)
+    options = ["--output", str(output.absolute())]
+    options += [] if input is None else ["--input", str(input.absolute())]
+    options += ["--json"] if json else []
+    output.mkdir(parents=True, exist_ok=True)
     try:
-        with _interruptible(), ExitStack() as stack:
-            folder = stack.enter_context(_data_folder(data, keep))
-            rooms = _run(package, picture, folder, stack, output)
-            _show(rooms, output, json)
+        with _interruptible(), _data_folder(data, keep) as folder:
+            code = _run(script, options, folder)
     except KeyboardInterrupt:
         fail("interrupted; the server has ended", ExitCode.INTERRUPTED)
+    if code:
+        fail(f"{script} ended with code {code}")
 
 
-def _run(package: Path, picture: Path, data: Path, stack: ExitStack, output: Path) -> Rooms:
-    from seatrial.cli import demo_client
-    from seatrial.cli.demo_server import running_server
-    from seatrial.cli.deploy import report, send_package
-    from seatrial.cli.server import connect
-    from seatrial.cli.trial import watch_trial
+def _run(script: Path, options: list[str], data: Path) -> int:
+    from seatrial.cli.children import running_script, running_server
 
     note(f"starting a server, with its data in {data}")
-    environment = stack.enter_context(running_server(data))
-    note(f"the server is ready at {environment['AWS_ENDPOINT_URL']}")
-    server = connect(data)
-    note(f"deploying {package} as {ENDPOINT!r}: nothing serves before its trial has passed")
-    report(watch_trial(server, send_package(server, str(package), ENDPOINT, {}, update=True)), quiet=True)
-    client = demo_client.Client(environment)
-    note(f"uploading {picture} and submitting a job, with boto3 as it is")
-    job = client.submit(ENDPOINT, TASK, picture)
-    note(f"the result will be {job.output}, a failure {job.failure}")
-    try:
-        rooms = client.wait(job)
-        overlay = client.overlay(rooms)
-    except demo_client.NoResult as error:
-        fail(str(error))
-    output.write_bytes(overlay)
-    return rooms
-
-
-def _show(rooms: Rooms, output: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    if as_json:
-        print_json({**asdict(rooms), "annotated": str(output.absolute())})
-        return
-    rows = [(number, *room.row()) for number, room in enumerate(rooms.rooms, 1)]
-    print_table(["room", "box", "area px", "area m²", "centroid", "confidence"], rows, "no rooms were found")
-    print(f"{len(rooms.rooms)} rooms in a picture of {rooms.width} x {rooms.height} pixels")
-    print(f"The annotated picture is {output.absolute()}")
+    with running_server(data) as environment:
+        note(f"the server is ready at {environment['AWS_ENDPOINT_URL']}")
+        with running_script(script, options, environment) as process:
+            return process.wait()
 
 
 # ---------------------------------------------------------------- what is needed
@@ -100,20 +69,16 @@ def _need_extras() -> None:
         fail(f"the demo needs {error.name}", ExitCode.USAGE, "pip install 'seatrial[demo]'")
 
 
-def _package() -> Path:
-    """The floor-plan package of a checkout: below the current folder, or of the one this file lies in."""
+def _script(name: str) -> Path:
+    """The app's script in a checkout: below the current folder, or the checkout that this file lies in."""
     checkouts = [Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents]
-    found = next((one / PACKAGE for one in checkouts if (one / PACKAGE / "seatrial.toml").is_file()), None)
-    if found is None:
-        fail(f"{PACKAGE}/seatrial.toml is not here", ExitCode.USAGE, "run the demo in a checkout of Seatrial")
-    return found
-
-
-def _own_plan(package: Path) -> Path:
-    plans = sorted(path for path in (package / "samples").iterdir() if path.suffix.lower() in PICTURES)
-    if not plans:
-        fail(f"{package}/samples has no picture", ExitCode.USAGE, "name one with --plan")
-    return plans[0]
+    apps = next((one / "apps" for one in checkouts if (one / "apps" / "floorplan" / SCRIPT).is_file()), None)
+    if apps is None:
+        fail("apps/floorplan is not here", ExitCode.USAGE, "run the demo in a checkout of Seatrial")
+    names = sorted(path.parent.name for path in apps.glob(f"*/{SCRIPT}"))
+    if name not in names:
+        fail(f"apps/{name} has no {SCRIPT}", ExitCode.USAGE, "one of " + ", ".join(names))
+    return apps / name / SCRIPT
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def run(
 
 
 def _run(package: Path, folder: Path, settings: dict[str, Any], listener: socket.socket, as_json: bool) -> None:
-    from seatrial.cli.demo_server import running_server
+    from seatrial.cli.children import running_server
     from seatrial.cli.deploy import report, send_package
     from seatrial.cli.server import connect
     from seatrial.cli.trial import watch_trial

@@ -199,7 +199,8 @@ DRILL_REPEATS_ALONE = 3  # runs at least on each of two fresh workers, before a 
 DRILL_REPEATS_ALONE_MAX = 200  # the same at most, for what showed once in many runs
 DRILL_FRESH_WORKERS_MAX = 10  # asked whether a difference is one between processes, while DRILL_FRESH_SECONDS last
 DRILL_FRESH_SECONDS = 6  # of asking further fresh workers
-DRILL_GROWTH_BYTES_MAX = 32 * MIB  # of a worker's memory over the second half of a drill
+DRILL_MEMORY_READINGS_MIN = 3  # of what a worker keeps, before its growth is looked at
+DRILL_GROWTH_BYTES_MAX = 32 * MIB  # of what a worker keeps
 DRILL_GROWTH_BYTES_PER_RUN_MAX = 256 * KIB  # more than that is called a leak
 
 # Reports of trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import CANCEL_GRACE_SECONDS_DEFAULT
@@ -117,6 +117,13 @@ class Work:
         return isinstance(self.body, Path) or any(isinstance(one, Path) for one in self.media.values())
 
 
+class MemoryReading(NamedTuple):
+    """Resident bytes of a worker after an answer; `kept`: nothing of them is held without use."""
+
+    memory_bytes: int
+    kept: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Produced:
     """What a handler returned. `parts` are the answer's bytes or files outside of the JSON: name -> content."""
@@ -125,7 +132,7 @@ class Produced:
     media_type: str
     parts: Mapping[str, bytes | Path] = field(default_factory=dict)
     handler_ms: float = 0.0
-    memory_bytes: int = 0
+    reading: MemoryReading | None = None
     memory: MemoryUse | None = None
 
 

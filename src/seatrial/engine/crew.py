@@ -21,7 +21,7 @@ from seatrial.domain.limits import (
     WORKER_STOP_GRACE_SECONDS,
     WORKERS_REMEMBERED_MAX,
 )
-from seatrial.domain.work import Loaded, LoadFailed, WorkerSpec
+from seatrial.domain.work import Loaded, LoadFailed, MemoryReading, WorkerSpec
 from seatrial.engine.directory import Deployed
 from seatrial.engine.falls import Fall, Falls
 from seatrial.engine.outputs import OutputSealer
@@ -178,8 +178,8 @@ class Crew:
         """The workers that serve now."""
         return frozenset(runner.worker_id for runner in self._runners)
 
-    def memory(self) -> list[list[int]]:
-        """For each worker that has answered, its memory in bytes after each answer."""
+    def memory(self) -> list[list[MemoryReading]]:
+        """For each worker that has answered, its memory after each answer."""
         return [runner.memory for runner in self._runners if runner.memory]
 
     async def retire(self, grace_seconds: float | None) -> None:

@@ -416,7 +416,7 @@ class Deployer:
         if active is None or crew is None:
             return None
         limit = self._directory.version(active).version.settings.memory_bytes_max
-        return limit or max((max(readings) for readings in crew.memory()), default=None)
+        return limit or max((max(readings).memory_bytes for readings in crew.memory()), default=None)
 
     def busy_workers(self, endpoint_name: str) -> int:
         """Workers of the active version that hold work. Raises NotFound."""

@@ -21,7 +21,7 @@ from seatrial.domain.errors import SeatrialError
 from seatrial.domain.failures import Failure
 from seatrial.domain.limits import MEMORY_READINGS_MAX, WITHDRAW_AFTER_MS, WORKER_STOP_GRACE_SECONDS
 from seatrial.domain.memory import MemoryUse
-from seatrial.domain.work import HandlerFailed, Withdrawn, Work, WorkerDied, WorkerSpec, WorkTimedOut
+from seatrial.domain.work import HandlerFailed, MemoryReading, Withdrawn, Work, WorkerDied, WorkerSpec, WorkTimedOut
 from seatrial.engine.affinities import Affinities
 from seatrial.engine.ahead import Ahead
 from seatrial.engine.directory import Deployed
@@ -72,7 +72,7 @@ class Runner:
         self._affinities = Affinities()
         self._held: dict[str, asyncio.Task[None]] = {}
         self._job_of: dict[str, str] = {}  # token -> job of what is held
-        self._memory: list[int] = []
+        self._memory: list[MemoryReading] = []
         self._memory_of: dict[str, MemoryUse] = {}  # by token, once the handler has answered
         self._preparing: set[asyncio.Task[None]] = set()
         self._limits: dict[str, HandlerLimit] = {}  # token -> bound of what is held and prepared
@@ -122,8 +122,8 @@ class Runner:
         return self._worker.id
 
     @property
-    def memory(self) -> list[int]:
-        """What the worker held in memory, in bytes, after each of its first MEMORY_READINGS_MAX answers."""
+    def memory(self) -> list[MemoryReading]:
+        """What the worker held in memory after each of its first MEMORY_READINGS_MAX answers."""
         return self._memory
 
     def runs(self, job_id: str) -> bool:
@@ -386,8 +386,8 @@ class Runner:
             self._ahead.ran(produced.handler_ms)
             if produced.memory is not None:
                 self._memory_of[claim.token] = produced.memory
-            if len(self._memory) < MEMORY_READINGS_MAX:
-                self._memory.append(produced.memory_bytes)
+            if produced.reading is not None and len(self._memory) < MEMORY_READINGS_MAX:
+                self._memory.append(produced.reading)
             sealing = partial(self._sealer.seal, claim.job, contract, produced, work.task, claim.token)
             try:
                 return await patience.within(sealing, "its output was being stored"), started_at_ms

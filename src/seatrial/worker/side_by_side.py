@@ -102,7 +102,9 @@ class SideBySide:
             complaint = cause_of(error).unfit
         self._context.part(request.number)
         self._context.tells.end(request.job_id)
-        memory = self._vitals.memory_bytes()
+        memory, settled = self._vitals.reading_after((time.perf_counter() - started) * 1_000)
+        if settled:
+            header["memory_kept"] = memory
         header.update(memory=memory, memory_peak=memory)
         complaint = complaint or self._context.unfit or self._complaint(memory)
         with self._changed:

@@ -6,7 +6,9 @@ import os
 import sys
 from typing import Any, Callable, Optional
 
-# ruff: noqa: UP045  (Python 3.9)
+from .slack import Reading, Slack
+
+# ruff: noqa: TID252, UP045  (run by file, in Python 3.9)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FORGET_PEAK = b"5"  # proc(5), /proc/pid/clear_refs: the peak resident set size counts from now on
 _PEAK = b"VmHWM:"
@@ -25,6 +27,7 @@ class Vitals:
         except OSError:
             pass  # not everywhere; the peak is then that of the process so far
         self._memory = 0
+        self._slack = Slack(self.memory_bytes)
         self.others_bytes: Optional[Callable[[], int]] = None  # of a model that other processes hold: what they have
         self.ask_driver: Optional[Callable[[], int]] = None  # for what is held on the device, where torch cannot say
 
@@ -37,15 +40,19 @@ class Vitals:
             module.reset_peak_memory_stats()
 
     def measured(self, took_ms: float) -> dict[str, int]:
-        """`memory` now and `memory_peak` since `begin`: bytes resident. `device_peak`: bytes allocated by torch, or
-        what the driver says now.
+        """`memory` now and `memory_peak` since `begin`: bytes resident. `memory_kept`: `memory`, where that is what the
+        handler keeps. `device_peak`: bytes allocated by torch, or what the driver says now.
 
         The peak of a job that took but a moment is the larger one of before and after: the kernel takes longer to
         tell than such a job may take.
         """
-        before, self._memory = self._memory, self.memory_bytes()
-        peak = max(before, self._memory) if took_ms < MOMENT_MS else max(self._memory, self._peak_bytes())
-        measured = {"memory": self._memory, "memory_peak": peak}
+        before, now = self._memory, self.memory_bytes()
+        peak = max(before, now) if took_ms < MOMENT_MS else max(now, self._peak_bytes())
+        reading = self.reading_after(took_ms)
+        self._memory = reading.memory
+        measured = {"memory": reading.memory, "memory_peak": peak}
+        if reading.settled:
+            measured["memory_kept"] = reading.memory
         module = cuda()
         if module is not None:
             try:
@@ -55,6 +62,10 @@ class Vitals:
         elif self.ask_driver is not None:
             measured["device_peak"] = self.ask_driver()
         return measured
+
+    def reading_after(self, took_ms: float) -> Reading:
+        """What is resident after a job that took so long, without what only the allocator or the collector holds."""
+        return self._slack.reading_after(took_ms)
 
     def peak_bytes(self) -> int:
         """The most that was resident since `begin`, or since the process started."""

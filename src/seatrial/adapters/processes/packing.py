@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.adapters.processes.scratch import answer_file
 from seatrial.domain.memory import MemoryUse
-from seatrial.domain.work import FIELD_LAYOUTS, Produced, Work
+from seatrial.domain.work import FIELD_LAYOUTS, MemoryReading, Produced, Work
 from seatrial.worker import protocol
 
 
@@ -89,7 +89,7 @@ def produced(frame: protocol.Frame, folder: Path, memory: MemoryUse) -> Produced
             media_type=str(header["media_type"]),
             parts={str(name): content(where) for name, where in header["parts"].items()},
             handler_ms=float(header["handler_ms"]),
-            memory_bytes=int(header["memory"]),
+            reading=MemoryReading(int(header["memory"]), "memory_kept" in header),
             memory=memory,
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -17,6 +17,7 @@ from seatrial.domain.jobs import Job, JobState
 from seatrial.domain.limits import (
     DRILL_GROWTH_BYTES_MAX,
     DRILL_GROWTH_BYTES_PER_RUN_MAX,
+    DRILL_MEMORY_READINGS_MIN,
     DRILL_QUICK_SECONDS,
     DRILL_RUNS_MAX,
     DRILL_RUNS_MIN,
@@ -26,6 +27,7 @@ from seatrial.domain.limits import (
     DRILL_WORKERS,
     MIB,
 )
+from seatrial.domain.work import MemoryReading
 from seatrial.engine.crew import Crew
 from seatrial.engine.trial.answer import read_answer
 from seatrial.engine.trial.court import Court
@@ -198,18 +200,26 @@ class Drilling:
     def _check_memory(self) -> list[dict[str, int]]:
         reported = []
         for series in self._crew.memory():
-            half = len(series) // 2
-            growth = series[-1] - series[half] if half else 0
-            reported.append({"runs": len(series), "first_bytes": series[0], "last_bytes": series[-1]})
-            leaked = max(DRILL_GROWTH_BYTES_MAX, DRILL_GROWTH_BYTES_PER_RUN_MAX * (len(series) - half))
-            if growth > leaked:
-                message = (
-                    f"A worker's memory grew by {growth // MIB} MiB over its last {len(series) - half} runs, and by "
-                    f"{(series[-1] - series[0]) // MIB} MiB over {len(series)}: it would not live long."
-                )
+            growth, runs = growth_of(series)
+            first, last = series[0].memory_bytes, series[-1].memory_bytes
+            reported.append({"runs": len(series), "first_bytes": first, "last_bytes": last})
+            if growth > max(DRILL_GROWTH_BYTES_MAX, DRILL_GROWTH_BYTES_PER_RUN_MAX * runs):
+                message = f"A worker's memory grew by {growth // MIB} MiB over {runs} runs: it would not live long."
                 remedy = "Free what a request needs once it is answered: lists that only grow, tensors kept, caches."
                 raise Unproven(STAGE, message, details={"remedy": remedy, "memory": reported})
         return reported
+
+
+def growth_of(series: Sequence[MemoryReading]) -> tuple[int, int]:
+    """By how many bytes what a worker keeps has grown, and over how many runs.
+
+    From the second time that it is known on: until the first a handler fills its caches.
+    """
+    known = [(run, one.memory_bytes) for run, one in enumerate(series) if one.kept]
+    if len(known) < DRILL_MEMORY_READINGS_MIN:
+        return 0, 0
+    (begin, before), (end, after) = known[1], known[-1]
+    return after - before, end - begin
 
 
 def lead(number: int, seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""The demo's server: a process group of its own, which never outlives the demo."""
+"""What a command starts for itself, a server or a script: process groups of their own, which never outlive it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from seatrial.cli.env import variables
 from seatrial.cli.failing import fail
@@ -34,7 +34,7 @@ def running_server(data: Path) -> Iterator[dict[str, str]]:
     process: subprocess.Popen[str] | None = None
     try:
         with (data / LOG_FILE).open("ab") as log, _held_signals():
-            process = _start(data, log)
+            process = _start_server(data, log)
         _until_ready(process, data)
         running = read_running(data)
         yield variables(running, load_credentials(data, running.region), None)
@@ -44,23 +44,42 @@ def running_server(data: Path) -> Iterator[dict[str, str]]:
                 _end(process)
 
 
-def _start(data: Path, log: IO[bytes]) -> subprocess.Popen[str]:
+@contextmanager
+def running_script(script: Path, options: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The script by this Python, with the variables of `seatrial env`. Nothing of it is left when this ends."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    process: subprocess.Popen[str] | None = None
+    try:
+        with _held_signals():
+            process = _start([sys.executable, str(script), *options], {"PATH": path, **environment})
+        yield process
+    finally:
+        if process is not None:
+            with _held_signals():
+                _end(process)
+
+
+def _start_server(data: Path, log: IO[bytes]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "seatrial", "serve", "--data", str(data), "--host", "127.0.0.1", "--port", "0"]
     command += ["--stop-grace-seconds", str(STOP_GRACE_SECONDS), "--log-format", "json"]
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("SEATRIAL_", "AWS_"))}
+    return _start(command, {}, stdout=subprocess.PIPE, stderr=log)
+
+
+def _start(command: list[str], variables: Mapping[str, str], **streams: Any) -> subprocess.Popen[str]:
+    """A session of its own, with nobody's own settings but those named."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SEATRIAL_", "AWS_"))}
     return subprocess.Popen(
         command,
-        stdout=subprocess.PIPE,
-        stderr=log,
+        **streams,
         text=True,
-        env=own,
+        env=plain | dict(variables),
         start_new_session=True,
         preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, and no thread runs yet
     )
 
 
 def _end_with_parent() -> None:
-    """In the child: the kernel sends SIGTERM when the demo is gone, whatever ended it."""
+    """In the child: the kernel sends SIGTERM when the command is gone, whatever ended it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
