@@ -10,8 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
+
 APP = Path(__file__).resolve().parent
 PYTHON = APP.parent / ".venv" / "bin" / "python"  # holds torch: scripts/setup-app gen3d
+BUCKET = "gen3d-data-bucket"  # where the package looks for keys
 
 
 def main() -> int:
@@ -26,6 +29,7 @@ def main() -> int:
     name = masks[0].name.removesuffix("-mask.png")
     deploy = ["seatrial", "deploy", APP, "--name", "gen3d", "--python", PYTHON, "--update"]
     subprocess.run(deploy, check=True, stdout=sys.stderr)
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
     document = given.output / f"gen3d-{name}.json"
     fields = ["--field", f"image=@{given.input / f'{name}.png'}", "--field", f"mask=@{masks[0]}"]
     invoke = ["seatrial", "invoke", "gen3d", "--task", "generate_3d", *fields, "--output", document]
