@@ -83,19 +83,21 @@ def test_from_a_package_to_results_and_back_to_a_sample(server: Any, own_package
     assert (tmp_path / "out-copy.png").read_bytes() == plan.read_bytes()
     assert json.loads(cli("invoke", "own", "-t", "shout", "-f", "text=a", "--wait").stdout) == {"text": "A"}
 
-    failed = cli("invoke", "own", "-i", str(plan), "-t", "copy", "-f", "times=-1", "--wait", check=False)
+    assert json.loads(cli("invoke", "own", "-t", "shout", "-f", "text=@@a", "--wait").stdout) == {"text": "@A"}
+
+    failed = cli("invoke", "own", "-f", f"image=@{plan}", "-t", "copy", "-f", "times=-1", "--wait", check=False)
     assert (failed.returncode, "fewer than none" in failed.stderr) == (1, True)
     bad = cli("invoke", "own", "-i", str(plan), "-t", "copy", "-f", "times=10", check=False)
     assert (bad.returncode, "invalid_field" in bad.stderr) == (1, True)
     assert cli("invoke", "none", "-f", "a=1", check=False).returncode == 4
 
     page = json.loads(cli("jobs", "list", "--endpoint", "own", "--json").stdout)
-    assert [job["status"] for job in page["jobs"]] == ["failed", "succeeded", "succeeded"]
+    assert [job["status"] for job in page["jobs"]] == ["failed", "succeeded", "succeeded", "succeeded"]
     broken = page["jobs"][0]["id"]
     assert "handler_error" in cli("jobs", "show", broken).stdout
     assert "copying" in cli("jobs", "logs", broken).stdout
     assert cli("jobs", "follow", broken, check=False).returncode == 1
-    retried = cli("jobs", "retry", page["jobs"][1]["id"]).stdout.strip()
+    retried = cli("jobs", "retry", page["jobs"][2]["id"]).stdout.strip()
     assert cli("jobs", "follow", retried).stdout.endswith("succeeded (attempt 1)\n")
     assert cli("jobs", "cancel", retried, check=False).returncode == 1
     assert f"{broken[:8]} copying" in cli("logs", "own", "--since", "5m").stdout

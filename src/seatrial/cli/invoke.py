@@ -38,7 +38,8 @@ def invoke(
     ] = None,
     task: Annotated[str | None, typer.Option("--task", "-t", help="The task.", show_default=False)] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--field", "-f", help="NAME=VALUE, JSON or text; may be given often.")
+        list[str] | None,
+        typer.Option("--field", "-f", help="NAME=VALUE (JSON or text; @@ for a text with @ first), NAME=@FILE; often."),
     ] = None,
     media_type: Annotated[
         str | None, typer.Option(help="Of the input; found out otherwise.", show_default=False)
@@ -58,11 +59,12 @@ def invoke(
     json: JsonOption = False,
 ) -> None:
     """Submit a job, and with --wait or --output fetch its result. Exit code 1 when the job fails."""
-    texts, content = _fields(field or []), _read_input(input)
+    given_fields, content = _fields(field or []), _read_input(input)
+    texts, files = _parted(given_fields)
     if output is not None:
         _make_way(output)
     server = connect(data)
-    how = _request(server, name, content, input or "", task, texts, media_type)
+    how = _request(server, name, content, input or "", task, texts, files, media_type)
     params = {
         "task": task,
         "priority": priority,
@@ -128,6 +130,13 @@ def _fields(pairs: list[str]) -> dict[str, str]:
     return fields
 
 
+def _parted(fields: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Path]]:
+    """Texts, and files by their fields."""
+    files = {name: Path(text[1:]) for name, text in fields.items() if text.startswith("@") and text[1:2] != "@"}
+    texts = {name: text.replace("@@", "@", 1) if text.startswith("@@") else text for name, text in fields.items()}
+    return {name: text for name, text in texts.items() if name not in files}, files
+
+
 def _values(
     server: Server, name: str, task: str | None, texts: Mapping[str, str], payload: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -166,19 +175,31 @@ def _request(
     file: str,
     task: str | None,
     fields: Mapping[str, str],
+    files: Mapping[str, Path],
     media_type: str | None,
 ) -> dict[str, Any]:
     """How to send it: JSON, the bytes as they are, or a form when bytes come with fields."""
+    sent = {field: _sent(path) for field, path in files.items()}
+    if sent and content is None:
+        return {"data": dict(fields), "files": sent}
     if content is None:
         return {"json": _values(server, name, task, fields, {})}
     kind = media_type or media_type_of(file, content)
-    if not fields:
+    if not fields and not sent:
         return {"content": content, "headers": {"Content-Type": kind}}
     if is_json(kind):
+        if sent:
+            fail("a JSON document has no place for files", ExitCode.USAGE, "give its fields with --field, too")
         payload = _json_object(content, file)
         return {"json": payload | _values(server, name, task, fields, payload)}
     media = _media_field(server, name, task)
-    return {"data": dict(fields), "files": {media: (Path(file).name or "input", content, kind)}}
+    return {"data": dict(fields), "files": {media: (Path(file).name or "input", content, kind), **sent}}
+
+
+def _sent(path: Path) -> tuple[str, bytes, str]:
+    """A file of a form: name, content, media type."""
+    content = _read_input(str(path)) or b""
+    return path.name, content, media_type_of(path.name, content)
 
 
 def _json_object(content: bytes, file: str) -> dict[str, Any]:
