@@ -207,6 +207,7 @@ def test_media_types_come_from_the_bytes_before_the_name(name: str, content: byt
 
 def test_parts_go_beside_the_result() -> None:
     assert media.beside(Path("out/rooms.json"), "overlay", "image/png") == Path("out/rooms-overlay.png")
+    assert media.beside(Path("out/solid.json"), "points", "application/x-ply") == Path("out/solid-points.ply")
 
 
 # ---------------------------------------------------------------- doctor, init

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.media import beside, is_json, is_text, media_type_of
+from seatrial.cli.media import beside, is_text, media_type_of
 from seatrial.cli.options import DataOption, JsonOption, KeyOption, example
 from seatrial.cli.screen import note, print_json, waiting
 from seatrial.cli.server import LONG_POLL_SECONDS, Server, connect
+from seatrial.domain.media_types import is_json
 
 SEND_SECONDS = 3600.0
 

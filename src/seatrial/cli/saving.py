@@ -12,8 +12,8 @@ from typing import Any
 
 from seatrial.cli.declaring import Manifest
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.media import is_json
 from seatrial.cli.server import Refused, Server, end
+from seatrial.domain.media_types import is_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 

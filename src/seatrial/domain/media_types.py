@@ -93,7 +93,7 @@ def media_type_of(file_name: str, beginning: bytes) -> str:
     """By a file's extension, unless its bytes begin otherwise; else by how they begin."""
     suffix = PurePosixPath(file_name).suffix.lower()
     by_name = _BY_EXTENSION.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0]
-    if by_name is not None and begins_as(by_name, beginning):
+    if by_name is not None and by_name not in UNSPECIFIC and begins_as(by_name, beginning):
         return by_name
     return type_by_beginning(beginning) or "application/octet-stream"
 
