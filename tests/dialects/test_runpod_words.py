@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from tests.dialects.test_sagemaker_words import job
 
 from seatrial.domain.errors import BadInput
-from seatrial.domain.failures import Failure
+from seatrial.domain.failures import Failure, failure_body, failure_document
 from seatrial.domain.jobs import JobState
 from seatrial.http.dialects.runpod import requests, status, worker
 from seatrial.http.dialects.runpod.requests import read_run, read_wait_seconds
 from seatrial.http.dialects.runpod.worker import Progress, Returned, job_document, read_chunk, read_done
 
-_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+_HALF = st.just("half a pair \ud83d")  # which JSON can say and UTF-8 cannot
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | _HALF
 _JSON = st.recursive(
     _PLAIN, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=9), one, max_size=3)
 )
@@ -55,6 +56,7 @@ def test_whatever_a_worker_posts_is_some_outcome(body: bytes) -> None:
     said = read_done(body)
     if isinstance(said, Failure):
         assert said.error_type
+        assert json.loads(failure_body(failure_document(said, "job", 1)))
     else:
         json.loads(said.told if isinstance(said, Progress) else said.output)
     chunk = read_chunk(body)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seatrial.domain.json_text import json_bytes
 from seatrial.domain.limits import FAILURE_MESSAGE_CHARS_MAX
 from seatrial.domain.meanings import MEANINGS
 
@@ -48,4 +48,4 @@ def failure_document(failure: Failure, job_id: str, attempt: int) -> dict[str, A
 
 def failure_body(document: Mapping[str, Any]) -> bytes:
     """The bytes of the failure object."""
-    return json.dumps(document, ensure_ascii=False).encode()
+    return json_bytes(document)

@@ -57,6 +57,14 @@ def parse_answer_json(body: bytes) -> Any:
     return value
 
 
+def json_bytes(value: Any) -> bytes:
+    """In UTF-8; in ASCII where a text has half a surrogate pair, which JSON can say and UTF-8 cannot."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
+
+
 def deeper_than(value: Any, depth_max: int) -> bool:
     """True when arrays and objects are nested more than that; walks level by level, without recursion."""
     level = [value] if isinstance(value, (dict, list)) else []

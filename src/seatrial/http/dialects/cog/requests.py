@@ -14,7 +14,7 @@ from typing import Any
 
 from seatrial.domain.errors import INVALID_FIELD, UNSUPPORTED_MEDIA_TYPE, BadInput
 from seatrial.domain.jobs import HIDDEN_PREFIX
-from seatrial.domain.json_text import parse_request_json, without_mark
+from seatrial.domain.json_text import json_bytes, parse_request_json, without_mark
 from seatrial.domain.limits import (
     COG_CONTEXT_BYTES_MAX,
     COG_ID_CHARS_MAX,
@@ -131,7 +131,7 @@ def _input(given: Mapping[str, Any]) -> bytes:
         return b"{}"
     if not isinstance(value, dict):
         raise BadInput(INVALID_FIELD, "input is no JSON object.", field="input", valid="a JSON object")
-    return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+    return json_bytes(value)
 
 
 def _events(given: Mapping[str, Any]) -> frozenset[str]:

@@ -5,7 +5,6 @@ Shapes from RunPod's serverless documentation and runpod/runpod-python 1.12 (`en
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from seatrial.domain.client_bucket import ClientBucket
 from seatrial.domain.errors import INVALID_FIELD, MISSING_FIELD, PAYLOAD_TOO_LARGE, BadInput
 from seatrial.domain.jobs import HIDDEN_PREFIX
-from seatrial.domain.json_text import parse_request_json, without_mark
+from seatrial.domain.json_text import json_bytes, parse_request_json, without_mark
 from seatrial.domain.limits import (
     INVOCATION_TIMEOUT_SECONDS_MAX,
     PRIORITY_MAX,
@@ -58,7 +57,7 @@ def read_run(body: bytes) -> Run:
     policy = _object(given, "policy")
     config = _object(given, "s3Config")
     return Run(
-        input=json.dumps(given["input"], ensure_ascii=False).encode(),
+        input=json_bytes(given["input"]),
         webhook=_text(given, "webhook"),
         execution_timeout_seconds=_seconds(policy, "executionTimeout", INVOCATION_TIMEOUT_SECONDS_MAX),
         queue_ttl_seconds=_seconds(policy, "ttl", QUEUE_TTL_SECONDS_MAX),
@@ -91,7 +90,7 @@ def _extras(given: Mapping[str, Any]) -> str | None:
     extras = {name: value for name, value in given.items() if name not in _OURS}
     if not extras:
         return None
-    text = json.dumps(extras, ensure_ascii=False)
+    text = json_bytes(extras).decode()
     if len(text.encode()) > RUNPOD_EXTRAS_BYTES_MAX:
         valid = f"at most {RUNPOD_EXTRAS_BYTES_MAX:,} bytes in all; everything that is large belongs into 'input'"
         names = ", ".join(extras)

@@ -14,7 +14,7 @@ from typing import Any
 
 from seatrial.domain.errors import HANDLER_ERROR, OUTPUT_NOT_SERIALISABLE
 from seatrial.domain.failures import Failure
-from seatrial.domain.json_text import parse_answer_json
+from seatrial.domain.json_text import json_bytes, parse_answer_json
 from seatrial.domain.limits import TRACEBACK_CHARS_MAX
 from seatrial.http.dialects.runpod.requests import EXTRAS
 from seatrial.http.dialects.runpod.status import HANDLER_ERROR as ERROR
@@ -55,10 +55,10 @@ def read_done(body: bytes) -> Progress | Returned | Failure:
     if not isinstance(said, Mapping):
         return Failure(OUTPUT_NOT_SERIALISABLE, "The worker's answer is no JSON object.")
     if said.get("status") == IN_PROGRESS:
-        return Progress(_json(said.get("output")))
+        return Progress(json_bytes(said.get("output")))
     if said.get("error"):
         return _failure(said["error"], said.get("output"))
-    return Returned(_json(said.get("output", {})), bool(said.get("stopPod")))
+    return Returned(json_bytes(said.get("output", {})), bool(said.get("stopPod")))
 
 
 def read_chunk(body: bytes) -> bytes | None:
@@ -67,7 +67,7 @@ def read_chunk(body: bytes) -> bytes | None:
         said = parse_answer_json(body)
     except ValueError:
         return None
-    return _json(said.get("output")) if isinstance(said, Mapping) else None
+    return json_bytes(said.get("output")) if isinstance(said, Mapping) else None
 
 
 def _failure(error: Any, output: Any) -> Failure:
@@ -95,10 +95,6 @@ def _raised(error: Any) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return said if isinstance(said, dict) and {"error_type", "error_message"} <= said.keys() else None
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def environment(endpoint: str) -> str:

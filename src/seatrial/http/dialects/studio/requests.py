@@ -14,7 +14,7 @@ from typing import Any
 
 from seatrial.domain.errors import INVALID_FIELD, MISSING_FIELD, BadInput
 from seatrial.domain.jobs import HIDDEN_PREFIX
-from seatrial.domain.json_text import parse_request_json, without_mark
+from seatrial.domain.json_text import json_bytes, parse_request_json, without_mark
 from seatrial.domain.limits import AFFINITY_CHARS_MAX, STUDIO_JOB_ID_CHARS_MAX, STUDIO_SECRET_CHARS_MAX
 
 NAME = "studio_job_id"  # the attribute with the client's own name of its job
@@ -64,7 +64,7 @@ class Asked:
     def body(self, takes: Callable[[str], bool] = lambda name: False) -> bytes:
         """The JSON for the model, with the protocol's defaults for fields that it takes and the client left out."""
         left_out = {name: value for name, value in DEFAULTS.items() if name not in self.fields and takes(name)}
-        return json.dumps({**self.fields, **left_out}, ensure_ascii=False).encode()
+        return json_bytes({**self.fields, **left_out})
 
 
 def read_inference(body: bytes) -> Asked:
