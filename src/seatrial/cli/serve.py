@@ -46,6 +46,9 @@ def serve(config: Path | None, json: bool, **given: Any) -> None:
 
 def _run(settings: Settings, say_ready: Callable[[str, Mapping[str, str]], None]) -> None:
     import asyncio
+    import gc
+
+    gc.disable()  # modules, routes and models stay: looking through them for garbage is a fifth of the start
 
     import uvloop
 
@@ -54,10 +57,15 @@ def _run(settings: Settings, say_ready: Callable[[str, Mapping[str, str]], None]
     from seatrial.wiring.parts import StartError
     from seatrial.wiring.server import run_server
 
+    def on_ready(url: str, beside: Mapping[str, str]) -> None:
+        gc.freeze()  # nor does any later collection look through them
+        gc.enable()
+        say_ready(url, beside)
+
     set_up_logs(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run_server(settings, say_ready))
+            runner.run(run_server(settings, on_ready))
     except (StartError, ConfigError, DataFolderInUse) as error:
         fail(str(error))
     except (OSError, StoreUnavailable) as error:

@@ -49,6 +49,9 @@ class Kept:
     history: tuple[AlarmEvent, ...] = ()
 
 
+_DOCUMENTS = TypeAdapter(Kept)
+
+
 @dataclass(slots=True)
 class _Held:
     """Between evaluations: until when a state that was set by hand stays, and which minute repeated its actions."""
@@ -64,7 +67,6 @@ class Alarms:
         self._registry = registry
         self._figures = figures
         self._clock = clock
-        self._documents = TypeAdapter(Kept)
         self._kept: dict[str, Kept] = {}  # by name
         self._held: dict[str, _Held] = {}
         self._actions: list[tuple[Callable[[str], bool], Action, bool]] = []
@@ -77,7 +79,7 @@ class Alarms:
     async def load(self) -> None:
         """Read them, at start."""
         for name, body in await self._registry.documents(ALARMS):
-            self._kept[name] = self._documents.validate_python(body)
+            self._kept[name] = _DOCUMENTS.validate_python(body)
 
     # ------------------------------------------------------------------ verbs
 
@@ -246,7 +248,7 @@ class Alarms:
 
     async def _save(self, alarm: Alarm, history: tuple[AlarmEvent, ...], events: Any) -> None:
         kept = Kept(alarm, (*history, *events)[-ALARM_HISTORY_KEPT:])
-        body = self._documents.dump_python(kept, mode="json")
+        body = _DOCUMENTS.dump_python(kept, mode="json")
         await self._registry.save_document(ALARMS, alarm.name, body, self._clock.now_ms())
         self._kept[alarm.name] = kept
 

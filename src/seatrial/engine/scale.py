@@ -65,6 +65,9 @@ class Kept:
     version_id: str | None = None
 
 
+_DOCUMENTS = TypeAdapter(Kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What bounds workers: processors, and a look at the memory that is free."""
@@ -119,7 +122,6 @@ class Scaler:
         self._figures = figures
         self._machine = machine
         self._clock = clock
-        self._documents = TypeAdapter(Kept)
         self._kept: dict[str, Kept] = {}  # by endpoint id
         self._watched: dict[str, _Watched] = {}  # by endpoint id
         self._names: dict[str, str] = {}  # endpoint id -> name, of the last look
@@ -134,7 +136,7 @@ class Scaler:
     async def load(self) -> None:
         """Read the plans, at start."""
         for endpoint_id, body in await self._registry.documents(PLANS):
-            self._kept[endpoint_id] = self._documents.validate_python(body)
+            self._kept[endpoint_id] = _DOCUMENTS.validate_python(body)
 
     # ------------------------------------------------------------------ plans
 
@@ -286,7 +288,7 @@ class Scaler:
         return plan
 
     async def _save(self, endpoint: Endpoint, kept: Kept) -> None:
-        body = self._documents.dump_python(kept, mode="json")
+        body = _DOCUMENTS.dump_python(kept, mode="json")
         await self._registry.save_document(PLANS, endpoint.id, body, self._clock.now_ms())
         self._kept[endpoint.id] = kept
 
