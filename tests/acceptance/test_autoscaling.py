@@ -196,7 +196,8 @@ def test_what_went_wrong_on_the_way_in_out_and_to_receivers_is_counted(scaled, e
     runtime.invoke_endpoint_async(
         EndpointName="manual", InputLocation="s3://counted-in/in.json", ContentType="application/json"
     )
-    runtime.invoke_endpoint(EndpointName="manual", Body=b'{"code": "1"}', ContentType="application/json")
+    answer = runtime.invoke_endpoint(EndpointName="manual", Body=b'{"code": "1"}', ContentType="application/json")
+    answer["Body"].read()
     nobody = one.api.submit("manual", "1", webhook="http://127.0.0.1:9/nobody")
     one.api.ended(nobody)
     s3.put_object(Bucket="counted-in", Key="gone.json", Body=b'{"code": "1"}')

@@ -109,10 +109,10 @@ def test_a_lost_reply_of_a_function_makes_one_job(api: Any, eater: ReplyEater, r
 
     payload = json.dumps({"code": "6 * 7"}).encode()
     answer = resending("lambda").invoke(FunctionName=name, InvocationType=kind, Payload=payload)
+    said = answer["Payload"].read()  # of an event too: one that is left unread keeps its connection
 
     assert eater.invocations == 2
     assert len(jobs_of(api, name)) == before + 1
     assert answer["StatusCode"] == (200 if kind == "RequestResponse" else 202)
     assert api.value(answer["ResponseMetadata"]["RequestId"]) == 42
-    if kind == "RequestResponse":
-        assert json.loads(answer["Payload"].read()) == {"value": 42}
+    assert said == (b'{"value": 42}' if kind == "RequestResponse" else b"")

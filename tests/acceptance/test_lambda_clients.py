@@ -69,7 +69,8 @@ def test_an_event_is_accepted_and_runs(functions: Any, api: Any, gate: Any) -> N
 
 def test_a_dry_run_runs_nothing(functions: Any, api: Any, refused: Any) -> None:
     before = api.http.get("/v1/jobs", params={"endpoint": "plain"}).json()["jobs"]
-    assert functions.invoke(FunctionName="plain", InvocationType="DryRun", Payload=b"{}")["StatusCode"] == 204
+    dry = functions.invoke(FunctionName="plain", InvocationType="DryRun", Payload=b"{}")
+    assert (dry["StatusCode"], dry["Payload"].read()) == (204, b"")
     assert api.http.get("/v1/jobs", params={"endpoint": "plain"}).json()["jobs"] == before
     assert refused(FunctionName="absent", InvocationType="DryRun")["Error"]["Code"] == "ResourceNotFoundException"
 
@@ -107,12 +108,13 @@ def test_a_second_invocation_waits_for_its_turn(functions: Any, api: Any, gate: 
     assert api.job(second["ResponseMetadata"]["RequestId"])["status"] == "queued"
     gate.open()
     for answer, value in ((first, ""), (second, 2)):
+        assert answer["Payload"].read() == b""
         assert api.value(answer["ResponseMetadata"]["RequestId"]) == value
 
 
 def test_a_full_queue_is_a_throttle(functions: Any, api: Any, refused: Any, gate: Any) -> None:
     api.serve("narrow", queue_depth_max=1)
-    functions.invoke(FunctionName="narrow", InvocationType="Event", Payload=code(gate.code))
+    functions.invoke(FunctionName="narrow", InvocationType="Event", Payload=code(gate.code))["Payload"].read()
     gate.reached()
     response = refused(FunctionName="narrow", Payload=code("2"))
     assert response["Error"]["Code"] == "TooManyRequestsException"
@@ -160,11 +162,9 @@ def test_an_invocation_that_is_sent_again_is_one_job(api: Any, functions: Any) -
         "before-sign.lambda.Invoke",
         lambda request, **_: request.headers.__setitem__("amz-sdk-invocation-id", "the-same"),
     )
-    ids = {
-        fixed.invoke(FunctionName="plain", Payload=code("time.time()"))["ResponseMetadata"]["RequestId"]
-        for _ in range(2)
-    }
-    assert len(ids) == 1
+    answers = [fixed.invoke(FunctionName="plain", Payload=code("time.time()")) for _ in range(2)]
+    assert len({answer["ResponseMetadata"]["RequestId"] for answer in answers}) == 1
+    assert len({answer["Payload"].read() for answer in answers}) == 1
 
 
 def test_what_functions_look_like(functions: Any, api: Any, refused: Any) -> None:
@@ -175,9 +175,9 @@ def test_what_functions_look_like(functions: Any, api: Any, refused: Any) -> Non
     assert {**function, "FunctionArn": function["FunctionArn"] + ":$LATEST"}.items() <= alone.items()
     assert function["FunctionArn"] == "arn:aws:lambda:us-east-1:000000000000:function:plain"
     assert (function["State"], function["LastUpdateStatus"]) == ("Active", "Successful")
-    by_arn = functions.invoke(FunctionName=function["FunctionArn"], Payload=code("1"))
-    assert by_arn["StatusCode"] == 200
-    assert functions.invoke(FunctionName="plain:1", Payload=code("1"))["StatusCode"] == 200
+    for name in (function["FunctionArn"], "plain:1"):
+        answer = functions.invoke(FunctionName=name, Payload=code("1"))
+        assert (answer["StatusCode"], json.loads(answer["Payload"].read())) == (200, {"value": 1})
     listed = [one for page in functions.get_paginator("list_functions").paginate() for one in page["Functions"]]
     assert "plain" in [one["FunctionName"] for one in listed]
     assert len(listed) == len(api.http.get("/v1/endpoints").json()["endpoints"])
@@ -190,7 +190,8 @@ def test_what_functions_look_like(functions: Any, api: Any, refused: Any) -> Non
 
 
 def test_the_log_of_a_function(functions: Any, api: Any) -> None:
-    functions.invoke(FunctionName="plain", Payload=code("print('found by its function')"), LogType="Tail")
+    words = code("print('found by its function')")
+    functions.invoke(FunctionName="plain", Payload=words, LogType="Tail")["Payload"].read()
     logs = api.server.client("logs")
     group = functions.get_function_configuration(FunctionName="plain")["LoggingConfig"]["LogGroup"]
     assert group == "/aws/lambda/plain"

@@ -121,6 +121,7 @@ def test_the_log_of_a_function_that_was_killed(api: Any) -> None:
     api.serve("late", PACKAGE, invocation_timeout_seconds=1)
     client = api.server.client("lambda", retries={"max_attempts": 0})
     answer = client.invoke(FunctionName="late", Payload=b'{"do": "sleep"}', LogType="Tail")
+    answer["Payload"].read()
     job_id = answer["ResponseMetadata"]["RequestId"]
     lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
     assert lines[0] == f"START RequestId: {job_id} Version: $LATEST"
