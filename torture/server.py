@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import httpx
@@ -50,13 +50,15 @@ class Server:
         environment |= {"SEATRIAL_CRASH_POINTS": str(self._orders), **self.environment}
         place = ["serve", "--data", str(self.data), "--port", str(self.port)]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*self.command, *place, *self.options],
-                stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
-            )  # fmt: skip
+            self.process = self.begin([*place, *self.options], log, environment)
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_SECONDS)
         return bool(ready and self.process.stdout.readline())
+
+    def begin(self, arguments: Sequence[str], log: IO[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Its process."""
+        command = [*self.command, *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
 
     def order(self, crash_point: str) -> None:
         """Kill or hold itself at a point; see ports/crash_points.py. It may be said before the start."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from standardwebhooks import Webhook
+from tests import forks
 
 CURLS_OWN = "application/x-www-form-urlencoded"  # what curl -d says, whatever is sent
 SHARED, SIGNING = "test-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -28,9 +27,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
     processes, clients = [], []
 
     def start(*options: str) -> httpx.Client:
-        command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", "--json"]
-        folder = ["--folder", str(tmp_path / "in")]
-        process = subprocess.Popen([*command, *folder, *options], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        command = ["callbacks", "--port", 0, "--json", "--folder", tmp_path / "in", *options]
+        process = forks.start(*command, stderr=None, cwd=tmp_path)
         processes.append(process)
         assert process.stdout is not None
         client = httpx.Client(base_url=json.loads(process.stdout.readline())["page"], trust_env=False, timeout=20)
@@ -43,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
     for process in processes:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-        process.stdout.close()
+        process.close()
 
 
 def picture(rows_black: int = 0) -> bytes:
@@ -154,8 +152,7 @@ def test_strangers_neither_look_nor_run_anything_in_the_page(
     assert "<script>" not in page.text.replace("<script>\n", "")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert client.get("/callbacks", headers={"Host": "rebound.example"}).status_code == 421
-    command = [sys.executable, "-m", "seatrial", "callbacks", "--host", "0.0.0.0", "--port", "0"]
-    refused = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    refused = forks.run("callbacks", "--host", "0.0.0.0", "--port", 0, cwd=tmp_path)
     assert (refused.returncode, "remedy: add --secret" in refused.stderr) == (1, True)
     guarded = start("--host", "0.0.0.0", "--secret", SHARED)
     assert [guarded.get(path).status_code for path in ("/", "/callbacks", "/control")] == [401] * 3
@@ -170,6 +167,5 @@ def test_json_sent_as_a_form_is_read_and_what_cannot_be_is_refused_at_the_start(
     client.post("/run", content=b'{"id": "a-1", "status": "COMPLETED"}', headers={"Content-Type": CURLS_OWN})
     assert [one["job_id"] for one in client.get("/callbacks").json()["callbacks"]] == ["a-1"]
     for option, value in (("--secret", "whsec_!!"), ("--base-url", "my tunnel")):
-        command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", option, value]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        done = forks.run("callbacks", "--port", 0, option, value, cwd=tmp_path)
         assert (done.returncode, option in done.stderr, "remedy" in done.stderr) == (2, True, True)

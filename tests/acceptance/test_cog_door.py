@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests import forks
 from tests.conftest import RunningServer, until
 
 PREDICT = """
@@ -283,9 +284,7 @@ def test_verify_and_stress_find_nothing_wrong(cog: httpx.Client, tmp_path: Path)
         ["stress", target, "--contract", str(contract), "--scenario", "concurrent", "--concurrent", "6",
          "--sequential", "3", "--rounds", "1", "--vary", "n=1,2,3", "--no-callbacks", "--json"],
     ):  # fmt: skip
-        ran = subprocess.run(
-            [sys.executable, "-m", "seatrial", *command], capture_output=True, text=True, check=False, timeout=90
-        )
+        ran = forks.run(*command)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

@@ -6,18 +6,18 @@ import itertools
 import os
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from tests import forks
 from tests.conftest import until
 from torture import v1
 from torture.outside import Outside
@@ -30,16 +30,24 @@ from seatrial.testing.postgres import PostgresServer
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 
 P = CrashPoint
+CLOCK = "clock-offset"
 BLOB = 40_000  # bytes: more than a row holds, so it becomes a file
+
+
+class Served(Server):
+    """Whose wall clock jumps with a file."""
+
+    def begin(self, arguments: Sequence[str], log: IO[str], environment: Mapping[str, str]) -> Any:
+        clock = self.folder / CLOCK
+        return forks.start(clock, *arguments, module="torture.served", stderr=log.fileno(), env=environment)
 
 
 class Yard:
     """One data folder for all points; the server on it is killed and started again all the time."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self._clock = folder / "clock-offset"
-        served = (sys.executable, "-m", "torture.served", str(self._clock))
-        self.server = Server(folder, ("--drill-seconds", "0", *options), command=served)
+        self._clock = folder / CLOCK
+        self.server = Served(folder, ("--drill-seconds", "0", *options))
         self.receiver = Receiver()
         self.errands: list[Errand] = []
         self._numbers = itertools.count(1)

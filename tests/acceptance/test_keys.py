@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests import forks
 from tests.conftest import PACKAGES, RunningServer
 
 
@@ -42,8 +42,7 @@ class Holder:
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         own = {"SEATRIAL_URL": self.url, "SEATRIAL_API_KEY": self.made["api_key"]}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEATRIAL_", "AWS_"))}
-        command = [sys.executable, "-m", "seatrial", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=kept | own, timeout=110, check=False)
+        return forks.run(*arguments, env=kept | own)
 
 
 Hire = Callable[..., Holder]

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from tests import forks
 
 FUNCTION = """
     import os, socket, time
@@ -36,12 +36,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The URL of the invocations of a function that was started from a bare folder."""
     folder = tmp_path_factory.mktemp("function")
     (folder / "app.py").write_text(textwrap.dedent(FUNCTION))
-    command = [sys.executable, "-m", "seatrial", "lambda", "run", str(folder), "app.handler", "--port", "0", "--json"]
+    command = ["lambda", "run", folder, "app.handler", "--port", 0, "--json"]
     log = folder.parent / "stderr"
     with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [*command, "--timeout-seconds", "2", "--memory-mb", "512", "--env", "WORD=ahoy"],
-            stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, "TMPDIR": str(folder.parent)},
+        process = forks.start(
+            *command, "--timeout-seconds", 2, "--memory-mb", 512, "--env", "WORD=ahoy",
+            stderr=stderr.fileno(), env={**os.environ, "TMPDIR": str(folder.parent)},
         )  # fmt: skip
     try:
         line = process.stdout.readline() if process.stdout else ""
@@ -95,7 +95,6 @@ def test_a_timeout_is_an_error_and_the_log_is_printed(emulator: Any) -> None:
 
 def test_a_function_that_cannot_start(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("raise RuntimeError('no lights')\ndef handler(event, context): ...\n")
-    command = [sys.executable, "-m", "seatrial", "lambda", "run", str(tmp_path), "app.handler", "--port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    done = forks.run("lambda", "run", tmp_path, "app.handler", "--port", 0)
     assert done.returncode == 1
     assert "RuntimeError: no lights" in done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests import forks
 
 FUNCTION = """
     import os, socket, sys, time
@@ -41,7 +41,7 @@ PACKAGE = {
     "seatrial.toml": '[package]\nlayout = "aws_lambda"\nhandler = "app.handler"\n',
     "samples/one.json": "{}",
 }
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., forks.Forked]
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +61,12 @@ def start(api: Any, tmp_path: Path) -> Iterator[Start]:
     """A worker process of an endpoint `f`, which has no workers of its own."""
     if api.http.get("/v1/endpoints/f").status_code == 404:
         api.serve("f", PACKAGE, workers=0, invocation_timeout_seconds=60, cancel_grace_seconds=20)
-    started: list[subprocess.Popen[str]] = []
+    started: list[forks.Forked] = []
 
-    def run(code: str = FUNCTION, handler: str = "app.handler", of: str = "f") -> subprocess.Popen[str]:
+    def run(code: str = FUNCTION, handler: str = "app.handler", of: str = "f") -> forks.Forked:
         (tmp_path / "app.py").write_text(textwrap.dedent(code))
-        ours = [sys.executable, "-m", "seatrial", "lambda", "worker", of, "--json", "--"]
-        process = subprocess.Popen(
-            [*ours, sys.executable, "-m", "awslambdaric", handler],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=api.server.environment,
-        )  # fmt: skip
+        theirs = [sys.executable, "-m", "awslambdaric", handler]
+        process = forks.start("lambda", "worker", of, "--json", "--", *theirs, cwd=tmp_path, env=api.server.environment)
         started.append(process)
         return process
 
@@ -181,8 +178,7 @@ def test_a_runtime_that_cannot_start_says_why(start: Start, api: Any) -> None:
 def test_a_command_that_is_no_runtime_is_told_in_its_place(
     start: Start, api: Any, tmp_path: Path, command: list[str], word: str
 ) -> None:
-    ours = [sys.executable, "-m", "seatrial", "lambda", "worker", "f", "--", *command]
-    done = subprocess.run(ours, capture_output=True, text=True, cwd=tmp_path, env=api.server.environment, timeout=60)
+    done = forks.run("lambda", "worker", "f", "--", *command, cwd=tmp_path, env=api.server.environment)
     assert done.returncode == 1
     assert any(f"could not start: {word}: " in line for line in api.lines("f"))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from tests import forks
 
 from seatrial.domain.limits import MIB
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
@@ -203,12 +202,11 @@ def test_a_service_that_is_away_for_a_while_delays_jobs_and_loses_none(
 def test_objects_stay_where_they_were_put(keep: Callable[..., Kept]) -> None:
     kept = keep()
     kept.server.terminate()
-    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(kept.server.data), "--port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = forks.run("serve", "--data", kept.server.data, "--port", 0)
     assert done.returncode == 1
     assert f"give --objects s3://{kept.bucket}/seatrial" in done.stderr
-    done = subprocess.run([*command, *kept.options, "--objects", "s3://nowhere"], capture_output=True, timeout=60)
-    assert done.returncode == 1
+    elsewhere = ("--objects", "s3://nowhere")
+    assert forks.run("serve", "--data", kept.server.data, "--port", 0, *kept.options, *elsewhere).returncode == 1
 
 
 @pytest.mark.slow  # the finder has its own tests; this one waits for a real service

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
 from botocore.exceptions import ClientError
+from tests import forks
 
 from seatrial.domain.limits import HEALTH_FRESH_MS
 from seatrial.testing.postgres import PASSWORD, PostgresServer
@@ -52,8 +51,7 @@ def test_a_second_server_on_the_database_is_refused_and_does_no_harm(
     server = make_server("--database", url)
     api = api_of(server)
     api.serve("echo", "echo")
-    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(tmp_path / "other"), "--port", "0"]
-    refused = subprocess.run([*command, "--database", url], capture_output=True, text=True, timeout=60)
+    refused = forks.run("serve", "--data", tmp_path / "other", "--port", 0, "--database", url)
     assert refused.returncode == 1
     said = refused.stderr.splitlines()[-1]  # before it, that this PostgreSQL runs without fsync
     assert said.startswith("seatrial: another server, on ")
@@ -105,8 +103,7 @@ def _is_told_of_its_nul(answer, field: str) -> None:
 
 def test_who_gives_a_wrong_password_is_told_so_in_one_line(tmp_path, postgres: PostgresServer):
     url = postgres.url(password="not-the-password")
-    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(tmp_path / "data"), "--port", "0"]
-    done = subprocess.run([*command, "--database", url], capture_output=True, text=True, timeout=60)
+    done = forks.run("serve", "--data", tmp_path / "data", "--port", 0, "--database", url)
     assert done.returncode == 1
     assert "check the user and the password" in done.stderr
     assert "not-the-password" not in done.stderr + done.stdout
@@ -124,7 +121,6 @@ def _states(api) -> Counter[str]:
 
 
 def _a_second_server_is_refused(server) -> None:
-    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(server.data), "--port", "0", *server.options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = forks.run("serve", "--data", server.data, "--port", 0, *server.options)
     assert done.returncode == 1
     assert f"another server (process {server.process.pid}) is running on {server.data}" in done.stderr

@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from tests import forks
 from tests.conftest import RunningServer, until
 from typer.testing import CliRunner
 
@@ -110,14 +110,14 @@ def studio(served: tuple[RunningServer, str], api_of: Callable[[Any], Any]) -> I
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[httpx.Client]:
     """`seatrial callbacks`."""
-    command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", "--json", "--secret", SECRET]
-    process = subprocess.Popen([*command, "--folder", str(tmp_path / "in")], stdout=subprocess.PIPE, text=True)
+    command = ["callbacks", "--port", 0, "--json", "--secret", SECRET, "--folder", tmp_path / "in"]
+    process = forks.start(*command, stderr=None)
     assert process.stdout is not None
     with httpx.Client(base_url=json.loads(process.stdout.readline())["page"], trust_env=False, timeout=20) as client:
         yield client
     process.send_signal(signal.SIGINT)
     process.wait(10)
-    process.stdout.close()
+    process.close()
 
 
 def ended(studio: httpx.Client, job_id: str, kind: str = "inference") -> dict[str, Any]:

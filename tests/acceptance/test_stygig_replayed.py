@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
 
 import pytest
+from tests import forks
 
 from seatrial.testing.corpus.parts import faiss_flat, npy, npz
 
@@ -77,8 +77,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def seatrial(*arguments: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seatrial", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100)
+    return forks.run(*arguments, cwd=cwd, env=env)
 
 
 def test_the_check_names_the_package_that_is_missing_and_where_it_is(tree: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
+from tests import forks
 from tests.acceptance.test_webhooks import Receiver
 
 SIGNED = {
@@ -210,8 +211,8 @@ def test_the_receiver_to_test_with_confirms_and_understands(
     shared_server: Any, aws_command: Path, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     """`aws sns` on the one side, `seatrial callbacks` on the other."""
-    command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", "--json", "--confirm-topics"]
-    with subprocess.Popen([*command, "--folder", str(tmp_path / "got")], stdout=subprocess.PIPE, text=True) as receiver:
+    command = ["callbacks", "--port", 0, "--json", "--confirm-topics", "--folder", tmp_path / "got"]
+    with forks.start(*command, stderr=None) as receiver:
         assert receiver.stdout is not None
         url = json.loads(receiver.stdout.readline())["url"]
 
@@ -234,4 +235,4 @@ def test_the_receiver_to_test_with_confirms_and_understands(
 
             assert eventually(told)["status"] == "Completed"
         finally:
-            receiver.terminate()
+            receiver.send_signal(signal.SIGTERM)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests import forks
 
 SPEECH = """\
 [package]
@@ -49,12 +48,9 @@ def place(tmp_path):
     return folder
 
 
-def begin(place: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "seatrial", "trial", *arguments]
+def begin(place: Path, *arguments: str) -> forks.Forked:
     environment = {**os.environ, "TMPDIR": str(place), "SEATRIAL_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    )
+    return forks.start("trial", *arguments, env=environment, own_session=True)
 
 
 def run(place: Path, *arguments: str) -> tuple[int, str, str]:

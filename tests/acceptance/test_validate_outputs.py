@@ -9,18 +9,17 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests import forks
 
 
 def seatrial(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seatrial", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return forks.run(*arguments)
 
 
 def picture() -> np.ndarray:
@@ -101,8 +100,7 @@ def test_what_cannot_be_understood_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_terminal_sees_a_bar(outputs: Path) -> None:
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "seatrial", "validate", str(outputs)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower) as process:
+    with forks.start("validate", outputs, stdout=subprocess.DEVNULL, stderr=follower) as process:
         os.close(follower)
         seen = b""
         while True:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
+import signal
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from tests import forks
 
 HANDLER = """\
 import threading
@@ -78,9 +78,8 @@ class Served:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("api") / "data"
-    command = [sys.executable, "-m", "seatrial", "serve", "--data", str(data), "--port", "0", "--json"]
     with (data.parent / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = forks.start("serve", "--data", data, "--port", 0, "--json", stderr=log.fileno())
     assert process.stdout is not None
     ready = process.stdout.readline()
     assert ready, (data.parent / "log").read_text()
@@ -88,9 +87,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     url = json.loads(ready)["url"]
     with httpx.Client(base_url=url, headers=key, timeout=70, trust_env=False) as client:
         yield Served(data, url, client)
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     process.wait(60)
-    process.stdout.close()
+    process.close()
     assert not list((data / "uploads").iterdir())
 
 

@@ -12,8 +12,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import forks
 from tests.fuzz.conftest import OUR_CODE, OWN, OWN_BUCKET, SECRET, THEIR_BUCKET, THEIRS, Ground, Key
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))  # of each wire; FUZZ_EXAMPLES=5000 looks further, at random
@@ -463,8 +462,7 @@ def test_no_bytes_bring_a_wire_down(ground: Ground, wire: str) -> None:
 
 
 def test_no_bytes_bring_the_receiver_of_callbacks_down(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "seatrial", "callbacks", "--port", "0", "--json", "--secret", "whsec_AAAA"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = forks.start("callbacks", "--port", 0, "--json", "--secret", "whsec_AAAA", cwd=tmp_path)
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
     line = Line(int(url.rstrip("/").rpartition(":")[2]))

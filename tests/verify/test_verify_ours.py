@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from tests import forks
 
 from seatrial.prove.contract_file import load_contract
 from seatrial.prove.finding import Outcome
@@ -317,10 +316,7 @@ def test_a_canary_says_a_line_a_round_and_ends_with_the_code_of_the_last(deploye
 
 
 def test_ctrl_c_ends_a_canary_cleanly(deployed, tmp_path):
-    command = [sys.executable, "-m", "seatrial", "verify", "seatrial:gen3d", "--watch", "60"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=deployed.environment
-    )
+    process = forks.start("verify", "seatrial:gen3d", "--watch", 60, env=deployed.environment)
     assert process.stdout is not None
     while "verified:" not in process.stdout.readline():
         assert process.poll() is None
