@@ -158,6 +158,7 @@ class Fake:
     def take(self, busy: int = 0) -> dict[str, Any] | None:
         answer = self.client.get(f"/job-take/{self.name}", params={"job_in_progress": busy})
         assert answer.status_code in (200, 204), answer.text
+        assert answer.headers["connection"] == "close"  # else a result may be posted on one that is closed by then
         return dict(answer.json()) if answer.status_code == 200 else None
 
     def done(self, job_id: str, body: Any, stream: str = "false") -> int:
@@ -225,6 +226,18 @@ def test_cancel_stops_the_task_and_the_worker_goes_on(outside: Any, workers: Wor
     assert api.job(job_id)["stop_confirmed"] is True
     gate.open()
     assert ended(client, run(client, {}))["status"] == "COMPLETED"
+
+
+@pytest.mark.slow  # as long as a server keeps an idle connection, and some more
+def test_a_handler_that_holds_up_its_loop_does_not_lose_its_result(outside: Any, workers: Workers, gate: Any) -> None:
+    api, name, client = outside
+    workers.start(name)
+    job_id = run(client, {"do": "gate", "port": int(gate.code.strip("gate()"))})
+    gate.reached()
+    time.sleep(7)
+    gate.open("at last")
+    assert ended(client, job_id)["output"] == "at last"
+    assert api.job(job_id)["attempt"] == 1
 
 
 @pytest.mark.slow  # about 7 s

@@ -25,6 +25,9 @@ from seatrial.http.errors import NO_SUCH_ROUTE, status_of
 from seatrial.http.services import Services
 
 PREFIX = "/v2/"
+# A handler that is not async stops its worker's loop: the SDK would post the result on a connection that was closed
+# for being idle meanwhile, without having seen so, and lose it.
+NOT_TO_BE_KEPT = {"Connection": "close"}
 Handler = Callable[..., Awaitable[Response]]
 _WORDS: dict[str, int] = {errors.MISSING_FIELD: 400, errors.INVALID_FIELD: 400}
 
@@ -68,6 +71,8 @@ class RunpodDoor:
             if _verb(request) in VERBS:  # workers ask again at once, whatever they were told
                 await asyncio.sleep(OUTSIDE_REFUSAL_SECONDS)
             response = _refused(ours(request, error))
+        if _verb(request) in VERBS:
+            response.headers.update(NOT_TO_BE_KEPT)
         await body.answer(response, send)
 
     async def _answer(self, request: Request) -> Response:
