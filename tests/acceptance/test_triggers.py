@@ -71,14 +71,14 @@ def test_a_package_brings_its_triggers_and_takes_them_along(told: Any) -> None:
         found = told.http.get("/v1/triggers", params={"bucket": "arrivals"}).json()["triggers"]
         return [one for one in found if one["origin"] == "package"]
 
-    (trigger,) = until(listed, seconds=10)
+    (trigger,) = until(listed)
     s3.put_object(Bucket="arrivals", Key="in/a.json", Body=b'{"n": 1}')
     assert given_to(told, trigger["id"]) == {"n": 1}
     assert told.server.cli("triggers", "delete", trigger["name"], check=False).returncode == 1
     told.serve("brings", PACKAGE, unproven=True)
-    until(lambda: not listed(), seconds=10)
+    until(lambda: not listed())
     told.serve("brings", package, unproven=True)
-    assert until(listed, seconds=10)[0]["id"] == trigger["id"]
+    assert until(listed)[0]["id"] == trigger["id"]
     told.delete("brings")
     assert not listed()
 

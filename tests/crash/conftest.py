@@ -34,7 +34,7 @@ from seatrial.ports.object_store import NoSuchObject
 from seatrial.wiring import parts
 
 PACKAGES = Path(__file__).resolve().parents[1] / "packages"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 class RecordedLogs:

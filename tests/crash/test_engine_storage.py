@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from seatrial.domain.jobs import JobState
+from seatrial.engine import patience
 from seatrial.ports.storage import StoreUnavailable
 
 AWAY = StoreUnavailable("the object store is away")
@@ -58,10 +59,13 @@ async def test_the_deadline_ends_the_waiting(
     await engine.deploy()
     await engine.run()
     gate = engine.gate()
-    before = await engine.submit(f"{gate.code} or 1")
+    soon = {"queue_ttl_seconds": 60, "invocation_timeout_seconds": 10}
+    monkeypatch.setattr(patience, "STORE_RETRY_MS", 60_000)  # both jobs try for hours of the hasty clock
+    before = await engine.submit(f"{gate.code} or 1", **soon)
     await gate.reached()
-    job_id = await engine.submit(BIG + " " * 20_000, queue_ttl_seconds=1, invocation_timeout_seconds=1)
-    outage = Outage(monkeypatch, engine.objects, name, AWAY, 10**9)
+    outage = Outage(monkeypatch, engine.objects, name, AWAY, 10**9 if name == "read" else 0)
+    job_id = await engine.submit(BIG + " " * 20_000, **soon)
+    outage.left = 10**9
     gate.open()
     await engine.ended(before)
     job = await engine.ended(job_id)

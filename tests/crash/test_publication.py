@@ -30,7 +30,7 @@ from seatrial.testing.object_store import get, keys
 from seatrial.testing.outbox import told
 from seatrial.testing.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, free_bucket
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 class Clock:

@@ -325,12 +325,12 @@ def _start_server(data: Path, package: Path) -> tuple[subprocess.Popen[str], int
         [sys.executable, "-c", SERVER, str(data), str(package)], stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
-    give_up = threading.Timer(30, server.kill)  # which ends its output
+    give_up = threading.Timer(60, server.kill)  # which ends its output
     give_up.start()
     with server.stdout:
         said = server.stdout.readline()
     give_up.cancel()
-    assert said, "the server told of no daemon within 30 s"
+    assert said, "the server told of no daemon within 60 s"
     worker, daemon = map(int, said.split())
     return server, worker, daemon
 
@@ -342,9 +342,10 @@ async def test_a_worker_dies_with_its_server_and_orphans_are_found(yard: Any) ->
     descriptor = os.pidfd_open(worker)
     server.send_signal(signal.SIGKILL)
     server.wait()
-    assert await wait_readable(descriptor, 20), "the worker outlived its server"
+    assert await wait_readable(descriptor, 60), "the worker outlived its server"
     os.close(descriptor)
     mine = await yard.python(DO)
     assert await yard.pool.kill_orphans() >= 1
-    assert look_at(daemon) is None
+    left = look_at(daemon)
+    assert left is None or left.is_dead  # whoever adopted it takes note of its end in time of their own
     assert (await yard.run(mine, fields={"code": "1"})).body == b"1"
