@@ -4,7 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
-TORCH_APPS := gen3d fashion
+TORCH_APPS := gen3d fashion generator
+GENERATOR := apps/generator/pyproject.toml $(shell find apps/generator/generator -name '*.py' -o -name SHA256SUMS)
 
 PROCESSES ?= 2
 SECONDS ?= 60
@@ -66,7 +67,9 @@ apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 
 # An environment is made anew when what it is made of changes.
 apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
-$(TORCH_APPS:%=apps/%/.venv/.ready): apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
+$(filter-out apps/generator/%,$(TORCH_APPS:%=apps/%/.venv/.ready)): apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
+# The library that studio and headshot draw with: no package to serve, but its tests run as the apps' do.
+apps/generator/.venv/.ready: apps/generator/requirements.txt apps/torch.txt $(GENERATOR)
 
 torture: setup
 	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

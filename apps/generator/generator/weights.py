@@ -1,0 +1,90 @@
+"""Weights in a folder: there, whole, and the very ones that were meant."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from generator.errors import NotLoadable
+
+SUMS = "SHA256SUMS"  # in the folder: lines `<sha256>  <file>`, as sha256sum writes them
+POINTER = b"version https://git-lfs"
+
+
+def checked(folder: str | Path | None, backend: str, needed: tuple[str, ...]) -> Path:
+    """The folder, once what a backend needs is in it.
+
+    Every `.safetensors` must have a sound header that covers its bytes; with a `SHA256SUMS` in the folder, each file
+    that it lists must have that hash.
+
+    Args:
+        folder: its path, or None where none was given.
+        backend: the backend that needs it, for the message.
+        needed: names of files that must be there.
+
+    Raises:
+        NotLoadable: with the file, and what to do about it.
+    """
+    if not folder:
+        raise NotLoadable(
+            f"the backend {backend} needs its weights",
+            f"give `weights`: the folder of a diffusers pipeline, with {', '.join(needed)}",
+        )
+    root = Path(folder)
+    for name in needed:
+        if not (root / name).is_file():
+            raise NotLoadable(f"{root / name} is missing", "put the weights there, or name another folder")
+    files = sorted(root.rglob("*.safetensors"))
+    if not files:
+        raise NotLoadable(f"{root} holds no .safetensors", "put the weights there, or name another folder")
+    for path in files:
+        _check_header(path)
+    if (root / SUMS).is_file():
+        _check_sums(root)
+    return root
+
+
+def header_of(path: Path) -> dict:
+    """The header of a `.safetensors`: names to dtype, shape and offsets, and `__metadata__`.
+
+    The format: 8 bytes little-endian length, JSON with each tensor's offsets, then exactly those bytes.
+
+    Raises:
+        ValueError: the file is none, or was cut off.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        if (start + file.read(16)).startswith(POINTER):
+            raise ValueError("is a Git LFS pointer, not weights")
+        length = int.from_bytes(start, "little")
+        file.seek(8)
+        try:
+            header = json.loads(file.read(length)) if len(start) == 8 and length <= size - 8 else None
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError("has no header of safetensors") from None
+    told = 8 + length + max(ends, default=0)
+    if told != size:
+        raise ValueError(f"has {size:,} bytes and its header tells of {told:,}: it was cut off")
+    return header
+
+
+def _check_header(path: Path) -> None:
+    try:
+        header_of(path)
+    except ValueError as error:
+        raise NotLoadable(
+            f"{path} {error}", "fetch it again (`git lfs pull` where it came from a repository)"
+        ) from None
+
+
+def _check_sums(root: Path) -> None:
+    for line in (root / SUMS).read_text().splitlines():
+        wanted, _, name = line.partition("  ")
+        path = root / name.lstrip("*")
+        if not path.is_file():
+            raise NotLoadable(f"{path} is listed in {SUMS} and missing", "fetch it again")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != wanted:
+            raise NotLoadable(f"{path} has another SHA-256 ({found}) than {SUMS} says", "fetch it again")
