@@ -192,8 +192,13 @@ class _Checkpoint:
 
 
 def _file(learned: dict, plan: Plan) -> bytes:
+    """The same bytes for the same matrices: safetensors itself writes the metadata in any order."""
     from safetensors.torch import save
 
+    whole = save({f"unet.{name}": matrix.contiguous() for name, matrix in sorted(learned.items())})
+    length = int.from_bytes(whole[:8], "little")
     told = {key: str(value) for key, value in asdict(plan).items() if key != "backend"}
-    matrices = {f"unet.{name}": matrix.contiguous() for name, matrix in sorted(learned.items())}
-    return save(matrices, metadata={"format": "pt", BACKEND: plan.backend, **told})
+    header = {**json.loads(whole[8 : 8 + length]), "__metadata__": {"format": "pt", BACKEND: plan.backend, **told}}
+    written = json.dumps(header, sort_keys=True).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written + whole[8 + length :]
