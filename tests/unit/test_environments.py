@@ -10,12 +10,16 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
+from seatrial.adapters.environments import answers
 from seatrial.adapters.environments import uv as uv_module
+from seatrial.adapters.environments.answers import short_answer
+from seatrial.adapters.environments.contents import contents_of
 from seatrial.adapters.environments.installer import InstallerFailed, installer_environ, run_installer
 from seatrial.adapters.environments.requirements import asks_for_something, wanted_lines
 from seatrial.adapters.environments.resolve import resolve
@@ -418,7 +422,7 @@ async def test_without_an_index_nothing_is_said_of_the_requirements(tmp_path: Pa
     requirements = require(tmp_path / "package", "numpy==1.0\n")
     found = await resolve(requirements, None, OFFLINE, 60)
     assert (found.conflict, found.unreachable) == (None, "the settings allow no index")
-    nowhere = {**OFFLINE, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    nowhere = {**OFFLINE, "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
     found = await resolve(requirements, None, nowhere, 60)
     assert found.conflict is None
     assert found.unreachable
@@ -434,3 +438,36 @@ async def test_a_survey_knows_what_an_environment_will_see(environments: UvEnvir
     assert isolated.modules == frozenset()
     with pytest.raises(Unproven):
         await environments.survey(None, "2.7")
+
+
+async def test_a_python_is_asked_again_only_when_something_has_changed_where_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def counting(command: list[str], environ: Mapping[str, str]) -> tuple[int | None, str]:
+        asked.append(command[0])
+        return await short_answer(command, environ)
+
+    monkeypatch.setattr(answers, "short_answer", counting)
+    python = tmp_path / "venv" / "bin" / "python"
+    venv = [find_uv_bin(), "venv", "-q", "--no-project", "--python", BASE, tmp_path / "venv"]
+    await asyncio.to_thread(subprocess.run, venv, check=True)
+    (packages,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
+    for _ in range(2):
+        assert "extra" not in (await contents_of(python, OFFLINE))["environment"]["distributions"]
+    assert len(asked) == 1
+    (packages / "extra-1.dist-info").mkdir()
+    (packages / "extra-1.dist-info" / "METADATA").write_text("Name: extra\nVersion: 1\n")
+    assert (await contents_of(python, OFFLINE))["environment"]["distributions"]["extra"] == "1"
+    (tmp_path / "more").mkdir()
+    (packages / "more.pth").write_text(f"{tmp_path / 'more'}\n")
+    assert await answers.answer_of(python, "import sys; print(sys.path[-1])", OFFLINE) == (0, str(tmp_path / "more"))
+    assert len(asked) == 3
+    shim = tmp_path / "shim"
+    shim.write_text(f'#!/bin/sh\nexec {python} "$@"\n')
+    shim.chmod(0o755)
+    for _ in range(2):
+        assert await answers.answer_of(shim, "print(7)", OFFLINE) == (0, "7")
+    assert len(asked) == 5
+    assert await answers.answer_of(Path("/bin/true"), "", OFFLINE) == (0, "")

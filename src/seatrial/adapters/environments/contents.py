@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.adapters.environments.interpreter import short_answer
+from seatrial.adapters.environments.answers import answer_of
 from seatrial.domain.errors import Unproven
 
 # A distribution counts with its version and the files that its RECORD lists, as installed: scripts (which hold paths of
@@ -44,7 +44,7 @@ async def contents_of(python: Path, environ: Mapping[str, str]) -> Mapping[str, 
     Raises:
         Unproven: it does not answer.
     """
-    code, said = await short_answer([str(python), "-I", "-c", PROBE], environ)
+    code, said = await answer_of(python, PROBE, environ)
     try:
         found: dict[str, Mapping[str, Any]] = json.loads(said) if code == 0 else {}
     except ValueError:

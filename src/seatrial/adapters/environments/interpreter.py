@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from seatrial.adapters.environments.answers import answer_of, short_answer
 from seatrial.adapters.environments.installed import pythons_on_disk
 from seatrial.domain.errors import Unproven
 
 OLDEST = (3, 9)  # what the worker's side of the pipe needs
-PROBE_SECONDS_MAX = 60
 PROBE = """
 import json, sys, sysconfig
 paths = sysconfig.get_paths()
@@ -101,7 +100,7 @@ async def _found_by_uv(version: tuple[int, ...], environ: Mapping[str, str]) -> 
 
 
 async def _probe(path: Path, environ: Mapping[str, str]) -> Interpreter:
-    code, answer = await short_answer([str(path), "-I", "-c", PROBE], environ)
+    code, answer = await answer_of(path, PROBE, environ)
     try:
         said = json.loads(answer) if code == 0 else {}
     except ValueError:
@@ -119,31 +118,6 @@ async def _probe(path: Path, environ: Mapping[str, str]) -> Interpreter:
         platform=f"{said['platform']} {said['abi']}",
         packages=tuple(said["packages"]),
     )
-
-
-async def short_answer(command: list[str], environ: Mapping[str, str]) -> tuple[int | None, str]:
-    """Exit code and all output of a short command."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=dict(environ),
-            cwd=os.sep,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        return None, str(error)
-    try:
-        async with asyncio.timeout(PROBE_SECONDS_MAX):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        return None, f"no answer within {PROBE_SECONDS_MAX} s"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode, output.decode("utf-8", "replace")
 
 
 def _unfit(what: str, remedy: str = REMEDY) -> Unproven:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from seatrial.adapters.environments.interpreter import Interpreter, short_answer
+from seatrial.adapters.environments.answers import answer_of
+from seatrial.adapters.environments.interpreter import Interpreter
 from seatrial.domain.errors import Unproven
 
 PROBE = """
@@ -31,7 +32,7 @@ async def modules_of(python: Interpreter, environ: Mapping[str, str]) -> tuple[f
     Raises:
         Unproven: it does not answer.
     """
-    code, said = await short_answer([str(python.path), "-I", "-c", PROBE], environ)
+    code, said = await answer_of(python.path, PROBE, environ)
     try:
         found = json.loads(said) if code == 0 else {}
         modules, stdlib = frozenset(found["modules"]), frozenset(found["stdlib"])
