@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
         client.close()
     for process in processes:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         process.close()
 
 

@@ -116,7 +116,7 @@ def receiver(tmp_path: Path) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=json.loads(process.stdout.readline())["page"], trust_env=False, timeout=20) as client:
         yield client
     process.send_signal(signal.SIGINT)
-    process.wait(10)
+    process.wait(60)
     process.close()
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
 import socket
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,6 +21,7 @@ import pytest
 from seatrial.adapters.processes.descendants import SERVER_VARIABLE, environment_value, processes, wait_readable
 from seatrial.adapters.processes.pool import ProcessPool
 from seatrial.adapters.processes.worker import ProcessWorker
+from seatrial.adapters.system.topic_certificate import TOPIC_CERTIFICATE_FILE, load_or_create_topic_certificate
 from seatrial.config import Settings
 from seatrial.domain.credentials import EVERYTHING
 from seatrial.domain.endpoint import Endpoint, EndpointStatus
@@ -67,7 +70,7 @@ class RecordedLogs:
                 if is_it(line.text):
                     return line
             self._grown.clear()
-            await asyncio.wait_for(self._grown.wait(), 20)
+            await asyncio.wait_for(self._grown.wait(), PATIENCE_SECONDS)
 
 
 class SystemClock:
@@ -266,6 +269,14 @@ async def kill(pid: int) -> None:
     await vanished(pid)
 
 
+@functools.cache
+def _certificate() -> bytes:
+    """One for all: to make an RSA key is a sixth of the first start on a data folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        load_or_create_topic_certificate(Path(folder))
+        return (Path(folder) / TOPIC_CERTIFICATE_FILE).read_bytes()
+
+
 class Engine:
     """A server put together by its own wiring, on a data folder of its own; it may be closed and started again."""
 
@@ -278,6 +289,9 @@ class Engine:
 
     async def start(self, **settings: Any) -> "Engine":
         self.data.mkdir(exist_ok=True)
+        certificate = self.data / TOPIC_CERTIFICATE_FILE
+        if not certificate.exists():
+            certificate.write_bytes(_certificate())
         chosen = Settings(data=self.data, **{"drill_seconds": 0.0} | settings)
         put_together = parts.put_together(chosen, parts.Folders(self.data), "home", "http://127.0.0.1:1")
         server = await self._stack.enter_async_context(put_together)

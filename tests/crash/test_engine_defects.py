@@ -77,7 +77,7 @@ async def test_a_stop_is_bounded_although_the_store_is_gone(clock: Any, engine: 
     await gate.reached()
     await engine.submitter._store._database.close()
     engine.dispatcher.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await engine.deployer.close(0)
     assert engine.worker_processes() == []
     await engine.close()

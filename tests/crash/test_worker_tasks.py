@@ -168,13 +168,13 @@ async def test_the_modifiers_number_is_heeded(yard: Any) -> None:
     worker.on_resized(resized.set)
     first, second = asked(yard, name="a", says=2, meet=1), asked(yard, name="b")
     assert [json.loads(one.body)["name"] for one in await outcomes(worker, first, second)] == ["a", "b"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await resized.wait()
     assert worker.slots == 2
     await outcomes(worker, *(asked(yard, meet=2) for _ in range(2)))
     resized.clear()
     await worker.run(asked(yard, says=-5))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await resized.wait()
     assert worker.slots == 1
     await yard.logs.until(lambda line: line == "concurrency_modifier says -5: taken as 1, of 1 to 64")
