@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
@@ -80,6 +81,12 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@functools.cache
+def _models() -> boto3.session.Session:
+    """One session for all clients: it reads AWS's models of a service once (0.1 to 0.3 s), and not for each."""
+    return boto3.session.Session()
+
+
 @dataclass
 class RunningServer:
     """`seatrial serve` on a data folder; may be killed and started again on it."""
@@ -120,12 +127,14 @@ class RunningServer:
 
     def client(self, service: str, **config: Any) -> Any:
         """An unmodified boto3 client with nothing but those variables."""
-        session = boto3.session.Session(
+        return _models().client(
+            service,
+            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            region_name=self.variables["AWS_DEFAULT_REGION"],
             aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.variables["AWS_DEFAULT_REGION"],
+            config=Config(**config),
         )
-        return session.client(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], config=Config(**config))
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Our own command line, as a user would run it."""

@@ -43,7 +43,7 @@ def _submit_all(server) -> list[str]:
     with _client(server) as client, ThreadPoolExecutor(8) as threads:
 
         def submit(index: int) -> str:
-            answer = client.post("/v1/endpoints/echo/jobs", json={"text": f"job {index}", "seconds": 0.02})
+            answer = client.post("/v1/endpoints/echo/jobs", json={"text": f"job {index}", "seconds": 0.01})
             assert answer.status_code == 202, answer.text
             return str(answer.json()["id"])
 
