@@ -16,6 +16,7 @@ SIDE_MIN = 64  # pixels
 SIDE_MAX = 2048
 SEED_MAX = 2**63 - 1
 SCALE_MAX = 4.0
+GUIDANCE_MAX = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Generator:
         *,
         seed: int = 0,
         steps: int | None = None,
+        guidance: float | None = None,
         size: tuple[int, int] = (1024, 1024),
         adapter: str | None = None,
         adapter_scale: float = 1.0,
@@ -57,6 +59,7 @@ class Generator:
             prompt: what to draw; see `generator.vocabulary` for what `small` understands.
             seed: decides what the prompt leaves open, 0 to 2**63 - 1.
             steps: denoising steps, 1 to 200; None: the backend's own number.
+            guidance: how closely the prompt is followed, 1 to 20; None: the backend's own measure.
             size: width and height in pixels, 64 to 2048 each. A backend that draws smaller is upscaled (Lanczos).
             adapter: the name of an attached adapter, or None.
             adapter_scale: how much of it, 0 to 4.
@@ -67,11 +70,11 @@ class Generator:
             ValueError: an argument is out of its bounds.
         """
         steps = self._kind.steps if steps is None else steps
-        _check(prompt, seed, steps, size, adapter_scale)
+        _check(prompt, seed, steps, guidance, size, adapter_scale)
         started = time.perf_counter()
         try:
             self._adapters.wear(adapter, adapter_scale)
-            drawn, truncated = self._drawn(prompt, seed, steps, size, progress)
+            drawn, truncated = self._drawn(prompt, seed, steps, guidance, size, progress)
         except BaseException:
             self.release()
             raise
@@ -90,7 +93,9 @@ class Generator:
         }
         return Picture(image, facts)
 
-    def _drawn(self, prompt: str, seed: int, steps: int, size: tuple[int, int], progress) -> tuple[Image.Image, bool]:
+    def _drawn(
+        self, prompt: str, seed: int, steps: int, guidance: float | None, size: tuple[int, int], progress
+    ) -> tuple[Image.Image, bool]:
         """The picture as the pipeline draws it, the device having settled; whether some of the prompt was not read."""
         import torch
 
@@ -105,6 +110,7 @@ class Generator:
             width=width,
             height=height,
             num_inference_steps=steps,
+            **({} if guidance is None else {"guidance_scale": guidance}),
             generator=torch.Generator("cpu").manual_seed(seed),
             callback_on_step_end=after_step,
         )
@@ -167,13 +173,15 @@ def loaded(backend: str, weights: str | Path | None, wanted_device: str | None) 
     return Generator(kind, where, backends.pipeline_of(kind, weights, where))
 
 
-def _check(prompt: str, seed: int, steps: int, size: tuple[int, int], scale: float) -> None:
+def _check(prompt: str, seed: int, steps: int, guidance: float | None, size: tuple[int, int], scale: float) -> None:
     if not isinstance(prompt, str) or not prompt.strip() or len(prompt) > PROMPT_CHARACTERS_MAX:
         raise ValueError(f"prompt must be text of 1 to {PROMPT_CHARACTERS_MAX} characters")
     if not 0 <= seed <= SEED_MAX:
         raise ValueError(f"seed must be 0 to 2**63 - 1, not {seed}")
     if not 1 <= steps <= STEPS_MAX:
         raise ValueError(f"steps must be 1 to {STEPS_MAX}, not {steps}")
+    if guidance is not None and not 1 <= guidance <= GUIDANCE_MAX:
+        raise ValueError(f"guidance must be 1 to {GUIDANCE_MAX}, not {guidance}")
     if len(size) != 2 or not all(SIDE_MIN <= side <= SIDE_MAX for side in size):
         raise ValueError(f"size must be width and height of {SIDE_MIN} to {SIDE_MAX} pixels, not {tuple(size)}")
     if not 0 <= scale <= SCALE_MAX:

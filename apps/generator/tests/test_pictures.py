@@ -71,6 +71,7 @@ def test_a_prompt_that_is_longer_than_what_is_read_is_said(model):
         ({"seed": -1}, "seed must be"),
         ({"steps": 0}, "steps must be"),
         ({"steps": 1000}, "steps must be"),
+        ({"guidance": 0.5}, "guidance must be"),
         ({"size": (32, 64)}, "size must be"),
         ({"adapter_scale": 9.0}, "adapter_scale must be"),
     ],
