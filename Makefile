@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
-TORCH_APPS := gen3d fashion generator
+TORCH_APPS := gen3d fashion generator studio
 GENERATOR := apps/generator/pyproject.toml $(shell find apps/generator/generator -name '*.py' -o -name SHA256SUMS)
 
 PROCESSES ?= 2
@@ -67,9 +67,10 @@ apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 
 # An environment is made anew when what it is made of changes.
 apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
-$(filter-out apps/generator/%,$(TORCH_APPS:%=apps/%/.venv/.ready)): apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
-# The library that studio and headshot draw with: no package to serve, but its tests run as the apps' do.
-apps/generator/.venv/.ready: apps/generator/requirements.txt apps/torch.txt $(GENERATOR)
+apps/gen3d/.venv/.ready apps/fashion/.venv/.ready: apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
+# The library that studio and headshot draw with is no package to serve, but its tests run as the apps' do.
+DRAWING := apps/generator/.venv/.ready apps/studio/.venv/.ready
+$(DRAWING): apps/%/.venv/.ready: apps/%/requirements.txt apps/torch.txt $(GENERATOR)
 
 torture: setup
 	@$(BIN)/python -m torture --seconds $(SECONDS) --objects $(OBJECTS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

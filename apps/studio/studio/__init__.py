@@ -1,0 +1,1 @@
+"""Text to image with LoRA adapters, and their training, over apps/generator."""
