@@ -255,6 +255,7 @@ def test_a_timeout_of_a_handler_that_cannot_stop(outside: Any, workers: Workers,
     assert client.get(f"/status/{job_id}").json() == told
 
 
+@pytest.mark.slow  # 11 s, most of them a poll and a lease; of a worker that is killed the next test tells
 def test_a_job_handed_out_after_sigterm_runs_again(outside: Any, workers: Workers) -> None:
     _, name, client = outside
     first = workers.start(name)

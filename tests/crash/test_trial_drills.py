@@ -146,11 +146,14 @@ class Model:
 
 # The others of their kind are about as long, and find nothing that these do not.
 RARE = {
+    "a cache with the wrong key",
     "a default argument that is kept",
     "the answer of the one before",
     "chosen among a few",
+    "in the order of a set",
     "a name of the worker",
     "times and memory",
+    "rounded differently",
 }
 
 

@@ -224,6 +224,7 @@ class Clients:
     """Asks the server's own applications, in this process."""
 
     def __init__(self, server: Server) -> None:
+        self._slots = asyncio.Semaphore(100)  # thousands at once, and the database is not as quick as health wants it
         apps = {
             "main": build_app(server.services),
             "studio": StudioDoor(server.services, MINE, keyless=False),
@@ -237,9 +238,10 @@ class Clients:
             headers["Authorization"] = f"Bearer {caller.api_key}"
         if ask.service is not None and caller.pair is not None:
             headers = _signed(ask, headers, caller.pair)
-        answer = await self._clients[ask.app].request(
-            ask.method, URL + ask.path, content=ask.body, headers=headers, timeout=60
-        )
+        async with self._slots:
+            answer = await self._clients[ask.app].request(
+                ask.method, URL + ask.path, content=ask.body, headers=headers, timeout=60
+            )
         return Answer(answer.status_code, answer.text)
 
 

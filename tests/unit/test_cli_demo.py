@@ -116,7 +116,14 @@ def test_a_job_that_fails_shows_its_failure_document(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("moment", ["starting a server", "the server is ready", "load         running"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "starting a server",
+        pytest.param("the server is ready", marks=pytest.mark.slow),  # between the two others, and as they are
+        "load         running",
+    ],
+)
 def test_ctrl_c_leaves_no_process_behind(checkout: Path, moment: str, number: signal.Signals) -> None:
     demo = subprocess.Popen(
         COMMAND, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
