@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
 APPS := floorplan
-TORCH_APPS := gen3d fashion generator studio
+TORCH_APPS := gen3d fashion generator studio headshot
 GENERATOR := apps/generator/pyproject.toml $(shell find apps/generator/generator -name '*.py' -o -name SHA256SUMS)
 
 PROCESSES ?= 2
@@ -69,7 +69,7 @@ apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
 apps/gen3d/.venv/.ready apps/fashion/.venv/.ready: apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
 # The library that studio and headshot draw with is no package to serve, but its tests run as the apps' do.
-DRAWING := apps/generator/.venv/.ready apps/studio/.venv/.ready
+DRAWING := apps/generator/.venv/.ready apps/studio/.venv/.ready apps/headshot/.venv/.ready
 $(DRAWING): apps/%/.venv/.ready: apps/%/requirements.txt apps/torch.txt $(GENERATOR)
 
 torture: setup

@@ -1,0 +1,1 @@
+"""Headshots from prompts, each in the storage of the user who asked."""
