@@ -20,13 +20,16 @@ import ctypes, os, signal, subprocess, sys, time
 
 DAEMON = '''
 import os, time
+told, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         print("daemon", os.getpid(), flush=True)
+        os.write(tell, b".")  # nobody ends before this one has said who it is
         time.sleep(1000)
     os._exit(0)
 os.wait()
+os.read(told, 1)
 '''
 
 class OwnError(Exception):
