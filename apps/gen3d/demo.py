@@ -13,7 +13,7 @@ from pathlib import Path
 import boto3
 
 APP = Path(__file__).resolve().parent
-PYTHON = APP.parent / ".venv" / "bin" / "python"  # holds torch: scripts/setup-app gen3d
+PYTHON = APP / ".venv" / "bin" / "python"  # scripts/setup-app gen3d
 BUCKET = "gen3d-data-bucket"  # where the package looks for keys
 
 
