@@ -3,8 +3,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.ready
 SOURCES := src tests apps benchmarks torture scripts
-APPS := floorplan
-TORCH_APPS := gen3d fashion generator studio headshot
+APPS := floorplan gen3d fashion studio headshot
+# The library that studio and headshot draw with is no package to serve, but its tests run as the apps' do.
+TESTED := $(APPS) generator
 GENERATOR := apps/generator/pyproject.toml $(shell find apps/generator/generator -name '*.py' -o -name SHA256SUMS)
 
 PROCESSES ?= 2
@@ -17,10 +18,10 @@ DATABASE ?= sqlite
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
-	@echo 'make demo [APP=floorplan] [INPUT=plan.png]   a server, an app, its trial and its main job; APP: $(APPS) $(TORCH_APPS)'
+	@echo 'make demo [APP=floorplan] [INPUT=plan.png]   a server, an app, its trial and its main job; APP: $(APPS)'
 	@echo 'make check                   ruff, mypy, import-linter'
 	@echo 'make test                    check, then the tests that are not slow'
-	@echo 'make apps                    the apps over torch: their tests, and their stories on a real server'
+	@echo 'make apps                    every app: its tests, and its story on a real server'
 	@echo 'make test-all                check, then all the tests'
 	@echo 'make torture [SECONDS=60] [SEED=...] [OBJECTS=rows|s3] [DATABASE=sqlite|postgres]   kills; judged from outside'
 	@echo 'make bench [ARGS=...]        measure, side by side with Celery and Redis'
@@ -37,7 +38,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup
 
-demo: setup $(if $(filter $(TORCH_APPS),$(APP)),apps/$(APP)/.venv/.ready)
+demo: setup $(addsuffix /.venv/.ready,$(addprefix apps/,$(filter-out floorplan,$(APP))))
 	@$(BIN)/seatrial demo $(APP) $(if $(INPUT),--input "$(INPUT)")
 
 check: setup
@@ -49,17 +50,15 @@ check: setup
 test: check test-apps
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not slow and not bench' $(ARGS)
 
-test-all: check
-	$(MAKE) test-apps APPS='$(APPS) $(TORCH_APPS)'
+test-all: check test-apps
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not bench' $(ARGS)
 
 # Each package is tested in an environment of its own, as it is served.
-test-apps: $(APPS:%=apps/%/.venv/.ready)
-	$(foreach app,$(APPS),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
+test-apps: $(TESTED:%=apps/%/.venv/.ready)
+	$(foreach app,$(TESTED),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
 
-# The apps over torch, each by itself and on a real server: some minutes, so not in `make test`.
-apps: setup
-	$(MAKE) test-apps APPS='$(TORCH_APPS)'
+# Every story of the apps on a real server; `make test` has those that are not slow.
+apps: test-apps
 	$(BIN)/python -m pytest tests/apps $(ARGS)
 
 apps/%/.venv/.ready: scripts/setup-app $(STAMP)
@@ -68,7 +67,6 @@ apps/%/.venv/.ready: scripts/setup-app $(STAMP)
 # An environment is made anew when what it is made of changes.
 apps/floorplan/.venv/.ready: apps/floorplan/requirements.txt
 apps/gen3d/.venv/.ready apps/fashion/.venv/.ready: apps/%/.venv/.ready: apps/%/code/requirements.txt apps/torch.txt
-# The library that studio and headshot draw with is no package to serve, but its tests run as the apps' do.
 DRAWING := apps/generator/.venv/.ready apps/studio/.venv/.ready apps/headshot/.venv/.ready
 $(DRAWING): apps/%/.venv/.ready: apps/%/requirements.txt apps/torch.txt $(GENERATOR)
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 APPS = REPOSITORY / "apps"
 
 
-@pytest.fixture(scope="session")
-def torch_python() -> str:
-    """The interpreter of the environment that holds torch; `make test-apps` makes it, and so does this."""
-    if not (APPS / ".venv" / ".ready").is_file():
-        subprocess.run([REPOSITORY / "scripts" / "setup-app", "gen3d"], check=True, timeout=900)
-    return str(APPS / ".venv" / "bin" / "python")
+@cache
+def python_of(app: str) -> str:
+    """The interpreter of an app's environment; `make test-apps` makes it, and so does this."""
+    environment = APPS / app / ".venv"
+    if not (environment / ".ready").is_file():
+        subprocess.run([REPOSITORY / "scripts" / "setup-app", app], check=True, timeout=900)
+    return str(environment / "bin" / "python")
 
 
 @pytest.fixture

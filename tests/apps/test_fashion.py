@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.apps.conftest import APPS
+from tests.apps.conftest import APPS, python_of
 
 APP = APPS / "fashion"
 BUCKET = "stygig-ml-s3"
-PYTHON = APP / ".venv" / "bin" / "python"
 BROKEN = f"s3://{BUCKET}/model-artifacts/stygig-async/model.tar.gz"
 FIXED = f"s3://{BUCKET}/model-artifacts/stygig-async-fixed/model.tar.gz"
 
@@ -31,16 +30,9 @@ def environment(server: Any) -> dict[str, str]:
 
 def script(environment: dict[str, str], name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A script of apps/fashion/sagemaker; boto3 is this environment's, training needs the app's."""
-    python = str(PYTHON) if name == "run_sagemaker_pipeline.py" else sys.executable
+    python = python_of("fashion") if name == "run_sagemaker_pipeline.py" else sys.executable
     command = [python, str(APP / "sagemaker" / name), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-
-
-@pytest.fixture(scope="session")
-def app_python() -> Path:
-    if not PYTHON.is_file():
-        subprocess.run([APPS.parent / "scripts" / "setup-app", "fashion"], check=True, timeout=900)
-    return PYTHON
 
 
 def without(archive: Path, target: Path, *folders: str) -> None:
@@ -51,15 +43,15 @@ def without(archive: Path, target: Path, *folders: str) -> None:
 
 
 def test_from_the_archive_that_crashes_to_results(
-    make_server: Callable[..., Any], torch_python: str, app_python: Path, tmp_path: Path, step: Callable[[str], Any]
+    make_server: Callable[..., Any], tmp_path: Path, step: Callable[[str], Any]
 ) -> None:
-    server = make_server("--python", torch_python)
+    server = make_server("--python", python_of("fashion"))
     environment = server.environment | {"PATH": f"{Path(sys.executable).parent}:{server.environment['PATH']}"}
     s3, sns = server.client("s3"), server.client("sns")
     s3.create_bucket(Bucket=BUCKET)
     topic = sns.create_topic(Name="SNSMLTopic")["TopicArn"]
     catalogue = tmp_path / "catalogue"
-    subprocess.run([app_python, APP / "catalogue.py", catalogue, "--items", "120"], check=True)
+    subprocess.run([python_of("fashion"), APP / "catalogue.py", catalogue, "--items", "120"], check=True)
     for picture in catalogue.glob("upperwear/tshirt/*.png"):
         s3.upload_file(str(picture), BUCKET, f"train/upperwear/tshirt/{picture.name}")
 

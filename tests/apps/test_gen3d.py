@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-from tests.apps.conftest import APPS
+from tests.apps.conftest import APPS, python_of
 
 APP = APPS / "gen3d"
 BUCKET = "gen3d-data-bucket"
@@ -43,7 +43,6 @@ def without_the_alias(tmp_path: Path) -> Path:
 
 def test_from_the_unknown_task_to_the_ten_points(
     server: Any,
-    torch_python: str,
     without_the_alias: Path,
     step: Callable[[str], Any],
     png: Callable[[int, int], bytes],
@@ -70,13 +69,13 @@ def test_from_the_unknown_task_to_the_ten_points(
         return None
 
     with step("deployed and proved without the alias"):
-        server.cli("deploy", str(without_the_alias), "--name", "gen3d", "--python", torch_python)
+        server.cli("deploy", str(without_the_alias), "--name", "gen3d", "--python", python_of("gen3d"))
     ended, failure = ask(LITERAL)
     assert (ended, failure["error_type"]) == ("failure", "unknown_task")
     assert "get_embedding" in failure["message"]
 
     with step("updated with the alias, beside the old version"):
-        server.cli("deploy", str(APP), "--name", "gen3d", "--python", torch_python, "--update")
+        server.cli("deploy", str(APP), "--name", "gen3d", "--python", python_of("gen3d"), "--update")
     ended, failure = ask(LITERAL)
     assert (ended, failure["error_type"]) == ("failure", "image_undecodable")
     ended, result = ask(LITERAL | {"image": base64.b64encode(png(10, 10)).decode()})
@@ -109,11 +108,10 @@ def _look_at_the_objects(s3: Any, result: dict[str, Any]) -> None:
     assert len(cloud.vertices) == result["point_count"]
 
 
-def test_a_model_that_is_not_there_fails_the_load_and_nothing_takes_its_place(server: Any, torch_python: str) -> None:
+def test_a_model_that_is_not_there_fails_the_load_and_nothing_takes_its_place(server: Any) -> None:
     server.client("s3").create_bucket(Bucket=BUCKET)
-    refused = server.cli(
-        "deploy", str(APP), "--name", "gen3d", "--python", torch_python, "--env", "GEN3D_ENCODER=sam3", check=False
-    )
+    deploy = ("deploy", str(APP), "--name", "gen3d", "--python", python_of("gen3d"))
+    refused = server.cli(*deploy, "--env", "GEN3D_ENCODER=sam3", check=False)
     assert refused.returncode == 1
     assert "set GEN3D_SAM3_WEIGHTS to the folder that holds" in refused.stderr
     described = server.client("sagemaker").describe_endpoint(EndpointName="gen3d")

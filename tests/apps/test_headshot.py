@@ -20,13 +20,12 @@ import httpx
 import pytest
 import runpod
 from PIL import Image
-from tests.apps.conftest import APPS
+from tests.apps.conftest import APPS, python_of
 from tests.conftest import RunningServer
 
 from seatrial.http.dialects.runpod.worker import environment
 
 APP = APPS / "headshot"
-PYTHON = APP / ".venv" / "bin" / "python"
 BUCKET = "headshots"
 KEY = "sb_secret_of_this_story"
 GOOD = {"prompt": "portrait of a person with short red hair and glasses, blue background", "user_id": "ada", "seed": 7}
@@ -61,11 +60,9 @@ def app_module(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def app_python() -> str:
-    if not PYTHON.is_file():
-        subprocess.run([APPS.parent / "scripts" / "setup-app", "headshot"], check=True, timeout=900)
-    return str(PYTHON)
+def with_python() -> tuple[str, str]:
+    """The option of `seatrial deploy`."""
+    return "--python", python_of("headshot")
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +74,11 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def proved(shared_server: RunningServer, app_python: str, storage: Any) -> RunningServer:
+def proved(shared_server: RunningServer, storage: Any) -> RunningServer:
     """A server whose endpoint `headshot` was proved with Supabase's storage, and has no workers of its own."""
     settings = {"HEADSHOT_STORAGE": "supabase", **supabase(storage), **FEW_STEPS}
     env = [word for name, value in settings.items() for word in ("--env", f"{name}={value}")]
-    shared_server.cli("deploy", str(APP), "--name", "headshot", "--python", app_python, "--workers", "0", *env)
+    shared_server.cli("deploy", str(APP), "--name", "headshot", *with_python(), "--workers", "0", *env)
     return shared_server
 
 
@@ -91,7 +88,8 @@ class Worker:
     def __init__(self, server: RunningServer, folder: Path, **settings: str) -> None:
         self.log = folder / "worker.log"
         variables = server.environment | {"HOME": str(folder)} | FEW_STEPS | settings
-        script = environment("headshot").replace("exec python", f"cd {shlex.quote(str(APP))}; exec {PYTHON}")
+        start = f"cd {shlex.quote(str(APP))}; exec {python_of('headshot')}"
+        script = environment("headshot").replace("exec python", start)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 ["bash", "-c", script], env=variables, stdout=log, stderr=log, start_new_session=True
@@ -195,14 +193,14 @@ def test_a_worker_that_cannot_begin_lives_and_tells_every_job_why(
 
 
 @pytest.mark.slow  # three deployments
-def test_where_it_cannot_begin_the_endpoint_is_failed_with_the_reason(server: RunningServer, app_python: str) -> None:
+def test_where_it_cannot_begin_the_endpoint_is_failed_with_the_reason(server: RunningServer) -> None:
     for env, reason in (
         ("HEADSHOT_DEVICE=cuda", NO_GPU),
         ("HEADSHOT_STORAGE=supabase", "SUPABASE_URL environment variable is required"),
         ("HEADSHOT_MEMORY_BYTES_MIN=1000000000000000", "Insufficient memory: "),
     ):
         name = reason.partition(" ")[0].lower().replace("_", "-")
-        refused = server.cli("deploy", str(APP), "--name", name, "--python", app_python, "--env", env, check=False)
+        refused = server.cli("deploy", str(APP), "--name", name, *with_python(), "--env", env, check=False)
         assert refused.returncode == 1
         described = server.client("sagemaker").describe_endpoint(EndpointName=name)
         assert described["EndpointStatus"] == "Failed"
@@ -223,7 +221,6 @@ def before(tmp_path: Path) -> Path:
 @pytest.mark.slow  # six workers die, three deployments
 def test_from_the_worker_that_dies_to_the_one_that_answers(
     make_server: Callable[..., RunningServer],
-    app_python: str,
     before: Path,
     monkeypatch: pytest.MonkeyPatch,
     step: Callable[[str], Any],
@@ -254,7 +251,7 @@ def test_from_the_worker_that_dies_to_the_one_that_answers(
     server.client("s3").create_bucket(Bucket=BUCKET)
     with step("the app, in its place"):
         steps = [f"{name}={value}" for name, value in FEW_STEPS.items()]
-        server.cli("deploy", str(APP), "--name", "headshot", "--update", "--python", app_python, "--env", *steps)
+        server.cli("deploy", str(APP), "--name", "headshot", "--update", *with_python(), "--env", *steps)
     for given, error_type in (({"user_id": "test"}, "missing_field"), ({"prompt": "test"}, "missing_field")):
         assert client.run_sync({"input": given})["error_type"] == error_type
     answer = client.run_sync({"input": GOOD})

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.apps.conftest import APPS
+from tests.apps.conftest import APPS, python_of
 from tests.conftest import RunningServer, until
 
 APP = APPS / "studio"
@@ -62,9 +62,9 @@ class Studio:
         self.http.close()
 
 
-def started(folder: Path, torch_python: str) -> Studio:
+def started(folder: Path) -> Studio:
     """A server whose endpoint `studio` is still to come."""
-    server = RunningServer(folder / "data", ["--studio", "studio:0", "--python", torch_python]).start()
+    server = RunningServer(folder / "data", ["--studio", "studio:0", "--python", python_of("studio")]).start()
     assert server.process is not None
     assert server.process.stdout is not None
     url = server.process.stdout.readline().split()[-1]
@@ -73,8 +73,8 @@ def started(folder: Path, torch_python: str) -> Studio:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory, torch_python: str) -> Iterator[Studio]:
-    made = started(tmp_path_factory.mktemp("studio"), torch_python)
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    made = started(tmp_path_factory.mktemp("studio"))
     checkpoints = f"STUDIO_CHECKPOINTS=s3://{ADAPTERS}/checkpoints"
     deployed = made.deploy(APP, "--workers", "2", "--env", checkpoints)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
@@ -254,9 +254,9 @@ def test_its_own_contract_holds_on_both_wires(studio: Studio) -> None:
 
 
 @SLOW
-def test_the_racy_variant_is_found_out(tmp_path: Path, torch_python: str) -> None:
+def test_the_racy_variant_is_found_out(tmp_path: Path) -> None:
     subprocess.run([sys.executable, APP / "racy" / "build.py", tmp_path / "racy"], check=True)
-    racy = started(tmp_path, torch_python)
+    racy = started(tmp_path)
     try:
         deployed = racy.deploy(tmp_path / "racy", "--workers", "2")  # without the drill, which would refuse it
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
@@ -272,11 +272,11 @@ def test_the_racy_variant_is_found_out(tmp_path: Path, torch_python: str) -> Non
 
 
 @SLOW
-def test_the_racy_variant_does_not_pass_a_trial(tmp_path: Path, torch_python: str) -> None:
+def test_the_racy_variant_does_not_pass_a_trial(tmp_path: Path) -> None:
     subprocess.run([sys.executable, APP / "racy" / "build.py", tmp_path / "racy"], check=True)
     command = [sys.executable, "-m", "seatrial", "trial", "run", str(tmp_path / "racy"), "--drill-seconds", "10"]
     tried = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"SEATRIAL_PYTHON": torch_python}, timeout=900
+        command, capture_output=True, text=True, env=os.environ | {"SEATRIAL_PYTHON": python_of("studio")}, timeout=900
     )
     assert tried.returncode == 1
     assert "drill: Sample" in tried.stderr
@@ -284,7 +284,7 @@ def test_the_racy_variant_does_not_pass_a_trial(tmp_path: Path, torch_python: st
 
 
 @SLOW
-def test_make_up_starts_it_and_down_ends_it(tmp_path: Path, torch_python: str) -> None:
+def test_make_up_starts_it_and_down_ends_it(tmp_path: Path) -> None:
     port = free_port()
     options = [f"DATA={tmp_path / 'data'}", f"PORT={port}", "WORKERS=1"]
     make = ["make", "--no-print-directory", "-C", str(APP)]
