@@ -29,7 +29,7 @@ async def test_sagemaker_functions_without_context(yard: Any) -> None:
     answer = await yard.run(worker, body=b'{"a": "\xc3\xa9"}')
     assert json.loads(answer.body) == {"model": "model", "given": {"a": "é"}}
     assert answer.media_type == "application/json"
-    assert answer.memory_bytes > 1_000_000
+    assert answer.reading.memory_bytes > 1_000_000
 
 
 async def test_sagemaker_functions_with_context(yard: Any) -> None:

@@ -142,7 +142,7 @@ async def test_input_and_answer_as_files(yard: Any, tmp_path: Path) -> None:
     assert isinstance(answer.body, Path)
     assert answer.body.stat().st_size == 3_000_000
     assert answer.media_type == "application/x-own"
-    assert answer.memory_bytes > 15_000_000  # of worker and server
+    assert answer.reading.memory_bytes > 15_000_000  # of worker and server
 
 
 OTHER_ANSWERS = (
