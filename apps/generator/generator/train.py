@@ -234,7 +234,7 @@ def restore(checkpoint: Path, unet, average, optimizer) -> int:
 def save(unet: UNet2DConditionModel, codec_state: dict, out: Path) -> None:
     """The model's parts as `generator.load` reads them, the UNet in half precision, and their hashes."""
     codec = PatchCodec(CHANNELS)
-    codec.load_state_dict(codec_state)
+    codec.load_state_dict(codec_state, strict=False)
     copy.deepcopy(unet).half().save_pretrained(out / "unet")
     codec.save_pretrained(out / "codec")
     DPMSolverMultistepScheduler(**SCHEDULE).save_pretrained(out / "scheduler")
