@@ -25,7 +25,7 @@ class Backend:
 
 BACKENDS = {
     "small": Backend(
-        "small", 16, ("unet/config.json", "codec/config.json", "scheduler/scheduler_config.json"), native=128
+        "small", 12, ("unet/config.json", "codec/config.json", "scheduler/scheduler_config.json"), native=128
     ),
     "sdxl": Backend("sdxl", 30, ("model_index.json", "unet/config.json", "vae/config.json"), multiple=8),
     "flux": Backend("flux", 28, ("model_index.json", "transformer/config.json", "vae/config.json"), multiple=16),

@@ -23,8 +23,9 @@ from generator.weights import SUMS
 from generator.words import Scene, caption, held_out, some_portrait, some_scene
 
 CHANNELS = 12
-EMA = 0.999
+EMA = 0.995
 CHECKPOINT_EVERY = 250  # steps
+NOISE_MAX = 0.5  # of the latents that the decoder learns from
 DROPPED = 0.1  # share of captions that are replaced by the empty one, for guidance
 SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -76,7 +77,7 @@ def as_input(pictures: np.ndarray) -> torch.Tensor:
 
 
 def sharpen(codec: PatchCodec, pictures: int, steps: int, seed: int) -> None:
-    """Train the network of the codec's decoder, on latents with a little noise, since a model's are not quite right."""
+    """Train the network of the codec's decoder, on latents with some noise, since a model's are not quite right."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     made = np.stack([drawn(one, rng) for one in tqdm(described(pictures, rng), "drawing for the codec", mininterval=5)])
@@ -87,7 +88,8 @@ def sharpen(codec: PatchCodec, pictures: int, steps: int, seed: int) -> None:
             group["lr"] = 2e-3 * pace(step, steps)
         wanted = as_input(made[rng.integers(0, pictures, 12)])
         latents = codec.encode(wanted)
-        loss = (codec.decode(latents + 0.04 * torch.randn_like(latents)) - wanted).abs().mean()
+        noise = NOISE_MAX * torch.rand(len(latents), 1, 1, 1) * torch.randn_like(latents)
+        loss = (codec.decode(latents + noise) - wanted).abs().mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -100,7 +102,7 @@ def make_data(captions: int, pictures_each: int, seed: int, path: Path) -> None:
     descriptions = described(captions, rng)
     codec = PatchCodec(CHANNELS)
     codec.fit(as_input(np.stack([drawn(one, rng) for one in descriptions[:400]])))
-    sharpen(codec, 2000, 2500, seed)
+    sharpen(codec, 2000, 3400, seed)
     latents = []
     for start in tqdm(range(0, len(descriptions), 64), "drawing", mininterval=5):
         pictures = [drawn(one, rng) for one in descriptions[start : start + 64] for _ in range(pictures_each)]
@@ -134,19 +136,17 @@ def batch_of(data: dict, size: int, draw: torch.Generator) -> tuple[torch.Tensor
 
 
 def loss_of(unet, scheduler, latents, hidden, mask, pooled, draw: torch.Generator) -> torch.Tensor:
-    """Mean squared error of the predicted velocity (Salimans and Ho, 2022)."""
+    """Mean squared error of the predicted velocity (Salimans and Ho, 2022).
+
+    The noise is added here: `add_noise` of a solver's scheduler counts its time steps from the other end until
+    `set_timesteps` was called.
+    """
     noise = torch.randn(latents.shape, generator=draw)
     moments = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=draw)
-    guess = unet(
-        scheduler.add_noise(latents, noise, moments), moments, hidden, class_labels=pooled, encoder_attention_mask=mask
-    )
-    return torch.nn.functional.mse_loss(guess.sample, velocity(scheduler, latents, noise, moments))
-
-
-def velocity(scheduler, latents, noise, moments) -> torch.Tensor:
-    """What the model predicts."""
     kept = scheduler.alphas_cumprod[moments][:, None, None, None]
-    return kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+    guess = unet(noisy, moments, hidden, class_labels=pooled, encoder_attention_mask=mask).sample
+    return torch.nn.functional.mse_loss(guess, kept.sqrt() * noise - (1 - kept).sqrt() * latents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def restore(checkpoint: Path, unet, average, optimizer) -> int:
 def save(unet: UNet2DConditionModel, codec_state: dict, out: Path) -> None:
     """The model's parts as `generator.load` reads them, the UNet in half precision, and their hashes."""
     codec = PatchCodec(CHANNELS)
-    codec.load_state_dict(codec_state, strict=False)
+    codec.load_state_dict(codec_state)
     copy.deepcopy(unet).half().save_pretrained(out / "unet")
     codec.save_pretrained(out / "codec")
     DPMSolverMultistepScheduler(**SCHEDULE).save_pretrained(out / "scheduler")
@@ -249,11 +249,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--work", type=Path, help="folder for drawings and checkpoint (default: OUT/work)")
-    parser.add_argument("--captions", type=int, default=6000)
+    parser.add_argument("--captions", type=int, default=4500)
     parser.add_argument("--pictures-each", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="that train together, one thread each")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")

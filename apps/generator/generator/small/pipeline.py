@@ -12,8 +12,8 @@ from PIL import Image
 from generator.small import text
 
 NATIVE = 128  # pixels of a side
-GUIDANCE = 4.0
-STEPS = 16
+GUIDANCE = 2.5
+STEPS = 12
 
 
 @dataclass
