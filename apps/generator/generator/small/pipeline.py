@@ -14,6 +14,7 @@ from generator.small import text
 NATIVE = 128  # pixels of a side
 GUIDANCE = 2.5
 STEPS = 12
+GRAIN = 2.5  # levels of 255: what the drawings have and the codec smooths away
 
 
 @dataclass
@@ -73,5 +74,6 @@ class SmallPipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             if callback_on_step_end is not None:
                 callback_on_step_end(self, index, moment, {})
         pixels = self.codec.decode(latents)[0].float().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
-        picture = Image.fromarray(((pixels + 1) * 127.5).round().astype(np.uint8))
+        grain = GRAIN * torch.randn(pixels.shape[:2], generator=generator).numpy()[..., None]
+        picture = Image.fromarray(((pixels + 1) * 127.5 + grain).round().clip(0, 255).astype(np.uint8))
         return PipelineOutput(images=[picture], truncated=truncated)
