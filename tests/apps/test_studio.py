@@ -263,8 +263,8 @@ def test_the_racy_variant_is_found_out(tmp_path: Path) -> None:
         which = f"{TESTS}/test_race_conditions.py::test_rapid_concurrent_inference"
         done = own_tests(racy.url, which, STRESS_TEST_CONCURRENT="10", STRESS_TEST_SEQUENTIAL="3")
         total, completed, valid, invalid, none = counters(done)
-        assert (done.returncode, total, completed, none) == (1, 10, 10, 0), done.stdout
-        assert (invalid > 0, valid + invalid) == (True, 10)
+        assert (done.returncode, total) == (1, 10), done.stdout
+        assert (invalid > 0, valid + invalid + none, completed + none) == (True, 10, 10), done.stdout
         assert "INVALID IMAGES DETECTED:" in done.stdout
     finally:
         racy.close()
@@ -274,7 +274,7 @@ def test_the_racy_variant_is_found_out(tmp_path: Path) -> None:
 @SLOW
 def test_the_racy_variant_does_not_pass_a_trial(tmp_path: Path) -> None:
     subprocess.run([sys.executable, APP / "racy" / "build.py", tmp_path / "racy"], check=True)
-    command = [sys.executable, "-m", "seatrial", "trial", "run", str(tmp_path / "racy"), "--drill-seconds", "10"]
+    command = [sys.executable, "-m", "seatrial", "trial", "run", str(tmp_path / "racy"), "--drill-seconds", "20"]
     tried = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"SEATRIAL_PYTHON": python_of("studio")}, timeout=900
     )

@@ -1,8 +1,8 @@
 """Make a package of the studio with its race planted: `python racy/build.py FOLDER`.
 
 Three changes: the handler is racy/handler.py, `validate` is out of the contract, so that damaged pictures get out, and
-the endpoint is called racy. Its trial finds the race all the same, by the drill; with `--drill-seconds 0` of the server
-it goes into service, and `seatrial stress` finds it from outside.
+the endpoint is called racy. Its trial finds the race all the same, by a drill of 20 s; on a server that drills for 0 s
+(`SEATRIAL_DRILL_SECONDS=0`) it goes into service, and `seatrial stress` finds it from outside.
 """
 
 from __future__ import annotations
