@@ -15,12 +15,10 @@ from PIL import Image, ImageDraw
 PROMPTS = (
     "portrait of a person with short red hair, glasses, a green shirt, blue background",
     "portrait of a person with long black hair, dark skin, a white shirt, orange background",
-    "portrait of a person with short grey hair, tan skin, a blue sweater, yellow background",
     "portrait of a person with long blonde hair, light skin, glasses, purple background",
     "headshot of a person with short brown hair, no glasses, a red shirt, grey background",
-    "headshot of a person with long red hair, light skin, black clothes, green background",
 )
-SIDE, COLUMNS, LINE = 320, 3, 36
+SIDE, COLUMNS, LINE = 240, 4, 48
 
 
 def main() -> None:
@@ -38,7 +36,7 @@ def main() -> None:
             drawn = Image.open(io.BytesIO(picture.read())).resize((SIDE, SIDE))
         left, top = number % COLUMNS * SIDE, number // COLUMNS * (SIDE + LINE)
         sheet.paste(drawn, (left, top))
-        draw.text((left + 6, top + SIDE + 2), "\n".join(textwrap.wrap(prompt, 50)), "black", font_size=12)
+        draw.text((left + 6, top + SIDE + 2), "\n".join(textwrap.wrap(prompt, 38)), "black", font_size=12)
     sheet.save(given.sheet)
 
 
