@@ -14,7 +14,7 @@ OBJECTS ?= rows
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
+.PHONY: help setup demo test test-apps $(TESTED:%=test-%) apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -55,7 +55,10 @@ test-all: check test-apps
 
 # Each package is tested in an environment of its own, as it is served.
 test-apps: $(TESTED:%=apps/%/.venv/.ready)
-	$(foreach app,$(TESTED),cd apps/$(app) && .venv/bin/python -m pytest -q tests -p no:cacheprovider && cd ../.. &&) true
+	@$(MAKE) --no-print-directory --jobs $(PROCESSES) --output-sync $(TESTED:%=test-%)
+
+$(TESTED:%=test-%): test-%:
+	cd apps/$* && .venv/bin/python -m pytest -q tests -p no:cacheprovider
 
 # Every story of the apps on a real server; `make test` has those that are not slow.
 apps: test-apps

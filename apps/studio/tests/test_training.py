@@ -25,7 +25,7 @@ def test_an_adapter_is_made_and_can_be_used(studio, make_context, shown, tmp_pat
     assert (answer["backend"], answer["subject"], answer["steps"], answer["resumed_from"]) == (
         "small",
         "lighthouse",
-        12,
+        3,
         0,
     )
     assert [one["step"] for one in context.told] == list(range(1, 4))
