@@ -14,7 +14,7 @@ OBJECTS ?= rows
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apps $(TESTED:%=test-%) apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
+.PHONY: help setup demo test environments test-apps $(TESTED:%=test-%) apps test-all torture check format bench validate-corpus prove-corpus prove-races constraints clean distclean
 
 help:
 	@echo 'make setup                   .venv with the pinned dependencies'
@@ -47,14 +47,20 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check test-apps
+test: setup
+	@$(MAKE) --no-print-directory --jobs 2 check environments
+	@$(MAKE) --no-print-directory test-apps
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not slow and not bench' $(ARGS)
 
 test-all: check test-apps
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m 'not bench' $(ARGS)
 
+# One after another, since they share a base; setting them up mostly waits, so it goes on beside `check`.
+environments: setup
+	@for app in $(TESTED); do $(MAKE) --no-print-directory "apps/$$app/.venv/.ready" || exit 1; done
+
 # Each package is tested in an environment of its own, as it is served.
-test-apps: $(TESTED:%=apps/%/.venv/.ready)
+test-apps: environments
 	@$(MAKE) --no-print-directory --jobs $(PROCESSES) --output-sync $(TESTED:%=test-%)
 
 $(TESTED:%=test-%): test-%:

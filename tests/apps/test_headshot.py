@@ -145,11 +145,18 @@ def supabase(storage: Any) -> dict[str, str]:
     return {"SUPABASE_URL": storage.url, "SUPABASE_KEY": KEY}
 
 
+# The SDK takes one job a second.
+@pytest.mark.parametrize("more", [3, pytest.param(21, marks=pytest.mark.slow)])
 def test_each_problem_request_is_answered_and_the_worker_stays_the_same(
-    make_worker: Callable[..., Worker], proved: RunningServer, client: Any, storage: Any, step: Callable[[str], Any]
+    make_worker: Callable[..., Worker],
+    proved: RunningServer,
+    client: Any,
+    storage: Any,
+    step: Callable[[str], Any],
+    more: int,
 ) -> None:
     problems = app_module("problems")
-    asked = problems.REPORTED + problems.MORE[:21]
+    asked = problems.REPORTED + problems.MORE[:more]
     worker = make_worker(**supabase(storage))
     with step(f"{len(asked)} problem requests"):
         jobs = [client.run({"input": given}) for given, _ in asked]
