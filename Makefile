@@ -64,7 +64,7 @@ test-apps: environments
 	@$(MAKE) --no-print-directory --jobs $(PROCESSES) --output-sync $(TESTED:%=test-%)
 
 $(TESTED:%=test-%): test-%:
-	cd apps/$* && .venv/bin/python -m pytest -q tests -p no:cacheprovider
+	cd apps/$* && OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q tests -p no:cacheprovider
 
 # Every story of the apps on a real server; `make test` has those that are not slow.
 apps: test-apps
