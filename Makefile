@@ -8,7 +8,7 @@ APPS := floorplan gen3d fashion studio headshot
 TESTED := $(APPS) generator
 GENERATOR := apps/generator/pyproject.toml $(shell find apps/generator/generator -name '*.py' -o -name SHA256SUMS)
 
-# More than two cores are worth it: half of the time of a test it waits.
+# One more than there are cores mostly are: half of its time a test waits.
 PROCESSES ?= 3
 SECONDS ?= 60
 OBJECTS ?= rows
