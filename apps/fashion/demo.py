@@ -27,7 +27,7 @@ def main() -> int:
     given = parser.parse_args()
     shown = given.output.absolute() / "fashion-shown.png"
     with tempfile.TemporaryDirectory() as work:
-        catalogue, model = given.input or Path(work) / "catalogue", Path(work) / "model"
+        catalogue, model = (given.input or Path(work) / "catalogue").absolute(), Path(work) / "model"
         if given.input is None:
             app("catalogue.py", catalogue, "--items", "120")
         app("-m", "fashion.train", catalogue, "--output", model)
@@ -36,7 +36,7 @@ def main() -> int:
         app("shown.py", model, catalogue, shown)
         answer = asked(min(catalogue.rglob("*.png")))
     if given.json:
-        print(json.dumps({"shown": str(shown)}))
+        print(json.dumps({"answer": answer.splitlines(), "shown": str(shown)}, indent=2))
     else:
         print(f"{answer}\nSome items, what looks like them and what goes with them: {shown}")
     return 0

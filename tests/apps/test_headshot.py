@@ -10,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +20,7 @@ import pytest
 import runpod
 from PIL import Image
 from tests.apps.conftest import APPS, python_of
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, until
 
 from seatrial.http.dialects.runpod.worker import environment
 
@@ -134,11 +133,12 @@ def told(server: RunningServer, endpoint: str, job_id: str) -> dict[str, Any]:
     """The whole status document: the SDK's client keeps the error to itself."""
     key = {"Authorization": server.variables["SEATRIAL_API_KEY"]}
     url = f"{server.url}/v2/{endpoint}/status/{job_id}"
-    give_up = time.monotonic() + 120
-    while (document := httpx.get(url, headers=key, trust_env=False).json())["status"] in ("IN_QUEUE", "IN_PROGRESS"):
-        assert time.monotonic() < give_up, document
-        time.sleep(0.1)
-    return dict(document)
+
+    def ended() -> dict[str, Any] | None:
+        document = httpx.get(url, headers=key, trust_env=False).json()
+        return None if document["status"] in ("IN_QUEUE", "IN_PROGRESS") else dict(document)
+
+    return dict(until(ended, 120))
 
 
 def supabase(storage: Any) -> dict[str, str]:
