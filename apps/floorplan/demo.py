@@ -5,6 +5,7 @@ eval "$(seatrial env)"; python apps/floorplan/demo.py --input plan.png     # the
 """
 
 import argparse
+import io
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import boto3
+from PIL import Image
 
 APP = Path(__file__).resolve().parent
 BUCKET = "floorplans"
@@ -30,8 +32,13 @@ def main() -> int:
     result = waited(s3, answer)
     if result is None:
         return 1
+    overlay = read(s3, result["overlay"]["uri"])
+    wrong = what_is_wrong(result, overlay)
+    if wrong:
+        print(f"the answer is not what the contract promises: {wrong}", file=sys.stderr)
+        return 1
     annotated = given.output.absolute() / "floorplan-rooms.png"
-    annotated.write_bytes(read(s3, result["overlay"]["uri"]))
+    annotated.write_bytes(overlay)
     show(result, annotated, given.json)
     return 0
 
@@ -69,6 +76,22 @@ def waited(s3, answer: dict) -> dict | None:
         time.sleep(0.2)
     print(f"neither a result nor a failure after {WAIT_SECONDS_MAX} s", file=sys.stderr)
     return None
+
+
+def what_is_wrong(result: dict, overlay: bytes) -> str:
+    """Empty: nothing."""
+    if not result["rooms"]:
+        return "it has no rooms; is this a floor plan?"
+    if any(len(room["polygon"]) < 3 for room in result["rooms"]):
+        return "a room of fewer than three corners"
+    wanted = (result["image"]["width"], result["image"]["height"])
+    try:
+        with Image.open(io.BytesIO(overlay)) as picture:
+            picture.load()
+            found = (picture.format, picture.size)
+    except (OSError, Image.DecompressionBombError) as error:
+        return f"its overlay does not decode: {error}"
+    return "" if found == ("PNG", wanted) else f"its overlay is {found}, not a PNG of {wanted}"
 
 
 def read(s3, uri: str) -> bytes:

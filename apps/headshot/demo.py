@@ -45,7 +45,9 @@ def main() -> int:
     if given.json:
         print(json.dumps({**answer, "picture": str(picture)}, indent=2))
     else:
-        print(f"{prompt}: by {answer['backend']}, seed {answer['seed']}, kept as {answer['path']}\n  {picture}")
+        print(
+            f"{prompt}: by {answer['backend']}, seed {answer['picture']['seed']}, kept as {answer['path']}\n  {picture}"
+        )
     return 0
 
 
