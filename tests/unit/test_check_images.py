@@ -148,6 +148,78 @@ def test_a_copy_into_a_folder_of_the_base_needs_no_slash(context: Path) -> None:
     assert dockerfile(context, lambda_base + 'CMD ["lambda_handler.handler"]\n') == [("image_handler", "error", None)]
 
 
+LAMBDA_STAGE = "FROM public.ecr.aws/lambda/python@sha256:0\nCOPY lambda_handler.py ./\n"
+NAMED = 'CMD ["lambda_handler.handler"]\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "word", "remedy"),
+    [
+        ('ENTRYPOINT ["lambda_handler.handler"]\n', "a handler and no program", 'write CMD ["lambda_handler.handler"]'),
+        ("ENTRYPOINT lambda_handler.handler\n", "a handler and no program", "Take ENTRYPOINT out"),
+        ('ENTRYPOINT ["dist/index.handler"]\n', "a handler and no program", 'write CMD ["dist/index.handler"]'),
+        (
+            'ENTRYPOINT ["/entry.sh"]\n',
+            "starts /entry.sh, which no COPY brings",
+            "COPY it to /, or take ENTRYPOINT out",
+        ),
+        ('ENTRYPOINT ["/entry"]\n', "starts /entry, which no COPY brings", "COPY it to /, or"),
+        ('ENTRYPOINT ["./entry.sh"]\n', "starts /var/task/entry.sh, which", "COPY it to /var/task/, or"),
+        ('COPY start.sh /opt/\nENTRYPOINT ["/start.sh"]\n', "start.sh goes to /opt/start.sh", "COPY it to /, or"),
+        ('ENTRYPOINT ["lambda_handler.py"]\n', "looked for in PATH", 'ENTRYPOINT ["/var/task/lambda_handler.py"]'),
+    ],
+)
+@pytest.mark.parametrize("base", ["public.ecr.aws/lambda/python", "amazon/aws-lambda-python"])
+def test_an_entrypoint_that_starts_nothing_on_the_base_of_lambda(
+    context: Path, base: str, lines: str, word: str, remedy: str
+) -> None:
+    (context / "start.sh").write_text("#!/bin/sh\n")
+    text = LAMBDA_STAGE.replace("public.ecr.aws/lambda/python", base) + lines + NAMED
+    (context / "Dockerfile").write_text(text)
+    report = examine_dockerfile(context / "Dockerfile", HERE)
+    (error,) = (one for one in report.findings if one.level == "error")
+    assert word in error.message
+    assert "Runtime.InvalidEntrypoint" in error.message
+    assert remedy in error.remedy
+    assert "//" not in error.remedy
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'ENTRYPOINT ["/lambda-entrypoint.sh"]\n' + NAMED,
+        'ENTRYPOINT ["/lambda-entrypoint.sh", "lambda_handler.handler"]\n',
+        'COPY start.sh /\nENTRYPOINT ["/start.sh", "/lambda-entrypoint.sh"]\n' + NAMED,
+        'COPY start.sh ./\nENTRYPOINT ["./start.sh"]\n' + NAMED,
+        'COPY start.sh /usr/local/bin/\nENTRYPOINT ["start.sh"]\n' + NAMED,
+        'ENTRYPOINT ["/var/lang/bin/python3", "-m", "awslambdaric"]\n' + NAMED,
+        'ENTRYPOINT ["python3.11", "-m", "awslambdaric"]\n' + NAMED,
+        'COPY --from=build /out/main ./main\nENTRYPOINT ["./main"]\n' + NAMED,
+        'COPY --from=build /out/ /opt/\nENTRYPOINT ["/opt/main"]\n' + NAMED,
+        'ADD programs.tar.gz /opt/\nENTRYPOINT ["/opt/main"]\n' + NAMED,
+        'RUN ln -s /usr/bin/python3 /usr/bin/app.main\nENTRYPOINT ["app.main"]\n' + NAMED,
+        'RUN curl -o /opt/x https://x\nENTRYPOINT ["/opt/main"]\n' + NAMED,
+    ],
+)
+def test_entrypoints_that_are_fine_on_the_base_of_lambda(context: Path, lines: str) -> None:
+    (context / "start.sh").write_text("#!/bin/sh\n")
+    (context / "start.sh").chmod(0o755)
+    (context / "programs.tar.gz").write_bytes(b"")
+    assert dockerfile(context, LAMBDA_STAGE + lines) == []
+
+
+def test_an_entrypoint_that_a_build_may_make_is_a_warning(context: Path) -> None:
+    built = LAMBDA_STAGE + 'RUN make install\nENTRYPOINT ["/opt/main"]\n' + NAMED
+    assert dockerfile(context, built) == [("image_command", "warning", 4)]
+
+
+def test_a_built_image_whose_entrypoint_is_the_handler(tmp_path: Path) -> None:
+    config = LAMBDA_CONFIG | {"Entrypoint": ["lambda_handler.handler"], "Cmd": None}
+    (finding,) = saved(tmp_path, BASE, LAMBDA, config=config).findings
+    assert (finding.id, finding.level) == ("image_command", "error")
+    assert 'write CMD ["lambda_handler.handler"]' in finding.remedy
+
+
 def test_an_image_for_another_machine_and_one_with_attestations(tmp_path: Path) -> None:
     report = saved(tmp_path, BASE, LAMBDA, machine="arm64")
     assert ("image_platform", "error") in told(report)

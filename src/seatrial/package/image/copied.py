@@ -8,19 +8,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial.package.image.dockerfile import Instruction, Stage
+from seatrial.package.image.dockerfile import LAMBDA_TASK_ROOT, Instruction, Stage
 
 OCTAL = re.compile(r"[0-7]{3,4}")
 FOLDER_VARIABLES = ("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")  # folders that the base image brings
 
 
 def working_folder(stage: Stage) -> str:
-    """Where its command starts, as far as the Dockerfile says."""
-    folder = "/"
+    """Where its command starts, as far as the Dockerfile and a well-known base say."""
+    folder = _first_folder(stage)
     for one in stage.instructions:
         if one.word == "WORKDIR":
             folder = posixpath.join(folder, stage.expanded(one.rest))
     return folder
+
+
+def _first_folder(stage: Stage) -> str:
+    return LAMBDA_TASK_ROOT if stage.is_lambda else "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,8 @@ class Copied:
 
 def copied(stage: Stage, context: Path) -> Iterator[Copied]:
     """Every file that a COPY brings from the build context."""
-    folder = "/"
-    folders = {"/", *(stage.variables[name] for name in FOLDER_VARIABLES if name in stage.variables)}
+    folder = _first_folder(stage)
+    folders = {"/", folder, *(stage.variables[name] for name in FOLDER_VARIABLES if name in stage.variables)}
     for one in stage.instructions:
         if one.word == "WORKDIR":
             folder = posixpath.normpath(posixpath.join(folder, stage.expanded(one.rest)))

@@ -11,6 +11,8 @@ from pathlib import Path
 COMMENT = re.compile(r"^\s*#")
 HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
 VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+LAMBDA_BASES = ("public.ecr.aws/lambda/", "amazon/aws-lambda-")
+LAMBDA_TASK_ROOT = "/var/task"  # WORKDIR of those images
 FLAG = re.compile(r"^--([a-z]+)(?:=(\S+))?\s+")
 
 
@@ -40,6 +42,11 @@ class Stage:
     base: Instruction
     instructions: list[Instruction] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_lambda(self) -> bool:
+        """Whether it starts from one of AWS's base images for Lambda, whose ENTRYPOINT is the runtime."""
+        return any(base in self.base.rest for base in LAMBDA_BASES)
 
     def last(self, word: str) -> Instruction | None:
         """The one that counts."""
@@ -75,7 +82,9 @@ def read_dockerfile(path: Path) -> tuple[list[Instruction], Stage | None]:
 
 def _known(base: str) -> dict[str, str]:
     """Variables that well-known base images set."""
-    return {"LAMBDA_TASK_ROOT": "/var/task", "LAMBDA_RUNTIME_DIR": "/var/runtime"} if "lambda/" in base else {}
+    if "lambda/" not in base and not any(one in base for one in LAMBDA_BASES):
+        return {}
+    return {"LAMBDA_TASK_ROOT": LAMBDA_TASK_ROOT, "LAMBDA_RUNTIME_DIR": "/var/runtime"}
 
 
 def _instructions(text: str) -> list[Instruction]:

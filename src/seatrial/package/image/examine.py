@@ -11,6 +11,7 @@ from seatrial.package.checks.images.image_handler import check_image_handler, ch
 from seatrial.package.checks.images.image_platform import check_image_platform, check_stage_platform
 from seatrial.package.checks.images.image_sources import check_image_sources
 from seatrial.package.checks.images.stage_command import check_stage_command
+from seatrial.package.checks.images.stage_entrypoint import check_stage_entrypoint
 from seatrial.package.examine import Report
 from seatrial.package.finding import Finding
 from seatrial.package.image.dockerfile import read_dockerfile
@@ -63,6 +64,7 @@ def examine_dockerfile(path: Path, chosen: ImageChosen) -> Report:
         *check_image_sources(instructions, stage, context),
         *check_stage_platform(stage, chosen.platform),
         *check_stage_command(stage, context, chosen.platform),
+        *check_stage_entrypoint(stage, context),
         *check_stage_handler(stage, context, chosen.handler),
     ]
     return Report(tuple(in_order(found)), layout="dockerfile")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from seatrial.package.checks.extension_modules import ELF_MAGIC, machine_of
+from seatrial.package.checks.images.handler_name import handler_as_entrypoint_remedy, is_handler_name
 from seatrial.package.checks.images.startable import ARCHITECTURES, interpreters_of, start_fault
 from seatrial.package.finding import Finding
 from seatrial.package.image.layers import Files, ImageFile
@@ -20,7 +21,6 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SCRIPTS = (".py", ".sh")
 SHELL = ["/bin/sh", "-c"]
 EXEC_REMEDY = 'Write it as a JSON array, the exec form: ["python", "serve.py"]; signals then reach the program itself.'
-LAMBDA_BASES = ("public.ecr.aws/lambda/", "amazon/aws-lambda-")
 
 
 def variables(image: Image) -> dict[str, str]:
@@ -62,7 +62,10 @@ def _program(program: str, image: Image, files: Files) -> Iterator[Finding]:
     if found is None:
         where = "its layers" if "/" in program else f"its PATH ({_path(image)})"
         message = f"The image starts {program!r}, which is not in {where} (Runtime.InvalidEntrypoint)."
-        yield Finding(ID, "error", message, "Install or COPY it, or correct ENTRYPOINT; a base image may bring it.")
+        remedy = "Install or COPY it, or correct ENTRYPOINT; a base image may bring it."
+        if "LAMBDA_TASK_ROOT" in variables(image) and is_handler_name(program):
+            remedy = handler_as_entrypoint_remedy(program)
+        yield Finding(ID, "error", message, remedy)
         return
     path, file = found
     if file.is_folder:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from seatrial.package.checks.images.image_command import LAMBDA_BASES, variables
+from seatrial.package.checks.images.handler_name import LAMBDA_ENTRYPOINT, is_handler_name
+from seatrial.package.checks.images.image_command import variables
 from seatrial.package.checks.lambda_function import check_lambda_function
 from seatrial.package.finding import Finding
 from seatrial.package.image.copied import copied, working_folder
@@ -20,10 +20,8 @@ from seatrial.package.layout import Entry
 from seatrial.package.source import Source
 
 ID = "image_handler"
-HANDLER = re.compile(r"[A-Za-z_][\w/.-]*\.[A-Za-z_]\w*")
 RUNTIME_ENTRYPOINTS = ("lambda-entrypoint.sh", "awslambdaric", "aws-lambda-rie")
 READABLE = 0o004  # by users of no name, as Lambda's is
-SCRIPT_SUFFIXES = (".py", ".sh", ".js")
 
 
 def check_image_handler(image: Image, files: Files, given: str | None) -> Iterator[Finding]:
@@ -45,22 +43,21 @@ def check_image_handler(image: Image, files: Files, given: str | None) -> Iterat
 def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Iterator[Finding]:
     """Whether a Dockerfile puts the handler's module under the task root."""
     command = stage.last("CMD")
-    words = command.exec_form if command is not None else None
-    is_lambda = any(base in stage.base.rest for base in LAMBDA_BASES)
-    handler = given or (words[0] if is_lambda and words else None)
+    words = _passed_to_the_runtime(stage)
+    handler = given or (words[0] if stage.is_lambda and words else None)
     if handler is None:
-        if is_lambda and command is not None:
+        if stage.is_lambda and command is not None and command.exec_form is None:
             message = (
                 f"Line {command.line}: CMD is in shell form, and the runtime takes its first word, /bin/sh, for the "
             )
             remedy = 'Write CMD ["module.function"].'
             yield Finding(ID, "error", f"{message}handler.", remedy, line=command.line)
-        elif is_lambda:
+        elif stage.is_lambda:
             message = "The Dockerfile names no handler: it has no CMD."
             remedy = "Write CMD, or check with --handler module.function if the function's configuration names it."
             yield Finding(ID, "warning", message, remedy, line=stage.base.line)
         return
-    if not HANDLER.fullmatch(handler) or handler.endswith(SCRIPT_SUFFIXES):
+    if not is_handler_name(handler):
         yield _no_handler(handler)
         return
     module = handler.rpartition(".")[0].replace(".", "/")
@@ -73,7 +70,7 @@ def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Itera
         elsewhere = [one.target for one in brought if posixpath.basename(one.target) == posixpath.basename(wanted)]
         hint = f" It goes to {elsewhere[0]}." if elsewhere else ""
         message = f"No COPY brings {wanted}, where the runtime looks for {handler}.{hint}"
-        yield Finding(ID, "error", message, f"COPY it to {root}/.", line=stage.base.line)
+        yield Finding(ID, "error", message, f"COPY it to {posixpath.join(root, '')}", line=stage.base.line)
         return
     yield from _function(handler, found[0].source.read_bytes(), wanted)
     may_be_changed = any(one.word == "RUN" and "chmod" in one.rest for one in stage.instructions)
@@ -81,8 +78,16 @@ def check_stage_handler(stage: Stage, context: Path, given: str | None) -> Itera
         yield _unreadable(wanted, root)
 
 
+def _passed_to_the_runtime(stage: Stage) -> tuple[str, ...]:
+    """The words after the base's own entry point: those that ENTRYPOINT adds to it, then those of CMD."""
+    entrypoint, command = stage.last("ENTRYPOINT"), stage.last("CMD")
+    started = (entrypoint.exec_form or ()) if entrypoint is not None else ()
+    added = started[1:] if started[:1] == (LAMBDA_ENTRYPOINT,) else ()
+    return added + ((command.exec_form or ()) if command is not None else ())
+
+
 def _found(handler: str, image: Image, files: Files) -> Iterator[Finding]:
-    if not HANDLER.fullmatch(handler) or handler.endswith(SCRIPT_SUFFIXES):
+    if not is_handler_name(handler):
         yield _no_handler(handler)
         return
     module = handler.rpartition(".")[0].replace(".", "/")
@@ -98,7 +103,7 @@ def _found(handler: str, image: Image, files: Files) -> Iterator[Finding]:
     elsewhere = sorted(one for one in files.names() if posixpath.basename(one) == name)
     hint = f" There is {elsewhere[0]}." if elsewhere else ""
     message = f"The image has no {posixpath.join(root, module)}.py, where the runtime looks for {handler}.{hint}"
-    yield Finding(ID, "error", message, f"COPY it to {root}/, or correct the handler.")
+    yield Finding(ID, "error", message, f"COPY it to {posixpath.join(root, '')}, or correct the handler.")
 
 
 def _function(handler: str, content: bytes, place: str) -> Iterator[Finding]:
