@@ -108,6 +108,29 @@ def _look_at_the_objects(s3: Any, result: dict[str, Any]) -> None:
     assert len(cloud.vertices) == result["point_count"]
 
 
+@pytest.fixture
+def with_a_stand_in(tmp_path: Path) -> Path:
+    """The package with the report's other trap: the encoder answers, with no look at the picture."""
+    folder = tmp_path / "gen3d"
+    shutil.copytree(APP, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".pytest_cache"))
+    path = folder / "code" / "gen3d" / "embedding" / "efficientnet.py"
+    text = path.read_text()
+    words = "return features.float().cpu().numpy()"
+    assert words in text
+    path.write_text(text.replace(words, "return np.full(1280, 1280**-0.5, np.float32)"))
+    return folder
+
+
+def test_an_embedding_that_is_made_up_does_not_pass_its_trial(server: Any, with_a_stand_in: Path) -> None:
+    """It has the shape, the type and the length of a real one, and no word in the answer tells of it."""
+    server.client("s3").create_bucket(Bucket=BUCKET)
+    deploy = ("deploy", str(with_a_stand_in), "--name", "gen3d", "--python", python_of("gen3d"))
+    refused = server.cli(*deploy, check=False)
+    assert refused.returncode == 1
+    assert "Array 'embedding' is constant" in refused.stderr
+    assert server.client("sagemaker").describe_endpoint(EndpointName="gen3d")["EndpointStatus"] == "Failed"
+
+
 def test_a_model_that_is_not_there_fails_the_load_and_nothing_takes_its_place(server: Any) -> None:
     server.client("s3").create_bucket(Bucket=BUCKET)
     deploy = ("deploy", str(APP), "--name", "gen3d", "--python", python_of("gen3d"))

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from gen3d.errors import BadRequest
+from gen3d.picture import read_mask, read_picture
 from PIL import Image
 
 REPORTED = (
@@ -50,6 +51,29 @@ def test_a_picture_is_seen_upright_whatever_its_file(handler):
     lying = png(upright.transpose(Image.Transpose.ROTATE_90), kind="PNG", exif=turned)
     same = embedded(handler("get_embedding", image=png(upright))) @ embedded(handler("get_embedding", image=lying))
     assert same > 0.999
+
+
+def turned_by_exif(picture):
+    """The same picture, lying in its file, with the orientation that brings it upright again."""
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    return png(picture.transpose(Image.Transpose.ROTATE_90), exif=orientation)
+
+
+@pytest.mark.parametrize("lying", [png, turned_by_exif])
+def test_a_mask_lies_on_the_upright_picture(lying):
+    """Taller than wide, so that one that was not turned does not fit."""
+    picture = read_picture(base64.b64decode(turned_by_exif(Image.linear_gradient("L").resize((40, 60)))))
+    mask = Image.new("L", (40, 60))
+    mask.paste(255, (5, 10, 15, 50))
+    assert (read_mask(base64.b64decode(lying(mask)), picture.shape[1::-1]) == (np.asarray(mask) != 0)).all()
+
+
+def test_a_mask_that_fits_only_the_file_is_refused():
+    picture = read_picture(base64.b64decode(turned_by_exif(Image.new("RGB", (40, 60)))))
+    with pytest.raises(BadRequest, match="60 x 40 pixels, the upright image 40 x 60") as refused:
+        read_mask(base64.b64decode(png(Image.new("L", (60, 40), 255))), picture.shape[1::-1])
+    assert refused.value.error_type == "mask_size_differs"
 
 
 GREY = Image.new("L", (10, 10), 255)

@@ -31,8 +31,8 @@ def read_mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
     """Which pixels are the object: height x width, bool.
 
     Args:
-        content: a greyscale PNG; what is not zero is the object.
-        size: width and height of the picture, which the mask must have too.
+        content: a greyscale PNG; what is not zero is the object. An orientation in its own EXIF turns it.
+        size: width and height of the upright picture, which the mask must have too.
 
     Raises:
         BadRequest: `mask_undecodable`, `mask_not_greyscale`, `mask_size_differs` or `mask_empty`.
@@ -42,7 +42,7 @@ def read_mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
         kind = f"{mask.format} with mode {mask.mode}"
         raise BadRequest("mask_not_greyscale", f"The mask is a {kind}; a greyscale PNG is wanted.", "mask")
     if mask.size != size:
-        sizes = f"{mask.width} x {mask.height} pixels, the image {size[0]} x {size[1]}"
+        sizes = f"{mask.width} x {mask.height} pixels, the upright image {size[0]} x {size[1]}"
         raise BadRequest("mask_size_differs", f"The mask is {sizes}; both must have the same size.", "mask")
     object_pixels = np.asarray(mask) != 0
     if not object_pixels.any():
@@ -51,7 +51,7 @@ def read_mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
 
 
 def _opened(content: bytes, field: str) -> Image.Image:
-    """The decoded picture; decoding, and not only reading the head, is what finds a damaged one."""
+    """The decoded picture, turned as its EXIF says; decoding, and not only reading the head, is what finds a damaged one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -68,7 +68,6 @@ def _opened(content: bytes, field: str) -> Image.Image:
             raise
         said = f"The {field} cannot be decoded ({error}); a whole PNG, JPEG or WebP is wanted."
         raise BadRequest(f"{field}_undecodable", said, field) from None
-    if field == "image":
-        picture = ImageOps.exif_transpose(picture)
+    picture = ImageOps.exif_transpose(picture)
     picture.format = kind
     return picture

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from gen3d.errors import NotLoadable
 
@@ -37,6 +38,33 @@ def checked(folder: str, variable: str, needed: tuple[str, ...]) -> Path:
     if (root / SUMS).is_file():
         _check_sums(root)
     return root
+
+
+def whole(model: Any, folder: Path, variable: str, part: str = "") -> Any:
+    """A model of transformers from a folder that was `checked`, with every one of its weights.
+
+    What a folder lacks transformers fills with chance, and only warns: here it is no model.
+
+    Args:
+        model: the model's class.
+        folder: where it is.
+        variable: the environment variable that gives the folder.
+        part: the part of the model that is used; empty is all of it.
+
+    Raises:
+        NotLoadable: with what keeps it from loading, and what to do about it.
+    """
+    try:
+        made, told = model.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except Exception as error:  # whatever a stranger's files raise: none of it may pass for a model
+        said = f"{folder} does not load as {model.__name__} ({type(error).__name__}: {error})"
+        raise NotLoadable(f"{said}; point {variable} to weights of that model, or fetch them again") from error
+    lacking = sorted(name for kind in ("missing_keys", "mismatched_keys") for name in map(str, told[kind]))
+    lacking = [name for name in lacking if part in name]
+    if lacking:
+        said = f"the weights in {folder} lack {len(lacking)} of {model.__name__}'s tensors, such as {lacking[0]}"
+        raise NotLoadable(f"{said}; point {variable} to weights of that model, or fetch them again")
+    return made
 
 
 def _check_header(path: Path) -> None:

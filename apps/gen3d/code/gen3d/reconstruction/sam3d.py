@@ -4,6 +4,7 @@ import importlib.util
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +33,8 @@ class Sam3DObjects:
         code = Path(os.environ.get(CODE_VARIABLE, "")) / ENTRY
         if not code.is_file():
             raise NotLoadable(f"{CODE_VARIABLE} must be a checkout of sam-3d-objects: {code} is not there")
-        spec = importlib.util.spec_from_file_location("sam3d_inference", code)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         self.device = device
-        self._inference = module.Inference(str(folder / "pipeline.yaml"), compile=False)
+        self._inference = _loaded(code, folder / "pipeline.yaml")
 
     def reconstruct(self, picture: np.ndarray, mask: np.ndarray, quality: str) -> Object3D:
         """See `Reconstructor`."""
@@ -58,3 +56,22 @@ class Sam3DObjects:
             return Object3D(mesh.export(file_type="glb"), points, {**counts, "bounds": bounds})
         finally:
             clear(self.device)
+
+
+def _loaded(code: Path, pipeline: Path) -> Any:
+    """Its `Inference`, by its own code.
+
+    Raises:
+        NotLoadable: whatever that code raised, which wants some dozen libraries and many files.
+    """
+    spec = importlib.util.spec_from_file_location("sam3d_inference", code)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        return module.Inference(str(pipeline), compile=False)
+    except ImportError as error:
+        said = f"the code of sam-3d-objects in {code.parents[1]} lacks a library ({error})"
+        raise NotLoadable(f"{said}; install what its own setup asks for into this worker's environment") from error
+    except Exception as error:  # a stranger's code and files: none of what they raise may pass for a model
+        said = f"sam-3d-objects does not load from {pipeline} ({type(error).__name__}: {error})"
+        raise NotLoadable(f"{said}; fetch its checkpoint again, or point {VARIABLE} elsewhere") from error
