@@ -51,7 +51,7 @@ def read_mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
 
 
 def _opened(content: bytes, field: str) -> Image.Image:
-    """The decoded picture, turned as its EXIF says; decoding, and not only reading the head, is what finds a damaged one."""
+    """The decoded picture, upright; decoding, and not only reading the head, is what finds a damaged one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

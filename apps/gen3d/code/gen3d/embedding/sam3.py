@@ -1,8 +1,8 @@
 """SAM 3's image encoder by transformers, from a folder with its weights (`facebook/sam3`).
 
 Neither transformers' processor nor its public name for the model loads without torchvision, whose wheel does not load
-beside a torch built for the CPU alone. Of the model only prompts by boxes use it. So the model comes from its module, and
-the picture is prepared here, by Pillow, as the folder's `processor_config.json` or `preprocessor_config.json` says.
+beside a torch built for the CPU alone. Of the model only prompts by boxes use it. So the model comes from its module,
+and the picture is prepared here, by Pillow, as the folder's `processor_config.json` or `preprocessor_config.json` says.
 """
 
 import json
