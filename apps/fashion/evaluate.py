@@ -16,6 +16,7 @@ sys.path[:0] = [str(APP), str(APP / "src")]
 import catalogue
 from fashion import encoder as encoders
 from fashion.colour import main_colours, name_of
+from fashion.picture import Picture
 from fashion.recommend import Recommender, Wanted
 from fashion.train import add_sources, train
 import numpy as np
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    encoders.set_threads()
     rows = catalogue.catalogue(given.items, given.seed)
     random.Random(given.seed).shuffle(rows)
     queries, kept = rows[::8], [row for number, row in enumerate(rows) if number % 8]
@@ -41,7 +43,7 @@ def main() -> None:
         found = {"category": [], "colour": [], "both": [], "named": [], "main colour read": [], "matching goes": []}
         for row in queries:
             picture = catalogue.draw(row["category"], row["pattern"], tuple(row["colours"]), random.Random(row["seed"]))
-            answer = recommender.recommend(picture.convert("RGB"), Wanted(top_k=5))
+            answer = recommender.recommend(Picture(picture.convert("RGB")), Wanted(top_k=5))
             shown = [truth[one["id"]] for one in answer["similar"]]
             category = [one["category"] == row["category"] for one in shown]
             colour = [bool(set(one["colours"]) & set(row["colours"])) for one in shown]

@@ -10,6 +10,7 @@ sys.path[:0] = [str(APP), str(APP / "src")]
 
 import catalogue as drawn
 from fashion import encoder as encoders
+from fashion.picture import Picture
 from fashion.recommend import Recommender, Wanted
 from PIL import Image
 
@@ -24,11 +25,12 @@ def main() -> None:
     parser.add_argument("catalogue", type=Path)
     parser.add_argument("sheet", type=Path)
     given = parser.parse_args()
+    encoders.set_threads()
     recommender = Recommender(given.model, encoders.load("efficientnet-lite0", "cpu"), "s3://items")
     sheet = Image.new("RGB", (7 * SIDE + 24, len(QUERIES) * SIDE), "white")
     for row, (category, pattern, colours) in enumerate(QUERIES):
         query = drawn.draw(category, pattern, colours, random.Random(row))
-        answer = recommender.recommend(query, Wanted(top_k=3))
+        answer = recommender.recommend(Picture(query), Wanted(top_k=3))
         paths = [one["uri"].removeprefix("s3://items/") for one in answer["similar"] + answer["matching"]]
         for place, picture in enumerate([query, *(Image.open(given.catalogue / path) for path in paths)]):
             gap = 0 if not place else 12 if place < 4 else 24

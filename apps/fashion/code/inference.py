@@ -13,9 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from fashion import encoder as encoders
+from fashion import picture as pictures
 from fashion.errors import BadRequest, NotLoadable
 from fashion.recommend import Recommender
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 PIXELS_MAX = 40_000_000
 
@@ -56,7 +57,7 @@ def output_fn(prediction, accept):
 
 
 def picture_of(data):
-    """The request's picture, upright, RGB."""
+    """The request's picture."""
     content = data.get("image")
     if not content:
         raise BadRequest(
@@ -71,7 +72,7 @@ def picture_of(data):
             picture = Image.open(io.BytesIO(content))
             if picture.width * picture.height > PIXELS_MAX:
                 raise BadRequest("image_too_large", f"At most {PIXELS_MAX:,} pixels are taken.", "image")
-            return ImageOps.exif_transpose(picture).convert("RGB")
+            return pictures.of(picture)
     except BadRequest:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

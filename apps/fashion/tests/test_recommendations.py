@@ -7,8 +7,11 @@ import random
 
 import catalogue as drawn
 import inference
+import jsonschema
 import pytest
+from conftest import APP
 from fashion.errors import BadRequest
+from PIL import Image
 
 
 def picture(category="tshirt", colours=("red",), pattern="plain"):
@@ -63,6 +66,48 @@ def test_filters_hold(model):
     shown = answer["similar"] + answer["matching"]
     assert {one["category"] for one in shown} == {"shoe", "trousers"}
     assert {one["gender"] for one in shown} <= {"male", "unisex"}
+
+
+@pytest.mark.parametrize("filtered", [["shirt"], ["shoe", "cap"]])
+def test_look_alikes_are_of_the_filters_categories_where_it_leaves_out_the_pictures(model, filtered):
+    answer = ask(model, image=picture("tshirt"), categories=filtered, top_k=50)
+    assert answer["query"]["category"] == "tshirt"
+    assert {one["category"] for one in answer["similar"]} == set(filtered)
+
+
+def test_look_alikes_are_of_the_pictures_category_where_the_filter_has_it(model):
+    answer = ask(model, image=picture("tshirt"), categories=["tshirt", "shoe"], top_k=50)
+    assert {one["category"] for one in answer["similar"]} == {"tshirt"}
+    assert {one["category"] for one in answer["matching"]} == {"shoe"}
+
+
+def test_what_matches_goes_with_the_class_that_the_neighbours_have(model):
+    """The catalogue's dresses are all female, its bags are of every class."""
+    answer = ask(model, image=picture("dress"), top_k=50)
+    assert answer["query"]["gender"] == "female"
+    bags = [one for one in answer["matching"] if one["category"] == "bag"]
+    assert bags
+    for one in answer["matching"]:
+        assert one["parts"]["gender"] == {"female": 1.0, "unisex": 0.9}[one["gender"]]
+
+
+def test_a_class_that_is_given_is_the_querys(model):
+    answer = ask(model, image=picture("dress"), gender="male", top_k=50)
+    assert answer["query"]["gender"] == "male"
+    assert {one["gender"] for one in answer["matching"]} <= {"male", "unisex"}
+
+
+def test_an_answer_is_what_its_schema_says(model):
+    schema = json.loads((APP / "schemas" / "recommendation.json").read_text())
+    jsonschema.validate(ask(model, image=picture("dress")), schema)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (500, 1), (1, 500)])
+def test_the_narrowest_pictures_are_answered(model, size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, "PNG")
+    answer = ask(model, image=base64.b64encode(buffer.getvalue()).decode())
+    assert [one["name"] for one in answer["query"]["colours"]] == ["red"]
 
 
 def test_raw_bytes_are_a_picture_too(model):

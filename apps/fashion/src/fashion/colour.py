@@ -35,15 +35,23 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     return np.stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1)
 
 
-def main_colours(picture: np.ndarray) -> tuple[tuple[float, float, float, float], ...]:
+def main_colours(
+    picture: np.ndarray, opaque: np.ndarray | None = None
+) -> tuple[tuple[float, float, float, float], ...]:
     """Up to three colours of the item, the largest first, each with its share.
 
-    The ground is what lies near the border's own colours; an item that fills its picture is all item.
+    The ground is what lies near the border's own colours; an item that fills its picture is all item. Where a picture
+    says itself what is ground, by being transparent there, that holds instead.
 
     Args:
         picture: height x width x 3, uint8.
+        opaque: height x width, bool; None, or all of it, where nothing is transparent.
     """
-    small = picture[:: max(1, picture.shape[0] // 96), :: max(1, picture.shape[1] // 96)]
+    steps = slice(None, None, max(1, picture.shape[0] // 96)), slice(None, None, max(1, picture.shape[1] // 96))
+    small = picture[steps]
+    if opaque is not None and opaque.any() and not opaque.all():
+        cut = opaque[steps]
+        return _clusters(lab(small[cut] if cut.any() else picture[opaque]))
     rows, columns = small.shape[:2]
     pixels = lab(small.reshape(-1, 3))
     edge = np.zeros((rows, columns), bool)
@@ -57,10 +65,10 @@ def main_colours(picture: np.ndarray) -> tuple[tuple[float, float, float, float]
 
 
 def _middle(rows: int, columns: int) -> np.ndarray:
-    """A white item on white: what is not the outer quarter."""
+    """A white item on white: what is not the outer quarter; all of a picture that is too narrow to have a middle."""
     mask = np.zeros((rows, columns), bool)
     mask[rows // 4 : -rows // 4, columns // 4 : -columns // 4] = True
-    return mask.ravel()
+    return mask.ravel() if mask.any() else np.ones(rows * columns, bool)
 
 
 def _clusters(pixels: np.ndarray) -> tuple[tuple[float, float, float, float], ...]:

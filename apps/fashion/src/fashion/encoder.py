@@ -2,17 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from fashion.errors import NotLoadable
+from fashion.weights import checked, whole
 
 NAMES = ("efficientnet-lite0", "clip")
 BATCH = 32
 SIDE = 224
-CLIP_FILES = ("config.json", "preprocessor_config.json")
+CLIP_VARIABLE = "FASHION_CLIP_WEIGHTS"
+CLIP_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
 class Encoder(Protocol):
@@ -38,6 +40,15 @@ def device_for(wanted: str) -> str:
     return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def set_threads() -> None:
+    """One thread, unless OMP_NUM_THREADS says otherwise: small pictures gain nothing by more, and on busy cores threads
+    wait for each other for seconds."""
+    import torch
+
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(said) if said.isdecimal() and int(said) else 1)
+
+
 def load(name: str, device: str, weights: str = "") -> Encoder:
     """The encoder of that name, loaded.
 
@@ -47,7 +58,7 @@ def load(name: str, device: str, weights: str = "") -> Encoder:
     if name == "efficientnet-lite0":
         return EfficientNetLite0(device)
     if name == "clip":
-        return Clip(device, weights or os.environ.get("FASHION_CLIP_WEIGHTS", ""))
+        return Clip(device, weights or os.environ.get(CLIP_VARIABLE, ""))
     raise NotLoadable(f"the encoder is {name!r}; valid are {', '.join(NAMES)}")
 
 
@@ -85,19 +96,15 @@ class Clip:
     name = "clip"
 
     def __init__(self, device: str, weights: str) -> None:
-        folder = Path(weights)
-        if not weights or any(not (folder / name).is_file() for name in CLIP_FILES):
-            said = (
-                f"the encoder clip needs its weights: set FASHION_CLIP_WEIGHTS to a folder with {', '.join(CLIP_FILES)}"
-            )
-            raise NotLoadable(f"{said} and model.safetensors")
+        folder = checked(weights, CLIP_VARIABLE, CLIP_FILES)
         try:
-            from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+            from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
         except ImportError as error:
-            raise NotLoadable(f"the encoder clip needs transformers ({error}); install it") from None
+            said = f"the encoder clip needs transformers as code/requirements.txt pins it ({error})"
+            raise NotLoadable(f"{said}; install that") from None
         self.device = device
-        self._processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
-        self._model = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True).eval().to(device)
+        self._processor = processor(CLIPImageProcessorPil, folder)
+        self._model = whole(CLIPVisionModelWithProjection, folder, CLIP_VARIABLE).eval().to(device)
 
     def encode(self, pictures: list[Image.Image]) -> np.ndarray:
         """See `Encoder`."""
@@ -110,3 +117,16 @@ class Clip:
                 features = self._model(pixel_values=pixels.to(self.device)).image_embeds
                 rows.append(torch.nn.functional.normalize(features).float().cpu().numpy())
         return np.concatenate(rows)
+
+
+def processor(kind: Any, folder: Path) -> Any:
+    """What prepares pictures, by Pillow: transformers' other one needs torchvision.
+
+    Raises:
+        NotLoadable: the folder's `preprocessor_config.json` is another's, or damaged.
+    """
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever a stranger's file raises
+        said = f"{folder / 'preprocessor_config.json'} is not CLIP's ({type(error).__name__}: {error})"
+        raise NotLoadable(f"{said}; fetch it again from where the weights came from") from error

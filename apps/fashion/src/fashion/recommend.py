@@ -1,20 +1,22 @@
 """Look-alikes of a picture, and what goes with it, out of a catalogue.
 
-The query's category is what most of its ten nearest items are, weighed by similarity. A look-alike's score is
+The query's category is what most of its ten nearest items are, weighed by similarity. Where the request gives no gender
+class, it is what most of those of them are that have the query's category. A look-alike's score is
 `similar.embedding * cosine + similar.colour * closeness`; what goes with it scores
 `matching.embedding * cosine + matching.harmony * harmony + matching.category * category + matching.gender * gender`,
-and nothing whose category or gender does not go at all is shown.
+and nothing whose category or gender does not go at all is shown. Look-alikes are of the query's category; where
+the filter `categories` leaves that out, of the filter's.
 """
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
-from PIL import Image
 
 from fashion import item as items_file
 from fashion import rules as rules_file
@@ -22,6 +24,7 @@ from fashion.colour import closeness, harmony, main_colours, name_of
 from fashion.encoder import Encoder
 from fashion.errors import BadRequest, NotLoadable
 from fashion.item import GENDERS, Item
+from fashion.picture import Picture
 from fashion.rules import Rules
 
 INDEX, EMBEDDINGS = "faiss_index.index", "embeddings.npz"
@@ -85,16 +88,19 @@ class Recommender:
             raise BadRequest("invalid_field", f"gender is {gender!r}; valid are {', '.join(GENDERS)}.", "gender")
         return Wanted(top_k, categories, gender)
 
-    def recommend(self, picture: Image.Image, wanted: Wanted) -> dict[str, Any]:
+    def recommend(self, picture: Picture, wanted: Wanted) -> dict[str, Any]:
         """What is shown for a picture."""
         started = time.monotonic()
-        vector = self._encoder.encode([picture])
-        colours = main_colours(np.asarray(picture))
-        category, confidence = self._category(vector)
+        vector = self._encoder.encode([picture.image])
+        colours = main_colours(np.asarray(picture.image), picture.opaque)
+        neighbours = self._neighbours(vector)
+        category, confidence = _voted((self._items[row].category, score) for row, score in neighbours)
+        gender = wanted.gender or self._gender(neighbours, category)
         cosines = self._embeddings @ vector[0]
         shown = [row for row, one in enumerate(self._items) if self._is_wanted(one, wanted)]
-        similar = [self._similar(row, cosines[row], colours) for row in shown if self._items[row].category == category]
-        matching = [self._matching(row, cosines[row], colours, category, wanted) for row in shown]
+        alike = wanted.categories if wanted.categories and category not in wanted.categories else (category,)
+        similar = [self._similar(row, cosines[row], colours) for row in shown if self._items[row].category in alike]
+        matching = [self._matching(row, cosines[row], colours, category, gender) for row in shown]
         return {
             "status": "success",
             "backend": self._encoder.name,
@@ -102,6 +108,7 @@ class Recommender:
             "query": {
                 "category": category,
                 "confidence": round(confidence, 3),
+                "gender": gender,
                 "colours": [{"name": name_of(one), "lab": list(one[:3]), "share": one[3]} for one in colours],
             },
             "similar": _best(similar, wanted.top_k),
@@ -109,13 +116,14 @@ class Recommender:
             "seconds": round(time.monotonic() - started, 4),
         }
 
-    def _category(self, vector: np.ndarray) -> tuple[str, float]:
+    def _neighbours(self, vector: np.ndarray) -> list[tuple[int, float]]:
         scores, rows = self._index.search(vector, min(NEIGHBOURS, len(self._items)))
-        votes: Counter[str] = Counter()
-        for score, row in zip(scores[0], rows[0], strict=True):
-            votes[self._items[row].category] += float(score)
-        category, most = votes.most_common(1)[0]
-        return category, most / sum(votes.values())
+        return [(int(row), float(score)) for score, row in zip(scores[0], rows[0], strict=True)]
+
+    def _gender(self, neighbours: list[tuple[int, float]], category: str) -> str:
+        """A bag beside a dress says nothing about the dress: those of the query's category vote."""
+        alike = [(self._items[row], score) for row, score in neighbours if self._items[row].category == category]
+        return _voted((one.gender, score) for one, score in alike)[0]
 
     @staticmethod
     def _is_wanted(one: Item, wanted: Wanted) -> bool:
@@ -128,11 +136,11 @@ class Recommender:
         return self._told(row, parts, self._rules.similar)
 
     def _matching(
-        self, row: int, cosine: float, colours: tuple, category: str, wanted: Wanted
+        self, row: int, cosine: float, colours: tuple, category: str, wanted_gender: str
     ) -> dict[str, Any] | None:
         one = self._items[row]
         goes = self._rules.category(category, one.category)
-        gender = self._rules.gender(wanted.gender, one.gender) if wanted.gender else 1.0
+        gender = self._rules.gender(wanted_gender, one.gender)
         if not goes or not gender:
             return None
         parts = {
@@ -154,6 +162,15 @@ class Recommender:
             "score": round(sum(weights[name] * value for name, value in parts.items()), 4),
             "parts": {name: round(value, 4) for name, value in parts.items()},
         }
+
+
+def _voted(votes: Iterable[tuple[str, float]]) -> tuple[str, float]:
+    """The word with most of the votes, and its share of them."""
+    counted: Counter[str] = Counter()
+    for word, weight in votes:
+        counted[word] += weight
+    word, most = counted.most_common(1)[0]
+    return word, most / sum(counted.values())
 
 
 def _best(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fashion import encoder as encoders
 from fashion import item as items_file
+from fashion import picture as pictures_file
 from fashion.colour import main_colours
 from fashion.encoder import Encoder
 from fashion.errors import NotLoadable, NotTrainable
 from fashion.item import GENDERS, Item
+from fashion.picture import Picture
 from fashion.recommend import EMBEDDINGS, INDEX
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -43,7 +45,7 @@ def train(catalogue: Path, output: Path, encoder: Encoder, prefix: str) -> int:
     for start in range(0, len(paths), AT_ONCE):
         some = paths[start : start + AT_ONCE]
         pictures = [_opened(path) for path in some]
-        rows.append(encoder.encode(pictures))
+        rows.append(encoder.encode([one.image for one in pictures]))
         items += [_item(catalogue, path, picture, genders) for path, picture in zip(some, pictures, strict=True)]
         _progress(len(items), len(paths))
     embeddings = np.concatenate(rows).astype(np.float32)
@@ -67,17 +69,18 @@ def _genders(catalogue: Path) -> dict[str, str]:
     return told
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path) -> Picture:
     try:
-        return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        return pictures_file.of(Image.open(path))
     except OSError as error:
         raise NotTrainable(f"{path} cannot be decoded ({error}); replace it, or take it out") from None
 
 
-def _item(catalogue: Path, path: Path, picture: Image.Image, genders: dict[str, str]) -> Item:
+def _item(catalogue: Path, path: Path, picture: Picture, genders: dict[str, str]) -> Item:
     below = path.relative_to(catalogue)
     gender = genders.get(path.stem, "unisex")
-    return Item(path.stem, below.as_posix(), below.parts[0], below.parts[1], gender, main_colours(np.asarray(picture)))
+    colours = main_colours(np.asarray(picture.image), picture.opaque)
+    return Item(path.stem, below.as_posix(), below.parts[0], below.parts[1], gender, colours)
 
 
 def _progress(done: int, total: int) -> None:
@@ -114,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     given = parser.parse_args(arguments)
     started = time.monotonic()
+    encoders.set_threads()
     try:
         encoder = encoders.load(given.encoder, encoders.device_for(given.device))
         count = train(given.catalogue, given.output, encoder, given.prefix)
