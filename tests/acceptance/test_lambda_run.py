@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import textwrap
@@ -98,3 +99,36 @@ def test_a_function_that_cannot_start(tmp_path: Path) -> None:
     done = forks.run("lambda", "run", tmp_path, "app.handler", "--port", 0)
     assert done.returncode == 1
     assert "RuntimeError: no lights" in done.stderr
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_what_comes_during_the_trial_waits_and_is_answered(tmp_path: Path, gate: Any, starts: bool) -> None:
+    """As at the emulator, whose first invocation waits for the function's start, or is told why there is none."""
+    lines = ["import contextlib, socket", "with contextlib.suppress(ConnectionRefusedError):"]
+    lines += [f"    socket.create_connection(('127.0.0.1', {gate.port})).makefile().read()"]
+    lines += ["" if starts else "raise RuntimeError('no lights')", "def handler(event, context):"]
+    lines += ["    return {'came': event}", ""]
+    function, log = tmp_path / "function", tmp_path / "stderr"
+    function.mkdir()
+    (function / "app.py").write_text("\n".join(lines))
+    with log.open("w") as stderr:
+        process = forks.start("lambda", "run", function, "app.handler", "--port", 0, stderr=stderr.fileno())
+    try:
+        gate.reached()
+        (url,) = re.findall(r"http://\S+/invocations", log.read_text())
+        with subprocess.Popen(["curl", "-sS", url, "-d", "7"], stdout=subprocess.PIPE, text=True) as waiting:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(1)
+            gate.close()  # for every later start too
+            said = json.loads(waiting.communicate(timeout=120)[0])
+        if not starts:  # it ends by itself
+            process.communicate(timeout=60)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    if starts:
+        assert said == {"came": 7}
+    else:
+        assert said["errorType"] == "Runtime.InitError"
+        assert "no lights" in said["errorMessage"]
+    assert process.returncode == (0 if starts else 1)

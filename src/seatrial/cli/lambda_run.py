@@ -15,7 +15,7 @@ import typer
 
 from seatrial.cli.deploy import PAIR, pairs
 from seatrial.cli.failing import ExitCode, fail
-from seatrial.cli.local_web import HOST, bound, interrupted, serving
+from seatrial.cli.local_web import HOST, bound, interrupted, serving_beside
 from seatrial.cli.options import JsonOption
 from seatrial.cli.screen import note
 from seatrial.domain.limits import INVOCATION_TIMEOUT_SECONDS_MAX, MIB
@@ -23,6 +23,8 @@ from seatrial.domain.limits import INVOCATION_TIMEOUT_SECONDS_MAX, MIB
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+
+    from seatrial.cli.lambda_front import Front
 
 FUNCTION = "function"
 MANIFEST = "seatrial.toml"
@@ -69,7 +71,9 @@ def run(
     """Run a Lambda function here, until interrupted, and print its log.
 
     Invoke it with curl at /2015-03-31/functions/function/invocations, or with any client of AWS Lambda whose endpoint
-    URL is this one. A second invocation waits for the first, an Event is answered 202, a timeout is an error.
+    URL is this one. The port is open at once: what comes before the function's trial has passed waits for it, and is
+    answered 502 with the reason if it fails. A second invocation waits for the first, an Event is answered 202, a
+    timeout is an error.
     """
     settings: dict[str, Any] = {
         "workers": workers,
@@ -87,36 +91,47 @@ def run(
 
 
 def _run(package: Path, folder: Path, settings: dict[str, Any], listener: socket.socket, as_json: bool) -> None:
+    from seatrial.cli.lambda_front import Front
+
+    front = Front(FUNCTION)
+    with serving_beside(front.app, listener, front.close):
+        try:
+            _serve(front, package, folder, settings, listener.getsockname()[1], as_json)
+        finally:
+            front.refuse("the command has ended before the function could run")
+    note("the function has ended")
+
+
+def _serve(front: Front, package: Path, folder: Path, settings: dict[str, Any], port: int, as_json: bool) -> None:
+    """Try the function on a server of its own, then let what waits at the port in, until interrupted."""
     from seatrial.cli.children import running_server
     from seatrial.cli.deploy import report, send_package
     from seatrial.cli.server import connect
-    from seatrial.cli.trial import watch_trial
+    from seatrial.cli.trial import passed, watch_trial
 
+    url = f"http://{HOST}:{port}/2015-03-31/functions/{FUNCTION}/invocations"
+    note(f"what comes to {url} waits until the function's trial has ended")
     with running_server(folder / "data") as variables:
         server = connect(folder / "data")
         endpoint = watch_trial(server, send_package(server, str(package), FUNCTION, settings, update=True))
+        if not passed(endpoint):
+            front.refuse(f"the function cannot start: {endpoint['failure_reason']}")
         report(endpoint, quiet=True)
-        url = f"http://{HOST}:{listener.getsockname()[1]}/2015-03-31/functions/{FUNCTION}/invocations"
+        front.open(variables)
         if as_json:
             print(json_text.dumps({"url": url, "pid": os.getpid()}), flush=True)
         else:
             print(f"Invoke it: curl {url} -d '{{}}'", flush=True)
-        asyncio.run(_serve(variables, listener))
-    note("the function has ended")
+        asyncio.run(_until_interrupted(variables))
 
 
-async def _serve(variables: Mapping[str, str], listener: socket.socket) -> None:
-    from seatrial.cli.lambda_front import Front
-
-    front = Front(variables, FUNCTION)
+async def _until_interrupted(variables: Mapping[str, str]) -> None:
     printing = asyncio.create_task(_print_log(variables))
     try:
-        async with serving(front.app, listener):
-            await interrupted()
+        await interrupted()
     finally:
         printing.cancel()
         await asyncio.gather(printing, return_exceptions=True)
-        await front.close()
 
 
 async def _print_log(variables: Mapping[str, str]) -> None:

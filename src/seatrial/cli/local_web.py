@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -43,6 +44,26 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     finally:
         web.should_exit = True
         await task
+
+
+@contextmanager
+def serving_beside(app: ASGIApp, listener: socket.socket, close: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    """The same in a thread of its own, beside a command that has other work; `close` is the last that runs there."""
+    loop, ended = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with serving(app, listener):
+            await ended.wait()
+        await close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="web", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
 
 
 async def interrupted() -> None:
