@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from tests.conftest import until
 
 APP = APPS / "floorplan"
 PLANS, RESULTS = "location-detection-blueprints-development", "location-detection-results-development"
-JOB = "215c9ff2-332a-4f63-8241-e072f8925225"  # the job of the report
 ROLE = "arn:aws:iam::000000000000:role/any"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -55,10 +55,18 @@ def test_what_kept_the_function_from_starting_is_told_before_and_at_its_deployme
 ) -> None:
     deploy = ("--name", "ml-inference", "--env", f"RESULTS_BUCKET_NAME={RESULTS}")
     edited(function, "Dockerfile", 'CMD ["lambda_handler.handler"]', 'CMD ["dist/index.handler"]')
-    with step("the wrong entry point, by check on the Dockerfile"):
+    with step("the wrong handler, by check on the Dockerfile"):
         named = server.cli("check", str(function / "Dockerfile"), check=False)
     assert named.returncode == 1
     assert "dist/index" in named.stdout + named.stderr
+    edited(function, "Dockerfile", 'CMD ["dist/index.handler"]', 'ENTRYPOINT ["lambda_handler.handler"]')
+    with step("the wrong entry point, by check on the Dockerfile"):
+        named = server.cli("check", str(function / "Dockerfile"), check=False)
+    assert named.returncode == 1
+    assert "Runtime.InvalidEntrypoint" in named.stdout
+    assert 'write CMD ["lambda_handler.handler"]' in named.stdout
+    edited(function, "Dockerfile", 'ENTRYPOINT ["lambda_handler.handler"]', 'CMD ["lambda_handler.handler"]')
+    assert server.cli("check", str(function / "Dockerfile"), check=False).returncode == 0
 
     edited(function, "seatrial.toml", "lambda_handler.handler", "lambda_handler.main")
     refused = server.cli("deploy", str(function), *deploy, check=False)
@@ -79,6 +87,17 @@ def test_what_kept_the_function_from_starting_is_told_before_and_at_its_deployme
     shutil.copytree(function / "samples", control / "samples")
     with step("the minimal handler, as a control"):
         server.cli("deploy", str(control), "--name", "control")
+    answer = server.client("lambda").invoke(FunctionName="control", Payload=b"{}")
+    assert json.loads(answer["Payload"].read()) == {"statusCode": 200, "body": "Hello from Lambda"}
+
+
+def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: Any, buckets: Any, function: Path) -> None:
+    elsewhere = server.cli(
+        "deploy", str(function), "--name", "ml-inference", "--env", "RESULTS_BUCKET_NAME=nowhere", check=False
+    )
+    assert elsewhere.returncode == 1
+    assert "results_unwritable" in elsewhere.stderr
+    assert "aws s3 mb s3://nowhere" in elsewhere.stderr
 
 
 def test_on_the_local_invocation_port_it_answers_or_says_why_not(server: Any, buckets: Any, function: Path) -> None:
@@ -107,6 +126,12 @@ def test_on_the_local_invocation_port_it_answers_or_says_why_not(server: Any, bu
             url = json.loads(running.stdout.readline())["url"]
             empty = httpx.post(url, content="{}", timeout=60).json()
             assert (empty["errorType"], "'bucket'" in empty["errorMessage"]) == ("missing_field", True)
+            plan = json.loads((function / "samples" / "event.json").read_text())
+            for job in (None, {"a": 1}, "../../up"):
+                refused = httpx.post(url, json=plan | {"jobId": job}, timeout=60).json()
+                assert refused["errorType"] == "invalid_field"
+            written = [one["Key"] for one in buckets.list_objects_v2(Bucket=RESULTS)["Contents"]]
+            assert written == ["results/sample-overlay.png", "results/sample.json"]  # those of the trial
         finally:
             running.terminate()
 
@@ -149,55 +174,88 @@ def result_of(s3: Any, job: str) -> dict[str, Any] | None:
         return None
 
 
-def test_the_whole_pipeline_and_the_job_that_was_stuck(
-    server: Any, buckets: Any, pipeline: httpx.Client, aws_command: Path, step: Callable[[str], Any]
-) -> None:
-    def put(path: Path, job: str) -> None:
-        target = f"s3://{PLANS}/blueprints/{job}.png"
-        subprocess.run([aws_command, "s3", "cp", path, target], check=True, env=server.environment, capture_output=True)
-
-    def inferences(status: str) -> list[dict[str, Any]]:
-        told = pipeline.get("/v1/jobs", params={"endpoint": "ml-inference", "status": status})
-        return [dict(one) for one in told.json()["jobs"]]
-
-    with step("a plan is put, its rooms are in the results"):
-        put(APP / "samples" / "studio-flat.png", "plan-1")
-        result = until(lambda: result_of(buckets, "plan-1"), 60)
-    assert result["status"] == "completed"
-    assert result["room_count"] == len(result["rooms"]) > 1
-    assert buckets.head_object(Bucket=RESULTS, Key="results/plan-1-overlay.png")["ContentType"] == "image/png"
-
-    damaged = (APP / "samples" / "studio-flat.png").read_bytes()[:2_000]
-    with step("a plan that cannot be read ends as a failed job with its reason"):
-        buckets.put_object(Bucket=PLANS, Key=f"blueprints/{JOB}.jpg", Body=damaged)
-        (failed,) = until(lambda: inferences("failed"), 60)
-    assert failed["error"]["error_type"] == "image_undecodable"
-    assert result_of(buckets, JOB) is None
-
-    buckets.put_bucket_notification_configuration(Bucket=PLANS, NotificationConfiguration={})
-    buckets.upload_file(str(APP / "samples" / "studio-flat.png"), PLANS, f"blueprints/{JOB}.jpg")
-    with step("mended, and run again with seatrial jobs retry"):
-        server.cli("jobs", "retry", failed["id"])
-        assert until(lambda: result_of(buckets, JOB), 60)["room_count"] == result["room_count"]
-
-
-def test_the_page_draws_what_was_found(server: Any, tmp_path: Path) -> None:
-    server.cli("deploy", str(APP), "--name", "floorplan")
-    command = [sys.executable, str(APP / "page" / "serve.py"), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | server.variables) as page:
+@contextmanager
+def page(server: Any, *options: str) -> Iterator[httpx.Client]:
+    """The app's page, and what a browser asks of it."""
+    command = [sys.executable, str(APP / "page" / "serve.py"), "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | server.variables) as running:
         try:
-            assert page.stdout is not None
-            with httpx.Client(base_url=page.stdout.readline().strip(), timeout=60) as browser:
-                assert "Choose a plan" in browser.get("/").text
-                order = browser.post("/uploads", json={"file_name": "plan.png", "media_type": "image/png"}).json()
-                assert browser.get(f"/jobs/{order['id']}").json()["status"] == "awaiting_upload"
-                headers = {"Content-Type": "image/png", "X-Upload-Url": order["url"]}
-                content = (APP / "samples" / "studio-flat.png").read_bytes()
-                assert browser.put("/plan", content=content, headers=headers).status_code == 200
-                job = f"/jobs/{order['id']}"
-                until(lambda: browser.get(job).json()["status"] == "succeeded", 60)
-                assert browser.get(f"{job}/result").json()["room_count"] > 1
-                elsewhere = headers | {"X-Upload-Url": "http://127.0.0.1:9/"}
-                assert browser.put("/plan", content=content, headers=elsewhere).status_code == 400
+            assert running.stdout is not None
+            with httpx.Client(base_url=running.stdout.readline().strip(), timeout=60) as browser:
+                yield browser
         finally:
-            page.terminate()
+            running.terminate()
+
+
+def ordered(browser: httpx.Client) -> dict[str, Any]:
+    """An upload URL, and the job that it is for."""
+    answer = browser.post("/uploads", json={"file_name": "plan.png", "media_type": "image/png"})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def ended(browser: httpx.Client, job: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        told = browser.get(f"/jobs/{job}").json()
+        return told if told["status"] in ("succeeded", "failed") else None
+
+    return dict(until(look, 60))
+
+
+def test_the_whole_pipeline_and_the_job_that_was_stuck(
+    server: Any, buckets: Any, pipeline: httpx.Client, step: Callable[[str], Any]
+) -> None:
+    plan = (APP / "samples" / "studio-flat.png").read_bytes()
+
+    def put(browser: httpx.Client, content: bytes) -> str:
+        order = ordered(browser)
+        assert browser.get(f"/jobs/{order['id']}").json()["status"] == "awaiting_upload"
+        answer = httpx.put(order["url"], content=content, headers={"Content-Type": "image/png"}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return str(order["id"])
+
+    with page(server, "--pipeline") as browser:
+        with step("a plan goes to its upload URL, its rooms are in the results"):
+            job = put(browser, plan)
+            assert ended(browser, job)["status"] == "succeeded"
+        result = browser.get(f"/jobs/{job}/result").json()
+        assert result == result_of(buckets, job)
+        assert (result["jobId"], result["status"]) == (job, "completed")
+        assert result["room_count"] == len(result["rooms"]) > 1
+        assert buckets.head_object(Bucket=RESULTS, Key=f"results/{job}-overlay.png")["ContentType"] == "image/png"
+
+        with step("a plan that cannot be read ends as a failed job with its reason"):
+            stuck = put(browser, plan[:2_000])
+            assert ended(browser, stuck)["error"]["error_type"] == "image_undecodable"
+        told = result_of(buckets, stuck)
+        assert told is not None
+        assert (told["jobId"], told["status"], told["error_type"]) == (stuck, "failed", "image_undecodable")
+        (failed,) = until(lambda: failed_jobs(pipeline), 60)
+        assert failed["error"]["error_type"] == "image_undecodable"
+
+        buckets.put_bucket_notification_configuration(Bucket=PLANS, NotificationConfiguration={})
+        buckets.put_object(Bucket=PLANS, Key=f"blueprints/{stuck}.png", Body=plan)
+        with step("mended, and run again with seatrial jobs retry"):
+            server.cli("jobs", "retry", failed["id"])
+            until(lambda: browser.get(f"/jobs/{stuck}").json()["status"] == "succeeded", 60)
+        assert browser.get(f"/jobs/{stuck}/result").json()["room_count"] == result["room_count"]
+
+
+def failed_jobs(http: httpx.Client) -> list[dict[str, Any]]:
+    told = http.get("/v1/jobs", params={"endpoint": "ml-inference", "status": "failed"})
+    return [dict(one) for one in told.json()["jobs"]]
+
+
+def test_the_page_draws_what_was_found(server: Any) -> None:
+    server.cli("deploy", str(APP), "--name", "floorplan")
+    with page(server) as browser:
+        assert "Choose a plan" in browser.get("/").text
+        order = ordered(browser)
+        assert browser.get(f"/jobs/{order['id']}").json()["status"] == "awaiting_upload"
+        headers = {"Content-Type": "image/png", "X-Upload-Url": order["url"]}
+        content = (APP / "samples" / "studio-flat.png").read_bytes()
+        assert browser.put("/plan", content=content, headers=headers).status_code == 200
+        assert ended(browser, order["id"])["status"] == "succeeded"
+        assert browser.get(f"/jobs/{order['id']}/result").json()["room_count"] > 1
+        elsewhere = headers | {"X-Upload-Url": "http://127.0.0.1:9/"}
+        assert browser.put("/plan", content=content, headers=elsewhere).status_code == 400

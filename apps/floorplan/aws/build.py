@@ -21,7 +21,7 @@ handler = "lambda_handler.handler"
 
 def build(folder: Path, bucket: str, key: str) -> None:
     folder.mkdir(parents=True)
-    for name in ("lambda_handler.py", "requirements.txt", "Dockerfile"):
+    for name in ("lambda_handler.py", "plan_event.py", "requirements.txt", "Dockerfile"):
         shutil.copy2(HERE / name, folder / name)
     shutil.copytree(HERE.parent / "floorplan", folder / "floorplan", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "seatrial.toml").write_text(MANIFEST)
