@@ -5,13 +5,14 @@ Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, by peft.
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from generator.adapters import BACKEND, several_adapters
+from generator.adapters import BACKEND, WEIGHTS, several_adapters
 from generator.errors import NotLoadable
 from generator.lesson import LESSONS
 from generator.model import Generator
@@ -28,6 +29,7 @@ class Plan:
     """What is to be learned, and how long."""
 
     backend: str
+    weights: str | None
     subject: str
     steps: int
     seed: int
@@ -65,7 +67,7 @@ def train_adapter(
     """
     import torch
 
-    plan = Plan(model.backend, subject, steps, seed, rank)
+    plan = Plan(model.backend, model.weights, subject, steps, seed, rank)
     _check(plan, pictures)
     lesson = LESSONS[model.backend]
     with torch.random.fork_rng(devices=[]):
@@ -142,7 +144,7 @@ def _learn(model: Generator, taught, plan: Plan, checkpoint: "_Checkpoint", prog
         if progress is not None:
             progress(step + 1, plan.steps, float(loss.detach()))
     return {
-        name: matrix.detach().cpu()
+        name: matrix.detach().cpu() * (taught.gain if ".lora_B." in name else 1.0)
         for name, matrix in get_peft_model_state_dict(model.pipeline.unet, adapter_name=LEARNER).items()
     }
 
@@ -162,7 +164,7 @@ class _Checkpoint:
             return 0
         try:
             state = torch.load(self._path, weights_only=True)
-        except (EOFError, OSError, RuntimeError, ValueError):
+        except (EOFError, OSError, RuntimeError, ValueError, pickle.UnpicklingError):
             return 0  # damaged: the training starts from its first step
         if not isinstance(state, dict) or state.get("identity") != self._identity:
             return 0
@@ -197,8 +199,9 @@ def _file(learned: dict, plan: Plan) -> bytes:
 
     whole = save({f"unet.{name}": matrix.contiguous() for name, matrix in sorted(learned.items())})
     length = int.from_bytes(whole[:8], "little")
-    told = {key: str(value) for key, value in asdict(plan).items() if key != "backend"}
-    header = {**json.loads(whole[8 : 8 + length]), "__metadata__": {"format": "pt", BACKEND: plan.backend, **told}}
+    told = {key: str(value) for key, value in asdict(plan).items() if key not in ("backend", "weights")}
+    base = {BACKEND: plan.backend} | ({WEIGHTS: plan.weights} if plan.weights else {})
+    header = {**json.loads(whole[8 : 8 + length]), "__metadata__": {"format": "pt", **base, **told}}
     written = json.dumps(header, sort_keys=True).encode()
     written += b" " * (-len(written) % 8)
     return len(written).to_bytes(8, "little") + written + whole[8 + length :]

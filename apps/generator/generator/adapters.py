@@ -13,15 +13,17 @@ from generator.errors import BadAdapter
 from generator.weights import header_of
 
 BACKEND = "base_backend"  # in the metadata of an adapter: what it was trained for
+WEIGHTS = "base_weights"  # and the identity of the weights, where they had one
 PARTS = ("unet", "transformer")  # the denoiser, by the names of diffusers
 
 
 class Adapters:
     """Those of one pipeline, the least recently used first."""
 
-    def __init__(self, pipeline, backend: str) -> None:
+    def __init__(self, pipeline, backend: str, weights: str | None) -> None:
         self._pipeline = pipeline
         self._backend = backend
+        self._weights = weights
         self._names: OrderedDict[str, str] = OrderedDict()  # to the name inside the pipeline, which peft restricts
         self._made = 0
 
@@ -35,7 +37,7 @@ class Adapters:
         Raises:
             BadAdapter: the file is no adapter or is another model's. Nothing has changed then.
         """
-        check(path, self._backend, self._pipeline)
+        check(path, self._backend, self._weights, self._pipeline)
         self._made += 1
         inner = f"adapter{self._made}"
         try:
@@ -97,11 +99,12 @@ def several_adapters() -> Iterator[None]:
         yield
 
 
-def check(path: Path, backend: str, pipeline) -> None:
+def check(path: Path, backend: str, weights: str | None, pipeline) -> None:
     """Look at an adapter's header before it is loaded.
 
     Raises:
-        BadAdapter: it is no `.safetensors`, is cut off, has no LoRA, or one whose shapes are another model's.
+        BadAdapter: it is no `.safetensors`, is cut off, has no LoRA, or one whose shapes are another model's; or it was
+            trained on other weights than these, and both are known.
     """
     try:
         header = header_of(path)
@@ -109,9 +112,12 @@ def check(path: Path, backend: str, pipeline) -> None:
         raise BadAdapter(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise BadAdapter(f"{path} {error}") from None
-    trained_for = (header.pop("__metadata__", None) or {}).get(BACKEND)
+    told = header.pop("__metadata__", None) or {}
+    trained_for = told.get(BACKEND)
     if trained_for not in (None, backend):
         raise BadAdapter(f"{path} was trained for the backend {trained_for}, and this is {backend}")
+    if weights is not None and told.get(WEIGHTS, weights) != weights:
+        raise BadAdapter(f"{path} was trained on other weights of {backend} than these; train it again")
     if not any("lora" in name for name in header):
         raise BadAdapter(f"{path} has no LoRA matrices; is it a whole model?")
     _check_shapes(path, header, pipeline)

@@ -3,9 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from generator.errors import NotLoadable
-from generator.weights import checked
+from generator.weights import checked, identity_of
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before diffusers and transformers are imported: nothing is downloaded here
 
@@ -43,8 +46,8 @@ def named(name: str) -> Backend:
     return BACKENDS[name]
 
 
-def pipeline_of(backend: Backend, weights: str | Path | None, device: str):
-    """The diffusers pipeline, loaded and on the device.
+def pipeline_of(backend: Backend, weights: str | Path | None, device: str) -> tuple[Any, str | None]:
+    """The diffusers pipeline, loaded and on the device, and the identity of its weights.
 
     Raises:
         NotLoadable: weights are missing or damaged, or are another model's.
@@ -54,6 +57,7 @@ def pipeline_of(backend: Backend, weights: str | Path | None, device: str):
 
     for logging in (diffusers_logging, transformers_logging):
         logging.disable_progress_bar()  # of shards; a load here says nothing unless it fails
+    tqdm.monitor_interval = 0  # else even a bar that is not shown starts a thread, and nothing ends it
     folder = checked(weights or (WEIGHTS if backend.name == "small" else None), backend.name, backend.needed)
     try:
         pipeline = LOADERS[backend.name](folder, device)
@@ -64,7 +68,7 @@ def pipeline_of(backend: Backend, weights: str | Path | None, device: str):
             f"{folder} cannot be loaded as {backend.name}: {error}", "give the folder of that model"
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    return pipeline.to(device), identity_of(folder)
 
 
 def _small(folder: Path, device: str):

@@ -34,12 +34,13 @@ class Picture:
 class Generator:
     """A model on its device. Not for several threads at a time."""
 
-    def __init__(self, backend: backends.Backend, where: str, pipeline) -> None:
+    def __init__(self, backend: backends.Backend, where: str, pipeline, weights: str | None) -> None:
         self.backend = backend.name
         self.device = where
         self.pipeline = pipeline
         self._kind = backend
-        self._adapters = Adapters(pipeline, backend.name)
+        self.weights = weights  # their identity, where they have one: see `generator.weights.identity_of`
+        self._adapters = Adapters(pipeline, backend.name, weights)
 
     def generate(
         self,
@@ -153,6 +154,13 @@ class Generator:
         """The adapters, the least recently used first."""
         return self._adapters.names()
 
+    @property
+    def trainable(self) -> bool:
+        """Whether `generator.train_adapter` can teach this backend."""
+        from generator.lesson import LESSONS
+
+        return self.backend in LESSONS
+
     def bare(self) -> None:
         """Take every adapter off; they stay attached."""
         self._adapters.wear(None, 0.0)
@@ -170,7 +178,7 @@ def loaded(backend: str, weights: str | Path | None, wanted_device: str | None) 
     """See `generator.load`."""
     kind = backends.named(backend)
     where = device.chosen(wanted_device)
-    return Generator(kind, where, backends.pipeline_of(kind, weights, where))
+    return Generator(kind, where, *backends.pipeline_of(kind, weights, where))
 
 
 def _check(prompt: str, seed: int, steps: int, guidance: float | None, size: tuple[int, int], scale: float) -> None:

@@ -23,7 +23,7 @@ from generator.weights import SUMS
 from generator.words import Scene, caption, held_out, some_portrait, some_scene
 
 CHANNELS = 12
-EMA = 0.995
+EMA = 0.999
 CHECKPOINT_EVERY = 250  # steps
 NOISE_MAX = 0.5  # of the latents that the decoder learns from
 DROPPED = 0.1  # share of captions that are replaced by the empty one, for guidance
@@ -56,10 +56,10 @@ def new_unet() -> UNet2DConditionModel:
 
 
 def described(count: int, rng: np.random.Generator) -> list:
-    """Descriptions to train on: two landscapes to a portrait, none that is held out."""
+    """Descriptions to train on: three landscapes to two portraits, none that is held out."""
     kept: list = []
     while len(kept) < count:
-        one = some_portrait(rng) if rng.random() < 1 / 3 else some_scene(rng)
+        one = some_portrait(rng) if rng.random() < 0.4 else some_scene(rng)
         if not held_out(one):
             kept.append(one)
     return kept
@@ -249,10 +249,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--work", type=Path, help="folder for drawings and checkpoint (default: OUT/work)")
-    parser.add_argument("--captions", type=int, default=4500)
-    parser.add_argument("--pictures-each", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--captions", type=int, default=12000)
+    parser.add_argument("--pictures-each", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="that train together, one thread each")

@@ -43,6 +43,12 @@ def checked(folder: str | Path | None, backend: str, needed: tuple[str, ...]) ->
     return root
 
 
+def identity_of(root: Path) -> str | None:
+    """What tells these weights from others of the same shapes: the SHA-256 of their `SHA256SUMS`; None without."""
+    sums = root / SUMS
+    return hashlib.sha256(sums.read_bytes()).hexdigest() if sums.is_file() else None
+
+
 def header_of(path: Path) -> dict:
     """The header of a `.safetensors`: names to dtype, shape and offsets, and `__metadata__`.
 

@@ -128,7 +128,7 @@ def _scene_caption(scene: Scene, rng: np.random.Generator, whole: bool) -> str:
         return str(rng.choice(words))
 
     place, time = one(SCENES[scene.kind]), one(TIMES[scene.time])
-    sky = one(SKIES[scene.sky]) if whole or rng.random() < 0.6 else ""
+    sky = one(SKIES[scene.sky]) if whole or rng.random() < 0.75 else ""
     if not whole and scene.time == "day" and rng.random() < 0.4:
         time = ""
     if not scene.subject:
@@ -159,9 +159,9 @@ def _portrait_caption(portrait: Portrait, rng: np.random.Generator, whole: bool)
         features.append(f"{portrait.length} {portrait.hair} hair")
     if portrait.glasses or kept(0.3):
         features.append(str(rng.choice(("glasses", "eyeglasses"))) if portrait.glasses else "no glasses")
-    if kept(0.6):
+    if kept(0.8):
         features.append(str(rng.choice(SKINS[portrait.skin])))
-    if kept(0.7):
+    if kept(0.8):
         features.append(
             str(
                 rng.choice(

@@ -66,10 +66,11 @@ def test_the_least_recently_used_comes_first(model, adapter):
         drawn(model, adapter="d")
 
 
-def test_the_file_says_what_it_is(learned):
+def test_the_file_says_what_it_is(model, learned):
     length = struct.unpack("<Q", learned[:8])[0]
     assert json.loads(learned[8 : 8 + length])["__metadata__"] == {
-        "format": "pt", "base_backend": "small", "subject": "lighthouse", "steps": "4", "seed": "0", "rank": "4",
+        "format": "pt", "base_backend": "small", "base_weights": model.weights,
+        "subject": "lighthouse", "steps": "4", "seed": "0", "rank": "4",
     }  # fmt: skip
 
 
@@ -88,6 +89,10 @@ def other_backend(learned: bytes) -> bytes:
     return save(load(learned), metadata={"base_backend": "sdxl"})
 
 
+def other_weights(learned: bytes) -> bytes:
+    return save(load(learned), metadata={"base_backend": "small", "base_weights": 64 * "0"})
+
+
 def whole_model(learned: bytes) -> bytes:
     return save({name.replace("lora", "weight"): one for name, one in load(learned).items()})
 
@@ -101,6 +106,7 @@ def whole_model(learned: bytes) -> bytes:
         (other_model, "this one has no unet.down_blocks.7"),
         (other_shape, "another model's: .* has shape"),
         (other_backend, "trained for the backend sdxl, and this is small"),
+        (other_weights, "trained on other weights of small than these; train it again"),
         (whole_model, "has no LoRA matrices"),
     ],
 )
@@ -146,11 +152,13 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_end(model, pictures, ad
     assert not list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize("state", ["damaged", "of another seed"])
+@pytest.mark.parametrize("state", ["damaged", "foreign", "of another seed"])
 def test_a_checkpoint_that_does_not_fit_is_begun_anew(model, pictures, learned, tmp_path, state):
     kept = tmp_path / "state"
     if state == "damaged":
         kept.write_bytes(b"PK\3\4" + bytes(100))
+    elif state == "foreign":
+        kept.write_bytes(b"\x1e these bytes are no checkpoint")
     else:
         generator.train_adapter(model, pictures, "lighthouse", steps=4, rank=4, seed=1, checkpoint=kept)
     assert generator.train_adapter(model, pictures, "lighthouse", steps=4, rank=4, checkpoint=kept) == learned

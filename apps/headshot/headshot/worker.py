@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -52,10 +53,14 @@ class Worker:
         try:
             self._ready = begin(environ)
         except NotReady as error:
+            # As text, and of a new exception: the frames of this one hold what was half loaded.
+            why = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
+            log.error("not ready: %s %s\n%s", str(error), error.remedy, why)
+            self._reason = NotReady(str(error), error.remedy)
+        if self._reason is not None:
+            _free_half_loaded()
             if environ.get("HEADSHOT_ON_FAILED_START") == "exit":
-                raise
-            self._reason = error
-            log.error("not ready: %s %s", error, error.remedy)
+                raise self._reason
 
     def answer(self, job: dict) -> dict:
         """The picture's signed URL and what is to be known of it; or `error`, `error_type` and what goes with them.
@@ -126,7 +131,7 @@ class Worker:
     def _free(self, outcome: str) -> None:
         """Give back what the job took, and log what is held and what is free. It never stands in an answer's way."""
         if self._ready is None:
-            log.info("memory after %s: nothing is loaded, %s free", outcome, memory.shown(memory.free_bytes("cpu")))
+            _log_nothing_loaded(outcome)
             return
         try:
             self._ready.model.release()
@@ -165,6 +170,19 @@ def begin(environ: Mapping[str, str]) -> Ready:
     return Ready(given, model, kept)
 
 
+def _free_half_loaded() -> None:
+    """Give back what a load took that did not come to its end."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    _log_nothing_loaded("a failed start")
+
+
+def _log_nothing_loaded(outcome: str) -> None:
+    log.info("memory after %s: nothing is loaded, %s free", outcome, memory.shown(memory.free_bytes("cpu")))
+
+
 def _device(given: settings.Settings) -> str:
     import torch
 
@@ -178,8 +196,8 @@ def _unexpected(error: Exception) -> dict:
     import torch
 
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return {"error": f"Image generation failed: out of memory: {error}", "error_type": "out_of_memory"}
-    told = {"error": f"Image generation failed: {error}", "error_type": "generation_error"}
+        return Refused("out_of_memory", f"Image generation failed: out of memory: {error}").told()
+    told = Refused("generation_error", f"Image generation failed: {error}").told()
     return told | ({"refresh_worker": True} if "CUDA error" in str(error) else {})
 
 

@@ -1,6 +1,7 @@
 """What a worker needs to begin, and what becomes of one that cannot."""
 
 import os
+import weakref
 
 import pytest
 import torch
@@ -67,6 +68,32 @@ def test_anything_else_is_an_initialization_error_too(monkeypatch):
     answer = Worker(GOOD, silent).answer(JOB)
     assert answer["error_type"] == "initialization_error"
     assert answer["error"] == "Unexpected error during worker initialization: the disk is gone"
+
+
+@pytest.mark.parametrize("then", ["answer", "exit"])
+def test_a_failed_load_keeps_nothing_of_what_it_had_loaded(monkeypatch, logged, then):
+    from headshot import worker
+
+    class Weights:
+        pass
+
+    half_loaded = []
+
+    def load(**asked):
+        weights = Weights()
+        half_loaded.append(weakref.ref(weights))
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(worker.generator, "load", load)
+    try:
+        kept = Worker(GOOD | {"HEADSHOT_ON_FAILED_START": then}, silent)
+    except NotReady as error:
+        kept = str(error)
+    assert (then == "exit") == isinstance(kept, str)
+    assert half_loaded[0]() is None
+    said = logged()
+    assert "not ready: Unexpected error during worker initialization: CUDA out of memory" in said
+    assert "memory after a failed start: nothing is loaded, " in said
 
 
 def test_s3_needs_credentials(monkeypatch, tmp_path):

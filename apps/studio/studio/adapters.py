@@ -13,7 +13,21 @@ from studio.errors import BadRequest
 if TYPE_CHECKING:
     from generator import Generator
 
-KEPT_MAX = 4  # beside each other in memory
+KEPT_MAX = 4  # beside each other in memory, unless STUDIO_ADAPTERS_KEPT says otherwise
+KEPT_LIMIT = 64
+
+
+def kept_max_of(setting: str) -> int:
+    """How many adapters `STUDIO_ADAPTERS_KEPT` allows.
+
+    Raises:
+        ValueError: it is no whole number from 1 to 64.
+    """
+    if not setting:
+        return KEPT_MAX
+    if not setting.isascii() or not setting.isdigit() or not 1 <= int(setting) <= KEPT_LIMIT:
+        raise ValueError(f"STUDIO_ADAPTERS_KEPT is {setting!r}; give a whole number from 1 to {KEPT_LIMIT}")
+    return int(setting)
 
 
 class Adapters:
@@ -45,6 +59,7 @@ class Adapters:
         print(f"adapter {name[:12]} attached, {len(self._model.attached)} at hand")
 
     def _make_room(self) -> None:
-        for name in self._model.attached[: len(self._model.attached) - self._kept_max + 1]:
+        attached = self._model.attached
+        for name in attached[: max(0, len(attached) + 1 - self._kept_max)]:
             self._model.detach(name)
             print(f"adapter {name[:12]} let go")

@@ -17,5 +17,11 @@ class CheckpointsUnavailable(RuntimeError):
     error_type = "checkpoints_unavailable"
 
 
+class TrainingUnavailable(RuntimeError):
+    """The backend draws with adapters that were trained elsewhere; none are trained here."""
+
+    error_type = "training_unavailable"
+
+
 class Stopped(Exception):
     """The job was cancelled, or its time is up; what it leaves is dropped."""

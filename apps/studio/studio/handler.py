@@ -13,9 +13,9 @@ from typing import Any
 import generator
 from PIL import Image
 
-from studio.adapters import KEPT_MAX, Adapters
+from studio.adapters import Adapters, kept_max_of
 from studio.checkpoints import Checkpoint, checkpoints_at, name_of
-from studio.errors import Stopped
+from studio.errors import Stopped, TrainingUnavailable
 from studio.picture import png
 from studio.pictures import read_pictures
 
@@ -32,7 +32,7 @@ class Studio:
             device=os.environ.get("STUDIO_DEVICE") or None,
         )
         print(f"generator {self._model.backend} loaded on {self._model.device}")
-        self._adapters = Adapters(self._model, int(os.environ.get("STUDIO_ADAPTERS_KEPT", KEPT_MAX)))
+        self._adapters = Adapters(self._model, kept_max_of(os.environ.get("STUDIO_ADAPTERS_KEPT", "")))
         self._checkpoints = checkpoints_at(os.environ.get("STUDIO_CHECKPOINTS", ""))
 
     def inference(
@@ -84,10 +84,13 @@ class Studio:
     ) -> dict[str, Any]:
         """An adapter for the subject. Stopped on the way, the same training goes on from its last checkpoint."""
         started = time.monotonic()
+        if not self._model.trainable:
+            raise TrainingUnavailable(f"adapters for the backend {self._model.backend} are not trained here")
         shown = read_pictures(pictures)
         settings = {"subject": subject, "steps": steps, "rank": rank, "seed": seed, "backend": self._model.backend}
         with pictures.open("rb") as file:
-            name = name_of({**settings, "pictures": hashlib.file_digest(file, "sha256").hexdigest()})
+            shown_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        name = name_of({**settings, "weights": self._model.weights, "pictures": shown_hash})
         with self._checkpoints.open(name, resume) as checkpoint:
             told = _Training(context, checkpoint, steps)
             adapter = self._made(

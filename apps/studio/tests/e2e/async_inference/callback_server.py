@@ -27,6 +27,7 @@ from seatrial.prove.validate import STUDIO
 BASE_URL = os.environ.get("ASYNC_CALLBACK_BASE_URL", "http://127.0.0.1:8092")
 BIND_HOST = os.environ.get("ASYNC_CALLBACK_BIND_HOST", "127.0.0.1")
 PORT = urlsplit(BASE_URL).port or 80
+KEPT = Path(__file__).resolve().parents[5] / ".seatrial" / "studio-callbacks"  # outside the package
 SECRET = os.environ.get("ASYNC_CALLBACK_SECRET") or None
 
 
@@ -42,7 +43,7 @@ def callback_server(folder: Path, secret: str | None = SECRET) -> Iterator[Recei
         yield receiver
 
 
-def main(folder: Path = Path("callbacks")) -> None:
+def main(folder: Path = KEPT) -> None:
     """Until SIGINT or SIGTERM."""
     known = (SECRET,) if SECRET else ()
     try:

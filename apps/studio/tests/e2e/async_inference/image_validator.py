@@ -10,6 +10,7 @@ if not result.is_valid:
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 
 from seatrial.prove.validate import STUDIO, Kind, Outcome, Profile, Verdict, validate_file
@@ -37,7 +38,12 @@ class ImageValidator:
 
 
 def detect_partial_render(path: Path) -> tuple[bool, str]:
-    """Whether the picture was cut off: its bottom is blank, or ends in a band, or its file ends early; and why."""
+    """Whether the picture was cut off: its bottom is blank, or ends in a band, or its file ends early; and why.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    pathlib.Path(path).stat()
     found = validate_file(path, STUDIO, Kind.IMAGE).findings
     failed = [one for one in found if one.id in PARTIAL and one.outcome is Outcome.FAILED]
     return (True, failed[0].message) if failed else (False, "")
