@@ -6,6 +6,7 @@ eval "$(seatrial env)"; python apps/headshot/demo.py --input prompt.txt     # th
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path(), help="the folder of headshot-ada.png")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # the RunPod client makes every library talkative
     prompt = PROMPT if given.input is None else given.input.read_text().strip()
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     deploy = ["seatrial", "deploy", APP, "--name", "headshot", "--python", PYTHON, "--update"]

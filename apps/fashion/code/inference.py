@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from fashion import encoder as encoders
-from fashion import picture as pictures
 from fashion.errors import BadRequest, NotLoadable
+from fashion.picture import Picture
 from fashion.recommend import Recommender
 from PIL import Image, UnidentifiedImageError
 
@@ -72,7 +72,7 @@ def picture_of(data):
             picture = Image.open(io.BytesIO(content))
             if picture.width * picture.height > PIXELS_MAX:
                 raise BadRequest("image_too_large", f"At most {PIXELS_MAX:,} pixels are taken.", "image")
-            return pictures.of(picture)
+            return Picture.of(picture)
     except BadRequest:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

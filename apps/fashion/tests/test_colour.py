@@ -5,8 +5,8 @@ import random
 import catalogue as drawn
 import numpy as np
 import pytest
-from fashion import picture as pictures
 from fashion.colour import closeness, harmony, lab, main_colours, name_of
+from fashion.picture import Picture
 from PIL import Image, ImageDraw
 
 
@@ -48,7 +48,7 @@ def test_what_is_transparent_has_no_colour(hidden):
     """Whatever is written below the transparent pixels; and soft edges that are brought onto white add none."""
     cut = Image.new("RGBA", (200, 200), (*hidden, 0))
     ImageDraw.Draw(cut).ellipse((10, 10, 190, 190), fill=(190, 44, 48, 255))
-    seen = pictures.of(cut)
+    seen = Picture.of(cut)
     assert seen.image.getpixel((0, 0)) == (255, 255, 255)
     assert [name_of(one) for one in main_colours(np.asarray(seen.image), seen.opaque)] == ["red"]
 
@@ -58,12 +58,12 @@ def test_an_item_that_fills_a_picture_up_to_its_transparent_corners_keeps_its_st
     pen = ImageDraw.Draw(cut)
     pen.rectangle((2, 2, 197, 99), fill=(236, 235, 230, 255))
     pen.rectangle((2, 100, 197, 197), fill=(32, 44, 92, 255))
-    seen = pictures.of(cut)
+    seen = Picture.of(cut)
     assert {name_of(one) for one in main_colours(np.asarray(seen.image), seen.opaque)} == {"white", "navy"}
 
 
 def test_a_picture_of_nothing_is_white():
-    seen = pictures.of(Image.new("RGBA", (20, 20), (0, 0, 0, 0)))
+    seen = Picture.of(Image.new("RGBA", (20, 20), (0, 0, 0, 0)))
     assert [name_of(one) for one in main_colours(np.asarray(seen.image), seen.opaque)] == ["white"]
 
 

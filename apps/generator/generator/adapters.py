@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from generator.errors import BadAdapter
-from generator.weights import header_of
+from generator.weights import shapes_of
 
 BACKEND = "base_backend"  # in the metadata of an adapter: what it was trained for
 WEIGHTS = "base_weights"  # and the identity of the weights, where they had one
@@ -107,25 +107,24 @@ def check(path: Path, backend: str, weights: str | None, pipeline) -> None:
             trained on other weights than these, and both are known.
     """
     try:
-        header = header_of(path)
+        told, shapes = shapes_of(path)
     except OSError as error:
         raise BadAdapter(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise BadAdapter(f"{path} {error}") from None
-    told = header.pop("__metadata__", None) or {}
     trained_for = told.get(BACKEND)
     if trained_for not in (None, backend):
         raise BadAdapter(f"{path} was trained for the backend {trained_for}, and this is {backend}")
     if weights is not None and told.get(WEIGHTS, weights) != weights:
         raise BadAdapter(f"{path} was trained on other weights of {backend} than these; train it again")
-    if not any("lora" in name for name in header):
+    if not any("lora" in name for name in shapes):
         raise BadAdapter(f"{path} has no LoRA matrices; is it a whole model?")
-    _check_shapes(path, header, pipeline)
+    _check_shapes(path, shapes, pipeline)
 
 
-def _check_shapes(path: Path, header: dict, pipeline) -> None:
+def _check_shapes(path: Path, shapes: dict[str, list[int]], pipeline) -> None:
     """Matrices in peft's naming must fit the modules that they name; other namings are read by diffusers alone."""
-    for key, entry in header.items():
+    for key, found in shapes.items():
         part, _, rest = key.partition(".")
         module, _, side = rest.partition(".lora_")
         if part not in PARTS or side not in ("A.weight", "B.weight"):
@@ -135,6 +134,6 @@ def _check_shapes(path: Path, header: dict, pipeline) -> None:
         except AttributeError:
             raise BadAdapter(f"{path} is another model's: this one has no {part}.{module}") from None
         shape = getattr(meant, "base_layer", meant).weight.shape
-        wanted, found = (shape[1], entry["shape"][1:2]) if side[0] == "A" else (shape[0], entry["shape"][:1])
-        if [wanted] != found:
-            raise BadAdapter(f"{path} is another model's: {key} has shape {entry['shape']}, and {wanted} must be in it")
+        wanted, there = (shape[1], found[1:2]) if side[0] == "A" else (shape[0], found[:1])
+        if [wanted] != there:
+            raise BadAdapter(f"{path} is another model's: {key} has shape {found}, and {wanted} must be in it")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import generator
+from generator.device import clear
 
 from headshot import memory, request, settings, storage
 from headshot.errors import BadRequest, NotReady, Refused
@@ -172,10 +173,8 @@ def begin(environ: Mapping[str, str]) -> Ready:
 
 def _free_half_loaded() -> None:
     """Give back what a load took that did not come to its end."""
-    gc.collect()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    clear("cuda" if torch is not None and torch.cuda.is_available() else "cpu")
     _log_nothing_loaded("a failed start")
 
 

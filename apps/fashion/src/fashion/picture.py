@@ -20,16 +20,16 @@ class Picture:
     image: Image.Image
     opaque: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, opened: Image.Image) -> "Picture":
+        """What Pillow has opened, turned as its EXIF says; its colours are those of what is not transparent.
 
-def of(opened: Image.Image) -> Picture:
-    """What Pillow has opened, turned as its EXIF says; its colours are those of what is not transparent.
-
-    Raises:
-        OSError: it cannot be decoded.
-    """
-    upright = ImageOps.exif_transpose(opened)
-    if not upright.has_transparency_data:
-        return Picture(upright.convert("RGB"))
-    seen = upright.convert("RGBA")
-    on_white = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-    return Picture(on_white.convert("RGB"), np.asarray(seen.getchannel("A")) >= OPAQUE_MIN)
+        Raises:
+            OSError: it cannot be decoded.
+        """
+        upright = ImageOps.exif_transpose(opened)
+        if not upright.has_transparency_data:
+            return cls(upright.convert("RGB"))
+        seen = upright.convert("RGBA")
+        on_white = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+        return cls(on_white.convert("RGB"), np.asarray(seen.getchannel("A")) >= OPAQUE_MIN)

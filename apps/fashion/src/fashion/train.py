@@ -17,7 +17,6 @@ from PIL import Image
 
 from fashion import encoder as encoders
 from fashion import item as items_file
-from fashion import picture as pictures_file
 from fashion.colour import main_colours
 from fashion.encoder import Encoder
 from fashion.errors import NotLoadable, NotTrainable
@@ -71,7 +70,7 @@ def _genders(catalogue: Path) -> dict[str, str]:
 
 def _opened(path: Path) -> Picture:
     try:
-        return pictures_file.of(Image.open(path))
+        return Picture.of(Image.open(path))
     except OSError as error:
         raise NotTrainable(f"{path} cannot be decoded ({error}); replace it, or take it out") from None
 
