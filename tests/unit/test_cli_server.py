@@ -218,3 +218,12 @@ def test_a_second_server_or_a_taken_port_is_one_clear_line(server: Any, tmp_path
     taken = server.cli("serve", "--data", str(tmp_path / "other"), "--port", port, check=False)
     assert taken.returncode == 1
     assert "--port 0" in taken.stderr.splitlines()[-1]
+
+
+def test_a_base_interpreter_is_tried_at_the_start(server: Any, tmp_path: Path) -> None:
+    options = ("serve", "--data", str(tmp_path / "other"), "--port", "0", "--python")
+    absent = server.cli(*options, "environment/bin/python", check=False)
+    assert absent.returncode == 1
+    assert f"'{Path.cwd() / 'environment/bin/python'}'; name another with --python" in absent.stderr.splitlines()[-1]
+    old = server.cli(*options, "3.4", check=False)
+    assert (old.returncode, "Python 3.4 is not installed" in old.stderr) == (1, True)

@@ -215,8 +215,16 @@ class Settings(BaseSettings):
         "More options of the engine's `run`, such as `--shm-size=2g --ulimit=nofile=4096:4096`. Unset: none.",
     )
     python: str | None = _setting(
-        None, "path", "Base interpreter of packages that name none (3.9 or newer). Unset: the server's own."
+        None,
+        "version|path",
+        "Base interpreter of packages that name none (3.9 or newer), by its version or its path. Unset: the server's "
+        "own.",
     )
+
+    @field_validator("python")
+    @classmethod
+    def _counts_from_here(cls, given: str | None) -> str | None:
+        return str(Path(given).absolute()) if given and "/" in given else given
 
     @field_validator("objects")
     @classmethod

@@ -73,6 +73,7 @@ from seatrial.domain import commands as c
 from seatrial.domain.addresses import PRIVATE_NETWORKS
 from seatrial.domain.delivery import TargetKind
 from seatrial.domain.endpoint import EndpointVersion
+from seatrial.domain.errors import Unproven
 from seatrial.domain.home import Home
 from seatrial.domain.jobs import Job, JobPurpose
 from seatrial.domain.limits import STORE_POLL_MS
@@ -386,8 +387,19 @@ async def _open_stores(ground: _Ground, stack: AsyncExitStack) -> _Stores:
         kept=kept,
         packages=FolderPackages(folders.made("packages")),
         weights=FolderWeights(folders.made("weights"), kept.objects, allow=settings.open_networks),
-        environments=UvEnvironments(folders.made("environments"), settings.python),
+        environments=await _environments(settings, folders),
     )
+
+
+async def _environments(settings: Settings, folders: Folders) -> UvEnvironments:
+    environments = UvEnvironments(folders.made("environments"), settings.python)
+    if settings.python is not None:
+        try:
+            await environments.base()
+        except Unproven as error:
+            remedy = "name another with --python: its version, or its path"
+            raise StartError(f"the base interpreter cannot be used: {str(error).rstrip('.')}; {remedy}") from None
+    return environments
 
 
 def _sealing_key(data: Path) -> SealingKey:

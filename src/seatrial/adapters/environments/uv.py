@@ -64,11 +64,19 @@ class UvEnvironments:
         self._environ = installer_environ(environ)
         self._locks: dict[str, asyncio.Lock] = {}
 
+    async def base(self, wanted: str | None = None) -> Interpreter:
+        """The interpreter that a package stands on which wants this one, or none.
+
+        Raises:
+            Unproven: there is none, it does not run, or it is too old.
+        """
+        return await find_interpreter(wanted or self._default_python, self._environ)
+
     async def prepare(
         self, requirements: Path | None, base_python: str | None, progress: Progress, packages: Sequence[str] = ()
     ) -> Path:
         """See the port. Two calls for the same environment wait for one build."""
-        base = await find_interpreter(base_python or self._default_python, self._environ)
+        base = await self.base(base_python)
         lines = await asyncio.to_thread(_lines, requirements, packages)
         if not asks_for_something(lines) or (requirements is None and await self._holds(base, packages)):
             return base.path
@@ -107,7 +115,7 @@ class UvEnvironments:
 
     async def survey(self, requirements: Path | None, base_python: str | None, packages: Sequence[str] = ()) -> Target:
         """See the port."""
-        base = await find_interpreter(base_python or self._default_python, self._environ)
+        base = await self.base(base_python)
         modules, stdlib = await modules_of(base, self._environ)
         lines = await asyncio.to_thread(_lines, requirements, packages)
         # an environment on a plain interpreter does not look into that one's packages
