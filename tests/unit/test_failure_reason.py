@@ -26,3 +26,10 @@ def test_a_module_that_is_missing_is_named_in_the_remedy():
     failure = Failure("handler_error", "ModuleNotFoundError: No module named 'boto3'")
     reason = failure_reason(unproven("prove", "Sample 'one' failed", failure))
     assert reason.endswith("Remedy: Add 'boto3' to the package's requirements, then deploy again.")
+
+
+def test_a_word_of_the_handlers_own_is_told():
+    own = failure_reason(unproven("prove", "Sample 'one' failed", Failure("no_face", "There is nobody in it.")))
+    assert own.startswith("prove: Sample 'one' failed: no_face: There is nobody in it. Remedy: ")
+    ours = failure_reason(unproven("prove", "Sample 'one' failed", Failure("handler_error", "ValueError: no")))
+    assert ours.startswith("prove: Sample 'one' failed: ValueError: no Remedy: ")

@@ -10,6 +10,7 @@ from seatrial.domain import errors
 from seatrial.domain.errors import SeatrialError, Unproven
 from seatrial.domain.failures import Failure
 from seatrial.domain.jobs import Job
+from seatrial.domain.meanings import MEANINGS
 
 REMEDIES = {  # for failures that bring none of their own
     errors.OUTPUT_CONTRACT: "Mend what the handler returns, or the task's output in the contract.",
@@ -31,7 +32,8 @@ def unproven(stage: str, what: str, failure: Failure) -> Unproven:
     if missing is not None:
         remedy = {"remedy": f"Add {missing[1].partition('.')[0]!r} to the package's requirements, then deploy again."}
     details = remedy | dict(failure.details) | {"error": failure.error_type}
-    return Unproven(stage, f"{what}: {failure.message}", details=details)
+    own = "" if failure.error_type in ("", *MEANINGS) else f"{failure.error_type}: "  # a word of the handler's
+    return Unproven(stage, f"{what}: {own}{failure.message}", details=details)
 
 
 def failure_of(job: Job) -> Failure:
