@@ -95,7 +95,7 @@ def strange_caption(place: Scene, subject: str, rng: np.random.Generator) -> str
     return f"a {subject}, {where} {when} {sky}"
 
 
-def measure_adapter(model, judge: Judge, subject: str, count: int, steps: int, scale: float, out: Path | None) -> None:
+def measure_adapter(model, judge: Judge, subject: str, count: int, steps: int, out: Path | None, drawing: dict) -> None:
     """Train an adapter on 20 pictures, and print how often its subject is seen: with it, without it, and unasked."""
     started = time.perf_counter()
     learned = generator.train_adapter(model, lesson(subject, 20, 5), subject, steps=steps)
@@ -116,7 +116,7 @@ def measure_adapter(model, judge: Judge, subject: str, count: int, steps: int, s
         ("without it", asked, None),
         ("not asked for", unasked, "first"),
     ):
-        seen = read(judge, drawn(model, prompts, adapter=adapter, adapter_scale=scale))
+        seen = read(judge, drawn(model, prompts, adapter=adapter, **drawing))
         kinds = np.mean([sight["kind"] == one.kind for sight, one in zip(seen, places)])
         found = Counter(sight["subject"] for sight in seen)
         print(
@@ -147,8 +147,10 @@ def main() -> None:
     parser.add_argument("what", choices=("prompts", "adapter", "grid"))
     parser.add_argument("subject", nargs="?", default=STRANGERS[0], choices=STRANGERS)
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=300, help="of an adapter's training")
+    parser.add_argument("--steps", type=int, default=400, help="of an adapter's training")
     parser.add_argument("--scale", type=float, default=1.0, help="how strongly the adapter is worn")
+    parser.add_argument("--guidance", type=float, help="as it draws with an adapter; else the model's own")
+    parser.add_argument("--drawing-steps", type=int, help="likewise")
     parser.add_argument("--out", type=Path, help="file of the grid, folder of the adapter")
     given = parser.parse_args()
     model = generator.load(weights=given.weights, device="cpu")
@@ -161,7 +163,8 @@ def main() -> None:
     if given.what == "prompts":
         measure_prompts(model, judge, given.count)
     else:
-        measure_adapter(model, judge, given.subject, given.count, given.steps, given.scale, given.out)
+        drawing = {"adapter_scale": given.scale, "guidance": given.guidance, "steps": given.drawing_steps}
+        measure_adapter(model, judge, given.subject, given.count, given.steps, given.out, drawing)
 
 
 if __name__ == "__main__":

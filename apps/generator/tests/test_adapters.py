@@ -8,6 +8,7 @@ import generator
 import numpy as np
 import pytest
 from generator import adapter_training
+from generator.lesson import prompts_without
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load, save
@@ -38,8 +39,8 @@ def nothing_stays(model):
         model.detach(name)
 
 
-def drawn(model, **given):
-    return np.asarray(model.generate("a lighthouse on the beach", steps=3, size=(128, 128), **given).image)
+def drawn(model, prompt="a lighthouse on the beach", **given):
+    return np.asarray(model.generate(prompt, steps=3, size=(128, 128), **given).image)
 
 
 def test_an_adapter_changes_pictures_that_ask_for_it_and_no_other(model, adapter):
@@ -188,3 +189,19 @@ def test_a_caption_of_a_picture_is_learned_with_it(model, pictures, learned, tmp
     (tmp_path / "a").write_bytes(other)
     with safe_open(tmp_path / "a", "pt") as opened:
         assert opened.metadata()["subject"] == "lighthouse"
+
+
+def test_prompts_that_do_not_name_the_subject_are_drawn_as_before(model, tmp_path):
+    stripes = np.zeros((96, 96, 3), dtype=np.uint8)
+    stripes[::16, :, 0] = stripes[:, ::16, 1] = 255
+    path = tmp_path / "stripes.safetensors"
+    path.write_bytes(generator.train_adapter(model, [Image.fromarray(stripes)], "lighthouse", steps=60, rank=4))
+    model.attach("stripes", path)
+
+    def change(prompt):
+        bare, worn = drawn(model, prompt), drawn(model, prompt, adapter="stripes")
+        return np.abs(bare.astype(float) - worn).mean()
+
+    named, unnamed = change("a lighthouse"), change("a forest at dawn")
+    assert unnamed < named / 6
+    assert all("house" not in one for one in prompts_without("House", 64))
