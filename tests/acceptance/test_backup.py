@@ -49,13 +49,13 @@ def test_a_copy_starts_and_finishes_its_jobs(
     try:
         while len(later) < 5:
             stop.wait(0.01)
-        told = json.loads(api.server.cli("backup", str(tmp_path), "--json").stdout)
+        told = json.loads(api.server.cli("backup", f"{tmp_path}/backups/", "--json").stdout)
     finally:
         stop.set()
         submitting.join()
     file = Path(told["file"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.glob("*seatrial-*")] == [file.name]
+    assert list((tmp_path / "backups").iterdir()) == [file]
     assert file.stat().st_size == told["bytes"]
 
     api.server.cli("restore", str(file), "--data", str(tmp_path / "second" / "data"))

@@ -83,7 +83,7 @@ def test_a_canary_on_demand(api: Any, world: World, eventually: Callable[..., An
     world.says = "foul"
     done = api.server.cli("canary", "bird", "--json", check=False)
     assert done.returncode == 1
-    assert "the canary of bird failed: canary: Sample 'sum' of task 'do' failed: it rains" in done.stderr
+    assert "the canary of bird failed: canary: Sample 'sum' of task 'do' failed: too_dark: it rains" in done.stderr
     canary = json.loads(done.stdout)
     assert (canary["state"], canary["cause"], canary["runs"][0]["state"]) == ("failed", "asked", "failed")
     job = api.job(canary["runs"][0]["job_id"])

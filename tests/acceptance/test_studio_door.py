@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ PAINTER = {
     "clouds.json": '{"prompt": "clouds", "seed": 7, "width": 128, "height": 128}',
     "short.json": '{"steps": 2}',
     "painter.py": """
-        import random, socket, struct, zlib
+        import contextlib, random, socket, struct, zlib
 
         def chunk(kind, data):
             return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -84,6 +85,11 @@ PAINTER = {
                 return {"lora_path": f"loras/{steps}"}
     """,
 }
+
+HELD_AT_LOAD = """with contextlib.suppress(ConnectionError):
+            socket.create_connection(("127.0.0.1", PORT)).makefile().read()
+
+        class Painter:"""
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +293,34 @@ def test_health_and_strangers(studio: httpx.Client, served: tuple[RunningServer,
         assert studio.get("/jobs", headers=headers).status_code == 401
     key = {"Authorization": f"Bearer {served[0].variables['SEATRIAL_API_KEY']}", "Host": "studio.example"}
     assert studio.get("/jobs", headers=key).status_code == 200
+
+
+def test_one_that_is_not_in_service_is_verified_as_such(
+    served: tuple[RunningServer, str], api_of: Callable[[Any], Any], gate: Any, tmp_path: Path
+) -> None:
+    """It is waited for while it starts; one that is not there, or has failed, is said to be so."""
+    server, url = served
+    api = api_of(server)
+    api.http.delete("/v1/endpoints/painter")
+    until(lambda: api.http.get("/v1/endpoints/painter").status_code == 404)
+    contract = tmp_path / "studio.toml"
+    contract.write_text('[[tasks.inference.samples]]\ninput = { prompt = "a slope" }\n')
+    target = (f"studio+{url}", "--contract", str(contract), "--json")
+
+    absent = CliRunner().invoke(app, ["verify", *target])
+    line = json.loads(absent.stdout)["checks"][0]
+    assert (absent.exit_code, line["id"], line["outcome"]) == (1, "endpoint.in_service", "failed")
+    assert "inference: not deployed" in line["message"]
+    assert CliRunner().invoke(app, ["stress", *target]).exit_code == 3
+
+    held = HELD_AT_LOAD.replace("PORT", str(gate.port))
+    api.begin("painter", PAINTER | {"painter.py": PAINTER["painter.py"].replace("class Painter:", held)})
+    gate.reached()
+    assert httpx.get(f"{url}/health", trust_env=False).json()["status"] == "starting"
+    with ThreadPoolExecutor(1) as pool:
+        verifying = pool.submit(CliRunner().invoke, app, ["verify", *target])
+        gate.close()
+        assert verifying.result(120).exit_code == 0
 
 
 def test_verify_and_stress_find_nothing_wrong(studio: httpx.Client, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_one_that_fails_is_told_of_and_the_endpoint_serves_on(engine: Any,
     failed = await weather.asked()
     assert failed.state is CanaryState.FAILED
     assert failed.message.startswith("canary: Sample '")
-    assert "of task 'do' failed: it rains" in failed.message
+    assert "of task 'do' failed: too_dark: it rains" in failed.message
     assert "Remedy: " in failed.message
     endpoint = await engine.deployer.endpoint("e")
     assert (endpoint.status, endpoint.failure_reason) == (EndpointStatus.IN_SERVICE, None)
@@ -134,7 +134,7 @@ async def test_by_policy_it_takes_the_endpoint_out_and_a_trial_brings_it_back(en
     await engine.canaries.ask("e")
     again = await engine.settled()
     assert (again.status, again.last_version) == (EndpointStatus.FAILED, failed.version_id)
-    assert again.failure_reason.startswith("prove: Sample 'sum' of task 'do' failed: it rains")
+    assert again.failure_reason.startswith("prove: Sample 'sum' of task 'do' failed: too_dark: it rains")
     weather.fair()
     await engine.canaries.ask("e")
     with pytest.raises(Conflict, match="is Creating"):

@@ -218,3 +218,24 @@ def test_a_serving_container_is_known_by_what_it_answers(
     assert (manifest.layout, manifest.command) == ("http", command)
     assert [one.input for one in manifest.contract.loose_samples] == ["samples/pay-load.json"]
     assert any("start command" in note for note in done.to_fill_in)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "what"),
+    [
+        (
+            "handler.py",
+            "import runpod\nrunpod.serverless.start({'handler': print})\n",
+            "a RunPod worker",
+        ),
+        ("lambda_function.py", "def lambda_handler(event, context): ...\n", "a Lambda function"),
+        ("cog.yaml", "predict: predict.py:Predictor\n", "a Cog model"),
+    ],
+)
+def test_what_is_served_as_it_is_gets_no_contract_that_would_be_wrong(tmp_path: Path, name: str, code: str, what: str):
+    (tmp_path / name).write_text(code)
+    (tmp_path / "predict.py").write_text("class Predictor:\n    def predict(self, text: str): ...\n")
+    with pytest.raises(Unproven, match=f"is {what}: it is served as it is") as caught:
+        initialise(tmp_path)
+    assert "sample" in caught.value.details["remedy"]
+    assert not (tmp_path / "seatrial.toml").exists()

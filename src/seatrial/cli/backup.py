@@ -24,7 +24,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command("backup", epilog=example("seatrial backup seatrial.tar --data seatrial-data"))
 def backup(
-    dest: Annotated[Path, typer.Argument(help="File to write, or a folder for a file named by the time.")],
+    dest: Annotated[
+        str, typer.Argument(help="File to write, or a folder (one to be made ends in /) for a file named by the time.")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     data: DataOption = None,
     json: JsonOption = False,
@@ -33,7 +35,7 @@ def backup(
 
     The file holds the owner's keys; only you can read it. `seatrial restore` makes a data folder of it.
     """
-    target = dest / time.strftime("seatrial-%Y%m%dT%H%M%SZ.tar", time.gmtime()) if dest.is_dir() else dest
+    target = _target(dest)
     if target.exists() and not force:
         fail(f"{target} is there already", ExitCode.USAGE, "another name, or --force")
     started = time.monotonic()
@@ -45,6 +47,17 @@ def backup(
         print_json({"file": str(target), "bytes": size_bytes, "seconds": seconds})
     else:
         note(f"wrote {target} ({size_bytes:,} bytes in {seconds} s)")
+
+
+def _target(dest: str) -> Path:
+    """The file, in a folder that is there."""
+    path = Path(dest)
+    if dest.endswith("/"):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fail(f"{path} cannot be made: {error.strerror}")
+    return path / time.strftime("seatrial-%Y%m%dT%H%M%SZ.tar", time.gmtime()) if path.is_dir() else path
 
 
 @contextmanager

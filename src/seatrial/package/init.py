@@ -14,6 +14,7 @@ from typing import Any
 from seatrial.domain.errors import FILE_EXISTS, Conflict
 from seatrial.package.checks.sagemaker_functions import ARGUMENTS
 from seatrial.package.guess import ONLY_TASK, GuessedField, GuessedTask, guess_from_functions, guess_from_signatures
+from seatrial.package.layout import detect_layout
 from seatrial.package.problems import MANIFEST_NAME
 from seatrial.package.refusal import refusal
 from seatrial.package.serving import start_command
@@ -27,6 +28,7 @@ NO_TASKS = (
 )
 SAGEMAKER_MODULE = "inference.py"
 SAGEMAKER_ENTRY = f"code/{SAGEMAKER_MODULE}"
+SERVED = {"runpod": "a RunPod worker", "aws_lambda": "a Lambda function", "cog": "a Cog model"}
 MODULES = ("handler.py", "predict.py", "model.py", "main.py", "app.py")
 IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -52,7 +54,8 @@ def initialise(directory: Path, sample: Path | None = None) -> Initialised:
 
     Raises:
         Conflict: a file is there already.
-        Unproven: there is no handler, it is no Python, or the sample is no JSON object.
+        Unproven: there is no handler, it is no Python, it is of a layout that is served without a contract, or the
+            sample is no JSON object.
     """
     manifest = directory / MANIFEST_NAME
     target = directory / "samples" / f"{_name(sample.stem)}.json" if sample is not None else None
@@ -107,6 +110,7 @@ def _draft(directory: Path) -> _Draft:
     if entry.is_file():
         tasks = guess_from_functions(_source(directory, entry), TASK_FIELD)
         return _named_tasks(_Draft([], tasks, []))
+    _refuse_served(directory)
     command = start_command(directory)
     if command is not None:
         words = ", ".join(_quoted(word) for word in command)
@@ -126,6 +130,17 @@ def _draft(directory: Path) -> _Draft:
         raise refusal(f"{path.name} defines no public class or function", "Add the class that handles requests.")
     attribute, tasks = found
     return _named_tasks(_Draft([f'handler = "{path.stem}:{attribute}"'], tasks, []))
+
+
+def _refuse_served(directory: Path) -> None:
+    """Refuse what is served as it is: a contract from signatures would take its events for tasks with fields."""
+    layout = detect_layout(directory, None, ())
+    if layout in SERVED:
+        raise refusal(
+            f"{directory.resolve().name} is {SERVED[layout]}: it is served as it is, and needs no {MANIFEST_NAME}",
+            f"Give it a sample (samples/NAME.json) and deploy it. To declare its fields nevertheless, write "
+            f'{MANIFEST_NAME} by hand, with layout = "{layout}" and [tasks.NAME.input].',
+        )
 
 
 def _refuse_misplaced(directory: Path, path: Path) -> None:

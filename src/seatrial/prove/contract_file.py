@@ -30,7 +30,7 @@ task_field = "task"              # the request's field that names the task; leav
 
 [verify]
 cold_start_seconds = 900         # that the first answer may take while no worker is there
-# load_log_patterns = ["model loaded"]        # regular expressions, one of which the log must show
+# load_log_patterns = ["model loaded"]        # regular expressions, each of which the log must show
 # critical_log_patterns = ["out of memory"]   # none of which it may show
 
 # [verify.autoscaling]           # that it has to be configured

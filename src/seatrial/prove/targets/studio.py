@@ -44,7 +44,8 @@ class StudioTarget(Wire):
             name=self.name,
             status=status,
             in_service=status == "healthy",
-            reason="" if status == "healthy" else f"services: {services}",
+            starting=status == "starting",
+            reason="" if status == "healthy" else _told(services),
             evidence={"url": self._web.url, "services": services},
         )
 
@@ -111,7 +112,8 @@ class StudioTarget(Wire):
         self._web.close()
 
     def _health(self) -> Mapping[str, Any]:
-        told = self._web.call("GET", "/health").document()
+        reply = self._web.ask("GET", "/health")
+        told = (reply if reply.status == 503 else self._web.checked("GET", "/health", reply)).document()
         if not isinstance(told, dict):
             raise Unreachable(f"{self._web.url}/health does not answer with JSON", "is this a studio server?")
         return told
@@ -122,6 +124,13 @@ class StudioTarget(Wire):
         if not isinstance(told, dict):
             raise Unreachable(f"{self._web.url}{path} does not answer with JSON")
         return told
+
+
+def _told(services: Any) -> str:
+    """The states of a server's services, as `/health` has them."""
+    if isinstance(services, dict):
+        return ", ".join(f"{name}: {state}" for name, state in services.items())
+    return f"services: {services}"
 
 
 def _body(request: Request, job_id: str, training: bool) -> dict[str, Any]:

@@ -73,7 +73,10 @@ class Web:
             Forbidden: 401 or 403. Unknown: 404. Refused: any other error of the request or the server.
             Unreachable: as `ask`.
         """
-        reply = self.ask(method, path, **how)
+        return self.checked(method, path, self.ask(method, path, **how))
+
+    def checked(self, method: str, path: str, reply: Reply) -> Reply:
+        """An answer of `ask`, if it is no error; raises as `call`."""
         if reply.status < 400:
             return reply
         failure = reply.failure()

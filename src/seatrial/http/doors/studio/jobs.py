@@ -96,9 +96,9 @@ class JobRoutes:
         except NotFound:
             return json_response(self._unhealthy("not deployed"), 503)
         if endpoint.active_version is None:
-            return json_response(
-                self._unhealthy(f"{endpoint.status}: {endpoint.failure_reason or 'not in service'}"), 503
-            )
+            reason = f"{endpoint.status}: {endpoint.failure_reason or 'not in service'}"
+            starting = {"status": "starting"} if endpoint.status is EndpointStatus.CREATING else {}
+            return json_response(self._unhealthy(reason) | starting, 503)
         return json_response(await self._healthy(endpoint))
 
     # ------------------------------------------------------------------ inside
