@@ -10,15 +10,31 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    REPOSITORY / "README.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+    *sorted((REPOSITORY / "apps").glob("*/*.md")),
+]
 BLOCK = re.compile(r"<!-- test: server -->\n```(sh|python)\n(.*?)```", re.DOTALL)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_link_leads_somewhere(document):
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
-    missing = [one for one in targets if "://" not in one and not (document.parent / one).exists()]
-    assert missing == []
+    targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", document.read_text())
+    assert [one for one in targets if "://" not in one and not leads_somewhere(document, one)] == []
+
+
+def leads_somewhere(document, target):
+    name, _, anchor = target.partition("#")
+    path = document.parent / name if name else document
+    return path.exists() and (not anchor or path.suffix != ".md" or anchor in anchors(path))
+
+
+def anchors(path):
+    """Of its headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = [re.sub(r"[^\w\- ]", "", one.lower()) for one in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+    return {one.strip().replace(" ", "-") for one in headings}
 
 
 def test_the_blocks_of_the_readme_run(server, tmp_path):

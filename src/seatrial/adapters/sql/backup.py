@@ -52,7 +52,8 @@ class DumpedElsewhere:
             "The database is PostgreSQL, which other servers may share: back it up with pg_dump or its own continuous "
             "archiving, and after that the data folder.",
             details={
-                "remedy": "pg_dump first, then blobs, packages, weights and credentials.json; restore both together."
+                "remedy": "pg_dump first, then blobs, packages, weights, credentials.json, signing-key.pem, "
+                "sealing-key and sns-certificate.pem; restore them together."
             },
         )
 
