@@ -99,6 +99,7 @@ def test_a_function_that_cannot_start(tmp_path: Path) -> None:
     done = forks.run("lambda", "run", tmp_path, "app.handler", "--port", 0)
     assert done.returncode == 1
     assert "RuntimeError: no lights" in done.stderr
+    assert "Reproduce:" not in done.stderr  # its server is gone
 
 
 @pytest.mark.parametrize("starts", [True, False])

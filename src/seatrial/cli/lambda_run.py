@@ -115,6 +115,8 @@ def _serve(front: Front, package: Path, folder: Path, settings: dict[str, Any], 
         server = connect(folder / "data")
         endpoint = watch_trial(server, send_package(server, str(package), FUNCTION, settings, update=True))
         if not passed(endpoint):
+            # its server ends with this command, and no line runs the trial there again
+            endpoint["failure_reason"] = endpoint["failure_reason"].partition(" Reproduce: ")[0]
             front.refuse(f"the function cannot start: {endpoint['failure_reason']}")
         report(endpoint, quiet=True)
         front.open(variables)
