@@ -94,11 +94,11 @@ class JobRoutes:
         try:
             endpoint = await self._services.deployer.endpoint(self._endpoint_name)
         except NotFound:
-            return json_response(self._unhealthy("not deployed"), 503)
+            return json_response(self._document("unhealthy", "not deployed"), 503)
         if endpoint.active_version is None:
+            status = "starting" if endpoint.status is EndpointStatus.CREATING else "unhealthy"
             reason = f"{endpoint.status}: {endpoint.failure_reason or 'not in service'}"
-            starting = {"status": "starting"} if endpoint.status is EndpointStatus.CREATING else {}
-            return json_response(self._unhealthy(reason) | starting, 503)
+            return json_response(self._document(status, reason), 503)
         return json_response(await self._healthy(endpoint))
 
     # ------------------------------------------------------------------ inside
@@ -173,10 +173,10 @@ class JobRoutes:
         counts = await services.inspector.counts(endpoint.id)
         training = tasks.training_task(await deployer.contract(endpoint.name)) is not None
         in_service = endpoint.status is not EndpointStatus.DELETING
-        document = self._document("running" if in_service else str(endpoint.status))
+        status, inference = ("healthy", "running") if in_service else ("unhealthy", str(endpoint.status))
+        document = self._document(status, inference)
         document["services"]["training"] = "running" if training else "not offered"
         return document | {
-            "status": "healthy" if in_service else "unhealthy",
             "workers": {"ready": deployer.workers(endpoint.name), "busy": deployer.busy_workers(endpoint.name)},
             "jobs": {
                 dialect.QUEUED: counts.get(JobState.QUEUED, 0),
@@ -184,13 +184,10 @@ class JobRoutes:
             },
         }
 
-    def _unhealthy(self, reason: str) -> dict[str, Any]:
-        return self._document(reason) | {"status": "unhealthy"}
-
-    def _document(self, inference: str) -> dict[str, Any]:
+    def _document(self, status: str, inference: str) -> dict[str, Any]:
         now = dialect.instant(self._services.clock.now_ms())
         services = {"inference": inference}
-        return {"status": "", "timestamp": now, "endpoint": self._endpoint_name, "services": services}
+        return {"status": status, "timestamp": now, "endpoint": self._endpoint_name, "services": services}
 
 
 def _base(request: Request) -> str:
