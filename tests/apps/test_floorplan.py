@@ -96,7 +96,7 @@ def test_a_bucket_that_is_not_there_is_told_with_what_to_do(server: Any, buckets
         "deploy", str(function), "--name", "ml-inference", "--env", "RESULTS_BUCKET_NAME=nowhere", check=False
     )
     assert elsewhere.returncode == 1
-    assert "The bucket of the results, nowhere, takes nothing (NoSuchBucket)" in elsewhere.stderr
+    assert "results_unwritable: The bucket of the results, nowhere, takes nothing (NoSuchBucket)" in elsewhere.stderr
     assert "aws s3 mb s3://nowhere" in elsewhere.stderr
 
 

@@ -24,8 +24,9 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]  # a server, a model a
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(app: str, tmp_path: Path) -> Path:
     """A copy of the repository, with the environments of this one."""
+    python_of(app)
     copy = tmp_path / "seatrial"
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in filter(None, os.fsdecode(listed).split("\0")):
@@ -37,8 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("app", "code"), BLOCKS)
-def test_a_block_runs(app: str, code: str, folder: Path) -> None:
-    python_of(app)
+def test_a_block_runs(code: str, folder: Path) -> None:
     ended = "trap 'kill $(jobs -p); wait' EXIT\n"  # the server that the block leaves running
     environment = {"SEATRIAL_PORT": "0"} | {name: os.environ[name] for name in KNOWN if name in os.environ}
     command = ["bash", "-ec", ended + SET_UP.sub("", code)]
